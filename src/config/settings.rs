@@ -1,0 +1,136 @@
+//! The settings of one profile, complete and checked: what the machines and the engine read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Secret;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the stream: part of every key in S3 and of the state in Redshift.
+    pub pipeline: String,
+    /// The profile's name; `default` without profiles.
+    pub profile: String,
+    /// Asks before anything that writes.
+    pub protected: bool,
+    pub source: SourceSettings,
+    pub s3: S3Settings,
+    pub redshift: RedshiftSettings,
+    pub extract: ExtractSettings,
+    pub load: LoadSettings,
+    pub store: StoreSettings,
+    pub tables: Vec<TableRule>,
+}
+
+/// How a database connection is protected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Tls {
+    /// Encrypted, the server's certificate verified against the system's roots or `ca_file`.
+    Verify { ca_file: Option<PathBuf> },
+    /// Encrypted, anybody may answer. Every screen shows it.
+    TrustAny,
+    /// Not encrypted. Every screen shows it.
+    Off,
+}
+
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: Secret,
+    pub tls: Tls,
+    pub cleanup: CleanUpPolicy,
+    /// How long one statement may take before it is given up. Reads of change tables have none.
+    pub timeout: Duration,
+}
+
+/// Who cleans up change history (section 6 of the protocol).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CleanUpPolicy {
+    /// SQL Server's own job.
+    #[default]
+    Never,
+    AfterExtract,
+    AfterLoad,
+}
+
+#[derive(Clone, Debug)]
+pub struct S3Settings {
+    pub bucket: String,
+    /// Without slashes at the ends; may be empty.
+    pub prefix: String,
+    pub region: Option<String>,
+    /// For other stores than AWS.
+    pub endpoint_url: Option<String>,
+    pub force_path_style: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct RedshiftSettings {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: Secret,
+    pub tls: Tls,
+    /// IAM role of the COPY, or `default`. `None`: the credentials that this program uses itself.
+    pub copy_role: Option<String>,
+    pub target_schema: String,
+    pub staging_schema: String,
+    pub control_schema: String,
+    /// How long one statement may take, queue included.
+    pub timeout: Duration,
+    /// How long `LOCK state` may wait before the holder's pid is looked up.
+    pub lock_timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct ExtractSettings {
+    /// Tables at once.
+    pub parallel: usize,
+    /// Source transactions in one batch at the most (rule E4).
+    pub max_transactions: u32,
+    /// Compressed bytes after which a new part file begins.
+    pub part_bytes: u64,
+    /// Rows that one page of a change table holds.
+    pub page_rows: u32,
+    /// zstd level, 1 to 19.
+    pub compression_level: i32,
+}
+
+#[derive(Clone, Debug)]
+pub struct LoadSettings {
+    pub parallel: usize,
+    /// Whole-transaction retries after a conflict abort.
+    pub retries: u32,
+    /// Batches that one stage may join; 1 switches coalescing off.
+    pub coalesce_batches: u32,
+    /// Rows at which a joined range ends.
+    pub coalesce_rows: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// How long part files stay after their load; zero deletes them at once.
+    pub keep: Duration,
+}
+
+/// `[[table]]`: what holds for the tables whose `schema.table` matches `name`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRule {
+    /// A name, or a pattern with `*`.
+    pub name: String,
+    /// `mode = "skip"` leaves the tables out.
+    pub skip: bool,
+    pub changes: Changes,
+}
+
+/// Which rows are asked for (rule E5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Changes {
+    #[default]
+    All,
+    Net,
+}

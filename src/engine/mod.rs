@@ -1,0 +1,1 @@
+//! Jobs: check, prepare, extract, load, sync, status, recover.

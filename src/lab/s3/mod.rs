@@ -1,0 +1,1 @@
+//! A stand-in for S3, in memory.

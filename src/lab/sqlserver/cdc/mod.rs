@@ -1,0 +1,1 @@
+//! Change data capture: log, capture job, clean-up, procedures and functions.

@@ -1,0 +1,171 @@
+//! Faults: every failure that an operator can meet, with a stable code, the evidence, what it
+//! means and what to do next.
+//!
+//! The pages of the dictionary stand by family in the files beside this one. A fault never
+//! carries a cell value or a secret.
+
+pub mod cfg;
+pub mod rs;
+pub mod s3;
+pub mod src;
+pub mod sync;
+
+use std::fmt;
+
+/// How a failure behaves, which decides about retries and the exit code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Class {
+    /// Usage or configuration: exit code 2.
+    Config,
+    /// May go away by itself: worth a bounded number of retries. Exit code 1.
+    Transient,
+    /// Exit code 1.
+    Failed,
+    /// Somebody else holds the lease: exit code 3.
+    Busy,
+    /// Stands until a person decides: gap, drift, diverged. Exit code 4.
+    Human,
+}
+
+/// One page of the dictionary.
+#[derive(Debug)]
+pub struct Page {
+    /// Stable code, as in `SRC-012`.
+    pub code: &'static str,
+    /// One line.
+    pub title: &'static str,
+    pub class: Class,
+    /// What it means for the data.
+    pub meaning: &'static str,
+    /// Commands or acts, the safest first.
+    pub next: &'static [&'static str],
+}
+
+/// All pages, by family.
+#[must_use]
+pub fn dictionary() -> Vec<&'static Page> {
+    [cfg::PAGES, src::PAGES, s3::PAGES, rs::PAGES, sync::PAGES].concat()
+}
+
+/// The page of a code, in either letter case.
+#[must_use]
+pub fn page(code: &str) -> Option<&'static Page> {
+    dictionary().into_iter().find(|page| page.code.eq_ignore_ascii_case(code))
+}
+
+/// A failure. Cheap to move; built with [`Fault::new`] and the chained setters.
+pub struct Fault(Box<Inner>);
+
+struct Inner {
+    page: &'static Page,
+    what: String,
+    evidence: Vec<(String, String)>,
+    next: Vec<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Fault {
+    /// `what` says what happened, where, in one sentence.
+    #[must_use]
+    pub fn new(page: &'static Page, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner { page, what: what.into(), evidence: Vec::new(), next: Vec::new(), source: None }))
+    }
+
+    /// Adds a fact: a number, a name, an LSN, a time. Never a cell value, never a secret.
+    #[must_use]
+    pub fn evidence(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.0.evidence.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Adds a next action in front of those of the page: a command with this case's names in it.
+    #[must_use]
+    pub fn next(mut self, action: impl Into<String>) -> Self {
+        self.0.next.push(action.into());
+        self
+    }
+
+    /// Keeps the error that caused it.
+    #[must_use]
+    pub fn caused_by(mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(error.into());
+        self
+    }
+
+    #[must_use]
+    pub fn page(&self) -> &'static Page {
+        self.0.page
+    }
+
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.page.code
+    }
+
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.0.page.class
+    }
+
+    /// Whether this is the fault of the given page.
+    #[must_use]
+    pub fn is(&self, page: &Page) -> bool {
+        self.0.page.code == page.code
+    }
+
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    #[must_use]
+    pub fn facts(&self) -> &[(String, String)] {
+        &self.0.evidence
+    }
+
+    /// This case's actions, then the page's.
+    pub fn actions(&self) -> impl Iterator<Item = &str> {
+        self.0.next.iter().map(String::as_str).chain(self.0.page.next.iter().copied())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.what())?;
+        for (at, (name, value)) in self.facts().iter().enumerate() {
+            write!(f, "{}{name}={value}", if at == 0 { " (" } else { ", " })?;
+        }
+        if self.facts().is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        if let Some(source) = &self.0.source {
+            write!(f, " caused by {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|error| error as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_has_a_code_of_its_own_and_says_what_to_do() {
+        let mut seen = std::collections::BTreeSet::new();
+        for page in dictionary() {
+            assert!(seen.insert(page.code), "{} stands twice", page.code);
+            assert!(!page.title.is_empty() && !page.meaning.is_empty() && !page.next.is_empty(), "{}", page.code);
+        }
+        assert!(page("src-001").is_some() && page("XX-999").is_none());
+    }
+}

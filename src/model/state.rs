@@ -1,0 +1,59 @@
+//! The one-row control table of a table in Redshift: the truth about what production holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CaptureIdentity, Epoch, Lsn, Seq, SourceIdentity};
+
+/// What every guard compares: two streams never share a state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StreamIdentity {
+    pub pipeline: String,
+    pub source: SourceIdentity,
+    /// `s3://bucket/prefix/v1/pipeline/`.
+    pub root: String,
+}
+
+impl StreamIdentity {
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.pipeline == other.pipeline && self.root == other.root && self.source.agrees_with(&other.source)
+    }
+}
+
+/// Why production may differ from the source, and since when.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Diverged {
+    pub why: String,
+    /// Redshift's clock, UTC, as text.
+    pub since: String,
+}
+
+/// A range of batches that staging holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StagedRange {
+    pub epoch: Epoch,
+    pub from: Seq,
+    pub to: Seq,
+    pub rows: u64,
+}
+
+/// The state row.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TargetState {
+    pub identity: StreamIdentity,
+    /// 0 before the first epoch.
+    pub epoch: Epoch,
+    /// `None` (stored as -1) before record 0.
+    pub applied_seq: Option<Seq>,
+    pub applied_lsn: Option<Lsn>,
+    pub staged: Option<StagedRange>,
+    /// Raised by every load job; a worker whose fence is not the stored one is stale.
+    pub fence: i64,
+    pub capture: Option<CaptureIdentity>,
+    pub column_hash: Option<String>,
+    pub production_oid: u32,
+    pub staging_oid: u32,
+    pub diverged: Option<Diverged>,
+    /// Redshift's clock when the last batch was applied, UTC, as text.
+    pub applied_at: Option<String>,
+}

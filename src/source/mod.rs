@@ -1,0 +1,227 @@
+//! The source machine: what a database engine must offer to be read.
+//!
+//! [`Source`] is the porting list. SQL Server is the one implementation that talks to a server
+//! ([`sqlserver`]); the promises below are what the rules E1 to E9 of the protocol build on.
+
+pub mod sqlserver;
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+
+use crate::model::{CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, SourceIdentity, TableName, TableShape, Value};
+
+/// What start-up learns about the server. Shown by `check`.
+#[derive(Clone, Debug)]
+pub struct ServerFacts {
+    pub identity: SourceIdentity,
+    /// Product version, as in `16.0.4135.4`.
+    pub version: String,
+    pub edition: String,
+    pub cdc_enabled: bool,
+    /// `ALLOW_SNAPSHOT_ISOLATION` is on.
+    pub snapshot_isolation: bool,
+    /// Whether the connection is encrypted, from `sys.dm_exec_connections`; `None` if not readable.
+    pub encrypted: Option<bool>,
+}
+
+/// A user table, tracked or not.
+#[derive(Clone, Debug)]
+pub struct SourceTable {
+    pub name: TableName,
+    pub object_id: i32,
+    pub tracked: bool,
+    pub has_key: bool,
+}
+
+/// A capture instance with the columns it captures, compared with the source table of today.
+#[derive(Clone, Debug)]
+pub struct CaptureInstance {
+    pub identity: CaptureIdentity,
+    /// Low-water mark; `None` while capture has not initialised it.
+    pub start_lsn: Option<Lsn>,
+    pub supports_net_changes: bool,
+    pub role: Option<String>,
+    /// The captured columns that the program carries, with type, length and collation of the
+    /// source table's column of the same id.
+    pub shape: TableShape,
+    /// Captured columns that no longer stand in the source table under id, name and type: drift.
+    pub missing: Vec<String>,
+    /// Columns of the source table that the instance does not capture: drift once they are new.
+    pub uncaptured: Vec<Column>,
+    /// Computed columns: captured, but always NULL in the change table, so left out of the shape.
+    pub computed: Vec<String>,
+    /// Newest `cdc.ddl_history.ddl_lsn`.
+    pub ddl_lsn: Option<Lsn>,
+}
+
+/// One source table with all its capture instances, newest first.
+#[derive(Clone, Debug)]
+pub struct TableFacts {
+    pub name: TableName,
+    pub object_id: i32,
+    pub tracked: bool,
+    pub instances: Vec<CaptureInstance>,
+}
+
+/// The bounds of what can be read, in one round trip.
+#[derive(Clone, Debug)]
+pub struct Watermarks {
+    pub cdc_enabled: bool,
+    /// `fn_cdc_get_max_lsn`; `None` while nothing was captured yet.
+    pub max: Option<Lsn>,
+    /// `fn_cdc_get_min_lsn` for each instance asked for, in that order. Zero: unknown, or not
+    /// open to this login.
+    pub min: Vec<Lsn>,
+}
+
+/// What the time mapping says about an LSN (rule R7).
+#[derive(Clone, Debug)]
+pub struct MappingFacts {
+    /// Newest row at or below the LSN.
+    pub newest: Option<MappingRow>,
+    /// The oldest LSN that the mapping still holds.
+    pub oldest: Option<Lsn>,
+}
+
+/// The stretch of one instance's change table that a probe looks at, both ends included.
+#[derive(Clone, Debug)]
+pub struct ProbeRange {
+    pub instance: String,
+    pub from: Lsn,
+    pub to: Lsn,
+}
+
+/// How change rows are asked for (rule E5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChangesMode {
+    /// The change table itself, before-images included.
+    All,
+    /// SQL Server's net function: upserts as [`crate::model::Operation::After`] or `Insert`,
+    /// deletes as `Delete`, deletes of an LSN first.
+    Net,
+}
+
+/// A closed LSN range to read.
+#[derive(Clone, Debug)]
+pub struct ChangesRequest {
+    pub table: TableName,
+    pub instance: String,
+    pub shape: TableShape,
+    pub from: Lsn,
+    pub to: Lsn,
+    pub mode: ChangesMode,
+}
+
+/// What capture is doing. A field is `None` where the login may not see it: unknown, not bad.
+#[derive(Clone, Debug, Default)]
+pub struct CaptureHealth {
+    pub agent_running: Option<bool>,
+    /// Commit-to-capture seconds of the scan sessions.
+    pub latency_seconds: Option<i64>,
+    pub last_commit_cdc_time: Option<DateTime>,
+    pub failed_sessions: Option<i64>,
+    /// Retention of the clean-up job.
+    pub retention: Option<Duration>,
+    /// The newest `sys.dm_cdc_errors` row: number and message.
+    pub last_error: Option<(i32, String)>,
+}
+
+/// How a scan for a snapshot reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScanIsolation {
+    /// Snapshot isolation, pinned by the first read.
+    Snapshot,
+    /// READ COMMITTED: rows move under the scan, so they are folded like changes.
+    ReadCommitted,
+}
+
+/// How a clean-up call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CleanUp {
+    Done,
+    /// 22957: the mark stands there or above already.
+    AlreadyDone,
+    /// 22964: the mark left the mapping; choose again.
+    ChooseAgain,
+}
+
+/// A stream of pages. Dropping it early drops its connection.
+pub trait Pages: Send {
+    type Row: Send;
+
+    /// The next rows, never an empty page; `None` at the end.
+    fn next_page(&mut self) -> impl Future<Output = Result<Option<Vec<Self::Row>>, Fault>> + Send;
+}
+
+/// A database engine that can be read.
+///
+/// Every call opens or borrows a connection of its own and may run beside the others. Names are
+/// in catalogue spelling. No call changes the source, except those that say so.
+pub trait Source: Send + Sync + 'static {
+    type Changes: Pages<Row = ChangeRow>;
+    type Scan: Pages<Row = Vec<Value>>;
+
+    /// Connects, sets the session up, and says who is there.
+    fn start_up(&self) -> impl Future<Output = Result<ServerFacts, Fault>> + Send;
+
+    /// Every user table of the database.
+    fn tables(&self) -> impl Future<Output = Result<Vec<SourceTable>, Fault>> + Send;
+
+    /// Columns, keys and capture instances of the given tables, in that order, in a fixed number
+    /// of round trips. A table that does not exist is a fault that names the nearest one.
+    fn describe(&self, tables: &[TableName]) -> impl Future<Output = Result<Vec<TableFacts>, Fault>> + Send;
+
+    /// Bounds of the given instances.
+    fn watermarks(&self, instances: &[String]) -> impl Future<Output = Result<Watermarks, Fault>> + Send;
+
+    /// The first commit LSN with a change row in each range, all in one round trip. The caller
+    /// has read every `to` in a statement that ended before this call (rule E3).
+    fn first_changes(&self, ranges: &[ProbeRange]) -> impl Future<Output = Result<Vec<Option<Lsn>>, Fault>> + Send;
+
+    /// The `transactions`-th commit LSN at or above `from` that the mapping holds, at most `max`;
+    /// `max` when there are fewer (rule E4).
+    fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> impl Future<Output = Result<Lsn, Fault>> + Send;
+
+    /// The time mapping at or below an LSN.
+    fn mapping(&self, at: Lsn) -> impl Future<Output = Result<MappingFacts, Fault>> + Send;
+
+    /// The change rows of a range, in the order (lsn, command, seqval, operation).
+    fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;
+
+    /// The rows of a table, each in the order of the shape.
+    fn scan(
+        &self,
+        table: &TableName,
+        shape: &TableShape,
+        isolation: ScanIsolation,
+    ) -> impl Future<Output = Result<Self::Scan, Fault>> + Send;
+
+    /// The present rows whose key equals one of `keys` bytewise, in no order; keys without a row
+    /// are simply absent. Few queries, whatever the number of keys.
+    fn reread(
+        &self,
+        table: &TableName,
+        shape: &TableShape,
+        keys: &[Vec<Value>],
+    ) -> impl Future<Output = Result<Vec<Vec<Value>>, Fault>> + Send;
+
+    /// The server's clock in its local zone.
+    fn clock(&self) -> impl Future<Output = Result<DateTime, Fault>> + Send;
+
+    fn health(&self) -> impl Future<Output = Result<CaptureHealth, Fault>> + Send;
+
+    /// The newest LSN of the mapping at or below `limit` (rule C3).
+    fn clean_up_mark(&self, limit: Lsn) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;
+
+    /// Changes the source: raises the low-water mark of the instance and deletes below it.
+    fn clean_up(&self, instance: &str, mark: Lsn) -> impl Future<Output = Result<CleanUp, Fault>> + Send;
+
+    /// Changes the source: switches CDC on for the database. Nothing to do is success.
+    fn enable_database(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Changes the source: starts capture of a table, without net changes and with `role` as
+    /// gating role. Nothing to do is success.
+    fn enable_table(&self, table: &TableName, role: Option<&str>) -> impl Future<Output = Result<(), Fault>> + Send;
+}

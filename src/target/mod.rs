@@ -1,0 +1,215 @@
+//! The target machine: production, staging and state.
+//!
+//! [`Target`] names what load needs. Each call of [`Loader`] is one transaction of the protocol
+//! (rules L1 to L8); which one comes next is the engine's business. Amazon Redshift is the one
+//! implementation ([`redshift`]).
+//!
+//! A call whose COMMIT got no answer fails with [`crate::model::fault::rs::COMMIT_UNKNOWN`]: the
+//! engine opens a new loader and asks [`Loader::locked_state`] (rule L7). A conflict abort
+//! (1023, 1018, serialisation) is a fault of class `Transient`: nothing was changed, and the
+//! whole call may be made again.
+
+pub mod redshift;
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::state::StreamIdentity;
+use crate::model::{CaptureIdentity, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
+
+#[derive(Clone, Debug)]
+pub struct TargetFacts {
+    /// First line of `version()`.
+    pub version: String,
+    pub user: String,
+    pub database: String,
+    /// Which of the three schemas exist, by name.
+    pub schemas: Vec<(String, bool)>,
+    pub encrypted: bool,
+}
+
+/// A column whose values may not all fit or not all come back the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LossyMapping {
+    pub column: String,
+    pub from: String,
+    pub to: String,
+    pub why: String,
+}
+
+/// What `prepare` did with one table.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// In plain words, as in `created production public."orders"`.
+    pub did: Vec<String>,
+    pub lossy: Vec<LossyMapping>,
+    pub production_rows: u64,
+}
+
+/// How the tables of a stream are spelt in the target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetNames {
+    pub production: String,
+    pub staging: String,
+    pub state: String,
+}
+
+/// One batch of a staged range: what L4 compares with the rows in staging.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatchRows {
+    pub seq: Seq,
+    pub rows: u64,
+}
+
+/// Rules L3 and L4: a range of batches of one epoch.
+#[derive(Clone, Debug)]
+pub struct LoadRange {
+    pub identity: StreamIdentity,
+    pub epoch: Epoch,
+    pub from: Seq,
+    pub to: Seq,
+    /// `lsn_from` of the first batch.
+    pub lsn_from: Lsn,
+    /// `lsn_to` of the last batch.
+    pub lsn_to: Lsn,
+    pub batches: Vec<BatchRows>,
+    pub shape: TableShape,
+    pub null_marker: String,
+    /// `s3://…` of the COPY manifest; `None` when every batch is empty.
+    pub manifest_url: Option<String>,
+    pub fence: i64,
+}
+
+impl LoadRange {
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.rows).sum()
+    }
+}
+
+/// How an apply ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApplyOutcome {
+    Applied(Applied),
+    /// Staging did not hold the rows of the records: it was emptied, the range is no longer
+    /// staged, and may be staged once more (rule L4).
+    StagingEmptied,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Applied {
+    pub deleted: u64,
+    pub inserted: u64,
+    /// Kept values that were found nowhere: NULL was loaded and the table marked diverged.
+    pub lost_kept: u64,
+}
+
+/// Rule L5: record 0 of an epoch.
+#[derive(Clone, Debug)]
+pub struct OpenEpoch {
+    pub identity: StreamIdentity,
+    pub epoch: Epoch,
+    pub lsn_to: Lsn,
+    pub capture: CaptureIdentity,
+    pub shape: TableShape,
+    pub column_hash: String,
+    pub null_marker: String,
+    pub rows: u64,
+    pub load: OpenLoad,
+    pub fence: i64,
+}
+
+/// What opens the epoch.
+#[derive(Clone, Debug)]
+pub enum OpenLoad {
+    /// `start`: state only. `trusted` marks the table diverged until a verify.
+    Start { trusted: bool },
+    /// A scan under snapshot isolation: straight into production. `None`: the scan was empty.
+    Production { manifest_url: Option<String> },
+    /// Any other scan: through staging with a fold.
+    Staging { manifest_url: Option<String> },
+}
+
+/// One line of the batch log. Readers drop doubles by (pipeline, table, epoch, from, to, event).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LogLine {
+    pub table: TableName,
+    pub event: String,
+    pub epoch: Epoch,
+    pub from: Seq,
+    pub to: Seq,
+    pub lsn_to: Lsn,
+    pub rows: u64,
+    pub deleted: u64,
+    pub inserted: u64,
+    pub run: Uuid,
+    /// Redshift's clock, UTC, as text; empty when written.
+    pub at: String,
+}
+
+/// One connection of a load job on one table.
+pub trait Loader: Send {
+    /// L1: locks state, raises the fence, returns state with the new fence, which is now ours. A
+    /// state of another stream is [`crate::model::fault::sync::OTHER_STREAM`].
+    fn raise_fence(&mut self, identity: &StreamIdentity) -> impl Future<Output = Result<TargetState, Fault>> + Send;
+
+    /// L7: locks state, which waits for a transaction that may still be committing, and reads it.
+    fn locked_state(&mut self) -> impl Future<Output = Result<TargetState, Fault>> + Send;
+
+    /// L3: fills staging by one COPY and notes the range. Checks epoch, fence, identity and oids
+    /// under the lock, and the row count after the COPY.
+    fn stage(&mut self, range: &LoadRange) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// L4: fills kept values, deletes the staged keys, inserts the survivors, moves state.
+    fn apply(&mut self, range: &LoadRange) -> impl Future<Output = Result<ApplyOutcome, Fault>> + Send;
+
+    /// L5: opens an epoch. State must hold an older one.
+    fn open_epoch(&mut self, open: &OpenEpoch) -> impl Future<Output = Result<Applied, Fault>> + Send;
+
+    /// R7: a `schema` record, alone, with staged none: state takes the hash.
+    fn accept_schema(&mut self, range: &LoadRange, column_hash: &str) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// L6: the log row.
+    fn log(&mut self, line: &LogLine) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// L6: empties staging for good, if the fence is still ours and nothing is staged. `false`:
+    /// it was not, and staging was left alone.
+    fn truncate_staging(&mut self, fence: i64) -> impl Future<Output = Result<bool, Fault>> + Send;
+}
+
+/// A warehouse.
+pub trait Target: Send + Sync + 'static {
+    type Loader: Loader;
+
+    fn start_up(&self) -> impl Future<Output = Result<TargetFacts, Fault>> + Send;
+
+    /// Names of a table's three tables, quoted.
+    fn names(&self, table: &TableName) -> TargetNames;
+
+    /// Refuses what cannot be carried: types, collisions of folded names, reserved internal
+    /// names, too many columns. Needs no connection.
+    fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault>;
+
+    /// Creates schemas, production, staging, state (L8) and the batch log where they are missing,
+    /// and checks those that are there against the shape.
+    fn prepare(
+        &self,
+        table: &TableName,
+        shape: &TableShape,
+        identity: &StreamIdentity,
+    ) -> impl Future<Output = Result<Prepared, Fault>> + Send;
+
+    /// State without a lock, for status; `None` when the table was never prepared.
+    fn state(&self, table: &TableName) -> impl Future<Output = Result<Option<TargetState>, Fault>> + Send;
+
+    /// Rows in production and in staging now.
+    fn row_counts(&self, table: &TableName) -> impl Future<Output = Result<(u64, u64), Fault>> + Send;
+
+    /// The newest lines of the batch log, newest first, doubles dropped.
+    fn log(&self, most: usize) -> impl Future<Output = Result<Vec<LogLine>, Fault>> + Send;
+
+    /// Opens a connection for a load job.
+    fn loader(&self, table: &TableName) -> impl Future<Output = Result<Self::Loader, Fault>> + Send;
+}
