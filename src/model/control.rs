@@ -70,6 +70,10 @@ pub struct Holder {
     pub host: String,
     pub user: String,
     pub pid: u32,
+    /// Tells process tables apart (boot and pid namespace), where the system says: only there may
+    /// a pid that is gone prove that the holder is dead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     pub since: Timestamp,
 }
 

@@ -12,6 +12,7 @@ pub mod record;
 pub mod shape;
 pub mod sql_type;
 pub mod state;
+pub mod status;
 pub mod value;
 
 pub use capture::{CaptureIdentity, MappingRow, SourceIdentity};

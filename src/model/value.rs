@@ -90,6 +90,52 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Reads one value of [`Value::write_identity`] from the front of `bytes` and moves past it.
+    /// `None` when the bytes are not such an encoding.
+    #[must_use]
+    pub fn read_identity(bytes: &mut &[u8]) -> Option<Self> {
+        fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+            let (head, tail) = bytes.split_at_checked(length)?;
+            *bytes = tail;
+            Some(head)
+        }
+        fn fixed<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+            take(bytes, N)?.try_into().ok()
+        }
+        fn block<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+            let length = u64::from_le_bytes(fixed(bytes)?);
+            take(bytes, usize::try_from(length).ok()?)
+        }
+        Some(match fixed::<1>(bytes)?[0] {
+            0 => Self::Null,
+            1 => Self::Bool(fixed::<1>(bytes)?[0] != 0),
+            2 => Self::Int(i64::from_le_bytes(block(bytes)?.try_into().ok()?)),
+            3 => {
+                let unscaled = i128::from_le_bytes(block(bytes)?.try_into().ok()?);
+                Self::Decimal(Decimal { unscaled, scale: fixed::<1>(bytes)?[0] })
+            }
+            4 => Self::Real(f32::from_bits(u32::from_le_bytes(block(bytes)?.try_into().ok()?))),
+            5 => Self::Float(f64::from_bits(u64::from_le_bytes(block(bytes)?.try_into().ok()?))),
+            6 => Self::Text(String::from_utf8(block(bytes)?.to_vec()).ok()?),
+            7 => Self::Bytes(block(bytes)?.to_vec()),
+            8 => Self::Date(i32::from_le_bytes(block(bytes)?.try_into().ok()?)),
+            9 => Self::Time(u64::from_le_bytes(block(bytes)?.try_into().ok()?)),
+            10 => {
+                let days = i32::from_le_bytes(block(bytes)?.try_into().ok()?);
+                Self::Timestamp { days, ticks: u64::from_le_bytes(fixed(bytes)?) }
+            }
+            11 => {
+                let days = i32::from_le_bytes(block(bytes)?.try_into().ok()?);
+                let ticks = u64::from_le_bytes(fixed(bytes)?);
+                Self::TimestampTz { days, ticks, offset_minutes: i16::from_le_bytes(fixed(bytes)?) }
+            }
+            12 => Self::Uuid(Uuid::from_slice(block(bytes)?).ok()?),
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -153,6 +199,35 @@ mod tests {
         assert_ne!(identity(&[text("abc")]), identity(&[text("ABC")]));
         assert_ne!(identity(&[text("a"), text("b")]), identity(&[text("ab"), text("")]));
         assert_eq!(identity(&[Value::Int(7)]), identity(&[Value::Int(7)]));
+    }
+
+    #[test]
+    fn identity_reads_back() {
+        let values = [
+            Value::Null,
+            Value::Bool(true),
+            Value::Int(-7),
+            Value::Decimal(Decimal { unscaled: -12_345, scale: 2 }),
+            Value::Real(1.5),
+            Value::Float(-0.0),
+            Value::Text("naïve \u{1F600}".into()),
+            Value::Bytes(vec![0, 255]),
+            Value::Date(738_000),
+            Value::Time(863_999_999_999),
+            Value::Timestamp { days: 1, ticks: 2 },
+            Value::TimestampTz { days: 1, ticks: 2, offset_minutes: -840 },
+            Value::Uuid(Uuid::from_u128(7)),
+        ];
+        let mut bytes = Vec::new();
+        for value in &values {
+            value.write_identity(&mut bytes);
+        }
+        let mut rest = bytes.as_slice();
+        for value in &values {
+            assert!(Value::read_identity(&mut rest).as_ref() == Some(value));
+        }
+        assert!(rest.is_empty() && Value::read_identity(&mut rest).is_none());
+        assert!(Value::read_identity(&mut [6u8, 9, 0, 0, 0, 0, 0, 0, 0, b'a'].as_slice()).is_none());
     }
 
     #[test]
