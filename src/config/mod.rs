@@ -5,6 +5,6 @@ pub mod settings;
 
 pub use secret::Secret;
 pub use settings::{
-    Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Settings, Settings, SourceSettings, StoreSettings,
-    TableRule, Tls,
+    Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Settings, SourceSettings,
+    StoreSettings, TableRule, Tls,
 };

@@ -65,6 +65,17 @@ pub struct S3Settings {
     /// For other stores than AWS.
     pub endpoint_url: Option<String>,
     pub force_path_style: bool,
+    /// `None`: the AWS SDK's own chain (environment, profile files, web identity, container,
+    /// instance role).
+    pub credentials: Option<S3Credentials>,
+}
+
+/// Keys that stand in the configuration: for stores that the AWS chain knows nothing of.
+#[derive(Clone, Debug)]
+pub struct S3Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: Secret,
+    pub session_token: Option<Secret>,
 }
 
 #[derive(Clone, Debug)]

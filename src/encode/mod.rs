@@ -1,1 +1,11 @@
-//! Rows to compressed part files.
+//! Rows to compressed CSV part files.
+//!
+//! [`csv`] knows the exact text of every value, [`writer`] compresses the lines and cuts them
+//! into parts. Nothing here touches a network: the caller pushes rows and carries away chunks,
+//! so that a part is uploaded while it is still being written and memory stays bounded.
+
+pub mod csv;
+pub mod writer;
+
+pub use csv::RowFormat;
+pub use writer::{BatchWriter, PartEnd};

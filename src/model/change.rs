@@ -41,6 +41,15 @@ pub struct ChangeRow {
     pub values: Vec<Value>,
 }
 
+/// Text of `__d2r_op` in part files and staging: [`StagedOp::Delete`].
+pub const OP_DELETE: &str = "D";
+/// Text of `__d2r_op` in part files and staging: [`StagedOp::Upsert`].
+pub const OP_UPSERT: &str = "U";
+/// Text of a keep flag in part files and staging: [`Keep::Kept`]. [`Keep::Value`] is NULL there.
+pub const KEEP_KEPT: &str = "k";
+/// Text of a keep flag in part files and staging: [`Keep::Gone`].
+pub const KEEP_GONE: &str = "g";
+
 /// What a staged row does to production.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StagedOp {

@@ -58,4 +58,31 @@ pub const DIVERGED: Page = Page {
     next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
 };
 
-pub const PAGES: &[&Page] = &[&BUSY, &GAP, &WENT_BACK, &DRIFT, &OTHER_STREAM, &STALE_FENCE, &DIVERGED];
+pub const KEY_UNFIT: Page = Page {
+    code: "SYNC-031",
+    title: "a key value cannot be carried unchanged",
+    class: Class::Human,
+    meaning: "Redshift cannot hold this key exactly, and a changed key would meet the wrong row. The batch was not written; nothing of it is loaded.",
+    next: &[
+        "find the row in the source by the column and the reason given here, and change its key",
+        "mode = \"skip\" under [[table]] leaves the table out meanwhile",
+    ],
+};
+
+pub const MARKER_MET: Page = Page {
+    code: "SYNC-032",
+    title: "a value equals the epoch's marker for NULL",
+    class: Class::Human,
+    meaning: "The value would be loaded as NULL, so the batch was not written. The marker is a fresh UUID of the epoch: somebody has copied it into the source.",
+    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot with another marker"],
+};
+
+pub const ROW_UNFIT: Page = Page {
+    code: "SYNC-033",
+    title: "a row cannot be written to a part file",
+    class: Class::Failed,
+    meaning: "A row does not have the shape or the range that its columns promise. The batch was not written; nothing of it is loaded.",
+    next: &["db-to-redshift check", "report it with the facts above: SQL Server cannot hold such a row, so a decoder is wrong"],
+};
+
+pub const PAGES: &[&Page] = &[&BUSY, &GAP, &WENT_BACK, &DRIFT, &OTHER_STREAM, &STALE_FENCE, &DIVERGED, &KEY_UNFIT, &MARKER_MET, &ROW_UNFIT];
