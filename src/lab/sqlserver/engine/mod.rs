@@ -1,1 +1,30 @@
-//! T-SQL over SQLite.
+//! The relational engine of the lab's SQL Server: T-SQL over SQLite.
+//!
+//! Storage: one SQLite file a database (WAL), a connection a session. A table `s.t` is the SQLite
+//! table `"s.t"` with the column names of the catalogue and a hidden `__lab_rowid INTEGER PRIMARY
+//! KEY`. Declared types stand in `__lab_columns`; [`codec`] alone knows how a value of a type is
+//! stored. Uniqueness is kept by unique indexes, text compares by the collations of [`collation`].
+//! NOT NULL, lengths, ranges, identity and rowversion are checked by the engine, not by SQLite.
+//!
+//! What CDC needs of it:
+//! - [`server::Server`] holds the databases; [`server::Database::connect`] opens a connection with
+//!   everything registered (collations, functions). A writer of its own uses
+//!   `BEGIN IMMEDIATE … COMMIT` on such a connection.
+//! - [`catalog`]: `find_table`, `create_table`, `drop_table`, `columns`, `create_schema`,
+//!   `set_tracked`, `set_cdc_enabled`. A table made through it (any schema, also `cdc` or the
+//!   pseudo schema `msdb.dbo`) can be selected from T-SQL at once, with its declared types.
+//! - [`extension::Extension`]: procedures, scalar and table-valued functions, computed relations,
+//!   and the hooks: before COMMIT (same SQLite transaction), after COMMIT, key updates, DDL.
+//! - Changes of rows reach SQLite triggers (`AFTER INSERT/UPDATE/DELETE ON "s.t"`). A trigger must
+//!   say `WHEN lab_logging()`: it is 0 while the engine moves rows itself, as in a key update on a
+//!   nonclustered key, which it then hands to [`extension::Extension::key_update`].
+//!   `lab_touched(column_id)` is 1 inside an UPDATE trigger when the SET list names the column.
+//!   A change of the clustered key is a set of deletes, then a set of inserts: the triggers fire so.
+
+pub mod catalog;
+pub mod clock;
+pub mod codec;
+pub mod collation;
+pub mod extension;
+pub mod server;
+pub mod type_name;
