@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Secret;
+use crate::model::TableName;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -20,6 +21,43 @@ pub struct Settings {
     pub load: LoadSettings,
     pub store: StoreSettings,
     pub tables: Vec<TableRule>,
+    /// What `check` should say about the file, as of a password in plain text.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// How the rows of a table are asked for: the last rule that matches decides.
+    #[must_use]
+    pub fn changes_of(&self, table: &TableName) -> Changes {
+        self.tables.iter().rev().find(|rule| matches(&rule.name, &table.to_string())).map_or(Changes::default(), |rule| rule.changes)
+    }
+
+    /// Whether `mode = "skip"` holds for a table: the last rule that matches decides.
+    #[must_use]
+    pub fn is_skipped(&self, table: &TableName) -> bool {
+        self.tables.iter().rev().find(|rule| matches(&rule.name, &table.to_string())).is_some_and(|rule| rule.skip)
+    }
+}
+
+/// Whether a name matches a pattern in which `*` stands for any run of characters. Letter case
+/// does not matter, as in the names of most source databases.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut pieces = pieces.peekable();
+    if pieces.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    true
 }
 
 /// How a database connection is protected.
@@ -144,4 +182,21 @@ pub enum Changes {
     #[default]
     All,
     Net,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        for (pattern, name) in
+            [("dbo.Orders", "DBO.orders"), ("*", "a.b"), ("dbo.*", "dbo.x"), ("*.order*s", "s.orders"), ("a*b*c", "a1b2b3c")]
+        {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("dbo.Orders", "dbo.Orders2"), ("dbo.*", "sales.x"), ("a*b", "a"), ("", "a"), ("ab*bc", "abc")] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
 }

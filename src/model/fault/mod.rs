@@ -11,6 +11,7 @@ pub mod src;
 pub mod sync;
 
 use std::fmt;
+use std::sync::Arc;
 
 /// How a failure behaves, which decides about retries and the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,14 +55,16 @@ pub fn page(code: &str) -> Option<&'static Page> {
 }
 
 /// A failure. Cheap to move; built with [`Fault::new`] and the chained setters.
+#[derive(Clone)]
 pub struct Fault(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     page: &'static Page,
     what: String,
     evidence: Vec<(String, String)>,
     next: Vec<String>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Fault {
@@ -88,7 +91,7 @@ impl Fault {
     /// Keeps the error that caused it.
     #[must_use]
     pub fn caused_by(mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.0.source = Some(error.into());
+        self.0.source = Some(Arc::from(error.into()));
         self
     }
 

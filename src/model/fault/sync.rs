@@ -58,6 +58,172 @@ pub const DIVERGED: Page = Page {
     next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
 };
 
+pub const UNPAIRED: Page = Page {
+    code: "SYNC-008",
+    title: "an update row without its partner",
+    class: Class::Human,
+    meaning: "The change table does not hold before- and after-images as documented. Nothing of the batch was recorded.",
+    next: &[
+        "look at the change table at the LSN and seqval named",
+        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot",
+    ],
+};
+
+pub const SPILL: Page = Page {
+    code: "SYNC-009",
+    title: "no room for temporary files",
+    class: Class::Failed,
+    meaning: "A transaction with very many keys needs a temporary file. Nothing of the batch was recorded.",
+    next: &["free space in the folder named, or point TMPDIR to another", "db-to-redshift extract"],
+};
+
+pub const NOT_PREPARED: Page = Page {
+    code: "SYNC-010",
+    title: "the table was never prepared",
+    class: Class::Human,
+    meaning: "No epoch is open for this table: there is nothing to go on from.",
+    next: &["db-to-redshift prepare --table <table>"],
+};
+
+pub const NOT_TRACKED: Page = Page {
+    code: "SYNC-011",
+    title: "CDC is not enabled for the table",
+    class: Class::Human,
+    meaning: "SQL Server does not record the changes of this table.",
+    next: &["db-to-redshift enable --table <table>", "db-to-redshift tables shows which tables are tracked"],
+};
+
+pub const WARMING_UP: Page = Page {
+    code: "SYNC-012",
+    title: "capture is warming up",
+    class: Class::Transient,
+    meaning: "CDC was enabled, but the capture job has not moved anything yet.",
+    next: &["see that SQL Server Agent and the capture job run", "try again in a minute"],
+};
+
+pub const CAPTURE_CHANGED: Page = Page {
+    code: "SYNC-013",
+    title: "the capture instance is another one",
+    class: Class::Human,
+    meaning: "The instance of the epoch was dropped, or made again under its name: its history is lost.",
+    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+};
+
+pub const NO_ACCESS: Page = Page {
+    code: "SYNC-014",
+    title: "the change table cannot be read",
+    class: Class::Human,
+    meaning: "The low-water mark reads as zero: the instance is unknown, or its gating role does not include this login.",
+    next: &["add the login to the gating role that is named", "db-to-redshift check"],
+};
+
+pub const BROKEN_CHAIN: Page = Page {
+    code: "SYNC-015",
+    title: "the chain of records is broken",
+    class: Class::Human,
+    meaning: "A record does not begin where the one before it ends, or belongs to another stream. Nothing was loaded past it.",
+    next: &["find out who else writes under this prefix", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+};
+
+pub const RECORDS_GONE: Page = Page {
+    code: "SYNC-016",
+    title: "state is ahead of the records",
+    class: Class::Human,
+    meaning: "Redshift holds more than the records in S3 tell: records were deleted, or the target was restored.",
+    next: &["find out what was deleted or restored", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+};
+
+pub const STAGE_COUNT: Page = Page {
+    code: "SYNC-017",
+    title: "staging does not hold what the records say, twice",
+    class: Class::Failed,
+    meaning: "The rows in staging differ from the records after a second COPY. Nothing was applied.",
+    next: &["see whether somebody else writes to the staging table", "db-to-redshift load --table <table>"],
+};
+
+pub const PRODUCTION_NOT_EMPTY: Page = Page {
+    code: "SYNC-018",
+    title: "production holds rows of unknown origin",
+    class: Class::Human,
+    meaning: "Opening the first epoch would replace or mix with rows that this program did not load.",
+    next: &[
+        "db-to-redshift prepare --table <table> --replace lets the snapshot replace them",
+        "db-to-redshift prepare --table <table> --mode start --trusted keeps them and marks the table diverged until a verify",
+    ],
+};
+
+pub const INTENT_LOST: Page = Page {
+    code: "SYNC-019",
+    title: "another snapshot of the table took over",
+    class: Class::Busy,
+    meaning: "The intent in S3 is no longer ours: another run opens an epoch. Nothing was recorded.",
+    next: &["db-to-redshift status"],
+};
+
+pub const NO_SNAPSHOT_ISOLATION: Page = Page {
+    code: "SYNC-020",
+    title: "the database does not allow snapshot isolation",
+    class: Class::Human,
+    meaning: "A scan without it could tear rows that move meanwhile.",
+    next: &["ALTER DATABASE <database> SET ALLOW_SNAPSHOT_ISOLATION ON", "db-to-redshift prepare --mode start carries changes only"],
+};
+
+pub const NET_REFUSED: Page = Page {
+    code: "SYNC-021",
+    title: "net changes are not safe for this table",
+    class: Class::Config,
+    meaning: "SQL Server's net function cannot tell an untouched large value from a NULL, nor a key that changes only in case.",
+    next: &["remove changes = \"net\" for this table"],
+};
+
+pub const LEASE_LOST: Page = Page {
+    code: "SYNC-022",
+    title: "the lease was taken over",
+    class: Class::Busy,
+    meaning: "This job stalled for more than 60 s and another took its place. It stopped at a safe point.",
+    next: &["db-to-redshift status"],
+};
+
+pub const CANCELLED: Page = Page {
+    code: "SYNC-023",
+    title: "cancelled",
+    class: Class::Failed,
+    meaning: "The job stopped at a safe point. What was recorded stays; the rest is done by the next run.",
+    next: &["db-to-redshift sync"],
+};
+
+pub const NO_TABLE: Page = Page {
+    code: "SYNC-024",
+    title: "no table matches",
+    class: Class::Config,
+    meaning: "The pattern names no table of the source.",
+    next: &["db-to-redshift tables lists what there is"],
+};
+
+pub const LOAD_STUCK: Page = Page {
+    code: "SYNC-025",
+    title: "the load could not come through",
+    class: Class::Transient,
+    meaning: "Every attempt met a conflict or a lost connection. Staging and production are consistent; nothing is half applied.",
+    next: &["db-to-redshift load --table <table>", "see in svv_transactions who holds locks"],
+};
+
+pub const OTHER_SOURCE: Page = Page {
+    code: "SYNC-026",
+    title: "the table was carried from another source",
+    class: Class::Human,
+    meaning: "The records of this pipeline come from another server or database than the configured one. Nothing was read.",
+    next: &["check source.host and source.database in the configuration", "use another pipeline name for another source"],
+};
+
+pub const CLOCK: Page = Page {
+    code: "SYNC-027",
+    title: "the source's clock is unusable",
+    class: Class::Failed,
+    meaning: "The end of the overlap cannot be computed. No epoch was opened.",
+    next: &["set the clock of the database server"],
+};
+
 pub const KEY_UNFIT: Page = Page {
     code: "SYNC-031",
     title: "a key value cannot be carried unchanged",
@@ -85,4 +251,35 @@ pub const ROW_UNFIT: Page = Page {
     next: &["db-to-redshift check", "report it with the facts above: SQL Server cannot hold such a row, so a decoder is wrong"],
 };
 
-pub const PAGES: &[&Page] = &[&BUSY, &GAP, &WENT_BACK, &DRIFT, &OTHER_STREAM, &STALE_FENCE, &DIVERGED, &KEY_UNFIT, &MARKER_MET, &ROW_UNFIT];
+pub const PAGES: &[&Page] = &[
+    &BUSY,
+    &GAP,
+    &WENT_BACK,
+    &DRIFT,
+    &OTHER_STREAM,
+    &STALE_FENCE,
+    &DIVERGED,
+    &UNPAIRED,
+    &SPILL,
+    &NOT_PREPARED,
+    &NOT_TRACKED,
+    &WARMING_UP,
+    &CAPTURE_CHANGED,
+    &NO_ACCESS,
+    &BROKEN_CHAIN,
+    &RECORDS_GONE,
+    &STAGE_COUNT,
+    &PRODUCTION_NOT_EMPTY,
+    &INTENT_LOST,
+    &NO_SNAPSHOT_ISOLATION,
+    &NET_REFUSED,
+    &LEASE_LOST,
+    &CANCELLED,
+    &NO_TABLE,
+    &LOAD_STUCK,
+    &OTHER_SOURCE,
+    &CLOCK,
+    &KEY_UNFIT,
+    &MARKER_MET,
+    &ROW_UNFIT,
+];

@@ -1,0 +1,176 @@
+//! The guards of rule E2: run before anything is decided, and again before the record (E9).
+
+use crate::model::fault::sync;
+use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, RecordKind, TableName};
+use crate::source::{CaptureInstance, MappingFacts, ServerFacts, Source, TableFacts};
+
+use super::stream::Stream;
+
+/// What the guards saw and let pass.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    pub min: Lsn,
+    pub max: Lsn,
+    pub ddl_lsn: Option<Lsn>,
+}
+
+/// Runs all guards for all streams: one fault or the bounds for each. A fault of the whole source
+/// is the outer error.
+pub async fn look<S: Source>(source: &S, streams: &[&Stream]) -> Result<Vec<Result<Bounds, Fault>>, Fault> {
+    let server = source.start_up().await?;
+    let tables: Vec<TableName> = streams.iter().map(|stream| stream.table.clone()).collect();
+    let facts = source.describe(&tables).await?;
+    let instances: Vec<String> = streams.iter().map(|stream| stream.head.capture.instance.clone()).collect();
+    let marks = source.watermarks(&instances).await?;
+    let mut looked = Vec::with_capacity(streams.len());
+    for ((stream, table), min) in streams.iter().zip(&facts).zip(&marks.min) {
+        let mapping = match &stream.head.mapping {
+            Some(row) => Some(source.mapping(row.lsn).await?),
+            None => None,
+        };
+        looked.push(check(&stream.head, &server, table, marks.cdc_enabled, *min, marks.max, mapping.as_ref()));
+    }
+    Ok(looked)
+}
+
+fn check(
+    head: &CommitRecord,
+    server: &ServerFacts,
+    table: &TableFacts,
+    cdc_enabled: bool,
+    min: Lsn,
+    max: Option<Lsn>,
+    mapping: Option<&MappingFacts>,
+) -> Result<Bounds, Fault> {
+    let name = &head.table;
+    if !head.source.agrees_with(&server.identity) {
+        return Err(other_source(head, server));
+    }
+    let instance = tracked_instance(table, cdc_enabled, &head.capture)?;
+    let max = readable(name, instance, min, max)?;
+    went_back(head, max, mapping)?;
+    let from = head.lsn_to.next();
+    if min > from {
+        return Err(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))
+            .evidence("next LSN to read", from)
+            .evidence("low-water mark", min)
+            .next(format!("db-to-redshift prepare --new-epoch --table '{name}'")));
+    }
+    no_drift(head, instance)?;
+    Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn })
+}
+
+/// The instance of the epoch, if CDC is on and it is still the same one.
+pub fn tracked_instance<'a>(table: &'a TableFacts, cdc_enabled: bool, capture: &CaptureIdentity) -> Result<&'a CaptureInstance, Fault> {
+    let name = &table.name;
+    if !cdc_enabled {
+        return Err(Fault::new(&sync::NOT_TRACKED, "CDC is off for the whole database")
+            .evidence("table", name)
+            .next("db-to-redshift enable"));
+    }
+    if !table.tracked {
+        return Err(Fault::new(&sync::NOT_TRACKED, format!("{name} is not tracked by CDC")));
+    }
+    let found = table.instances.iter().find(|instance| instance.identity.instance == capture.instance);
+    let changed = |fault: Fault| {
+        fault
+            .evidence("instance", &capture.instance)
+            .evidence("object id then", capture.object_id)
+            .evidence("made then", capture.create_date)
+    };
+    match found {
+        None => Err(changed(Fault::new(&sync::CAPTURE_CHANGED, format!("the capture instance of {name} is gone")))),
+        Some(instance) if instance.identity != *capture => {
+            Err(changed(Fault::new(&sync::CAPTURE_CHANGED, format!("the capture instance of {name} was made again")))
+                .evidence("object id now", instance.identity.object_id)
+                .evidence("made now", instance.identity.create_date))
+        }
+        Some(instance) => Ok(instance),
+    }
+}
+
+/// min is not zero and max is there.
+pub fn readable(table: &TableName, instance: &CaptureInstance, min: Lsn, max: Option<Lsn>) -> Result<Lsn, Fault> {
+    let warming =
+        || Fault::new(&sync::WARMING_UP, format!("capture of {table} has not begun yet")).evidence("instance", &instance.identity.instance);
+    let max = max.ok_or_else(warming)?;
+    if !min.is_zero() {
+        return Ok(max);
+    }
+    if instance.start_lsn.is_none() {
+        return Err(warming());
+    }
+    Err(Fault::new(&sync::NO_ACCESS, format!("the low-water mark of {table} reads as zero"))
+        .evidence("instance", &instance.identity.instance)
+        .evidence("gating role", instance.role.as_deref().unwrap_or("none")))
+}
+
+/// The source must still hold what was carried: max at or above the head, and the head's mapping
+/// row unchanged as long as the mapping reaches that far back.
+fn went_back(head: &CommitRecord, max: Lsn, mapping: Option<&MappingFacts>) -> Result<(), Fault> {
+    // Record 0's own end may lie above max: a fresh instance begins above L0 (rule R2).
+    let opening = matches!(head.kind, RecordKind::Snapshot | RecordKind::Start);
+    let floor = if opening { head.l0.unwrap_or(head.lsn_to) } else { head.lsn_to };
+    let fault = |what: &str| {
+        Fault::new(&sync::WENT_BACK, format!("{what} ({})", head.table)).evidence("carried up to", head.lsn_to).evidence("max LSN", max)
+    };
+    if max < floor {
+        return Err(fault("the newest LSN lies below what was carried"));
+    }
+    let Some((then, now)) = head.mapping.as_ref().zip(mapping) else { return Ok(()) };
+    let reaches = now.oldest.is_some_and(|oldest| oldest <= then.lsn);
+    if reaches && now.newest.as_ref() != Some(then) {
+        return Err(fault("the transaction at the end of the last batch is another one now")
+            .evidence("mapping row then", format!("{} {} {}", then.lsn, then.end_time, then.tran_id))
+            .evidence(
+                "mapping row now",
+                now.newest.as_ref().map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id)),
+            ));
+    }
+    Ok(())
+}
+
+fn no_drift(head: &CommitRecord, instance: &CaptureInstance) -> Result<(), Fault> {
+    let drift = |what: String| Fault::new(&sync::DRIFT, what).evidence("instance", &instance.identity.instance);
+    if !instance.missing.is_empty() {
+        return Err(
+            drift(format!("captured columns of {} are gone or changed", head.table)).evidence("columns", instance.missing.join(", "))
+        );
+    }
+    if instance.shape.hash() != head.column_hash {
+        return Err(
+            drift(format!("the columns of {} are not those of the epoch", head.table)).evidence("columns", differences(head, instance))
+        );
+    }
+    if instance.ddl_lsn > head.ddl_lsn {
+        return Err(drift(format!("DDL ran on {} since the last batch", head.table))
+            .evidence("ddl_lsn", instance.ddl_lsn.unwrap_or_default())
+            .evidence(
+                "columns not captured",
+                instance.uncaptured.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", "),
+            ));
+    }
+    Ok(())
+}
+
+/// Names the columns that differ, with their types then and now.
+fn differences(head: &CommitRecord, instance: &CaptureInstance) -> String {
+    let (then, now) = (head.columns.columns(), instance.shape.columns());
+    let gone = then.iter().filter(|column| !now.contains(column)).map(|column| format!("-{} {}", column.name, column.sql_type));
+    let come = now.iter().filter(|column| !then.contains(column)).map(|column| format!("+{} {}", column.name, column.sql_type));
+    gone.chain(come).collect::<Vec<_>>().join(", ")
+}
+
+fn other_source(head: &CommitRecord, server: &ServerFacts) -> Fault {
+    let show = |fault: Fault, when: &str, identity: &crate::model::SourceIdentity| {
+        fault
+            .evidence(format!("server {when}"), &identity.server)
+            .evidence(format!("database {when}"), &identity.database)
+            .evidence(format!("database guid {when}"), identity.database_guid.as_deref().unwrap_or("not readable"))
+            .evidence(format!("recovery fork {when}"), identity.recovery_fork_guid.as_deref().unwrap_or("not readable"))
+    };
+    let (then, now) = (&head.source, &server.identity);
+    let same_place = then.server.eq_ignore_ascii_case(&now.server) && then.database == now.database;
+    let page = if same_place { &sync::WENT_BACK } else { &sync::OTHER_SOURCE };
+    show(show(Fault::new(page, format!("{} was carried from another source", head.table)), "then", then), "now", now)
+}

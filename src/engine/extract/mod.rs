@@ -1,0 +1,177 @@
+//! Extract (section 3 of the protocol): from the change tables into records.
+//!
+//! Works in rounds. A round looks at all tables together, so that bounds and probe cost one round
+//! trip whatever the number of tables (rule E3), and then writes at most one batch for each table
+//! that has changes, several tables at once. A table leaves when it has reached the max LSN that
+//! the first round saw.
+
+pub mod guards;
+pub mod parts;
+pub mod stream;
+pub mod window;
+pub mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+
+use crate::engine::Engine;
+use crate::engine::event::{Event, Job, Outcome, TableReport};
+use crate::model::{Fault, Lsn, TableName};
+use crate::source::{ProbeRange, Source};
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+use self::stream::Stream;
+
+/// A table on its way through the rounds.
+struct Work {
+    stream: Stream,
+    outcome: Outcome,
+    /// The max LSN of the first round: enough is enough, even on a busy source.
+    goal: Option<Lsn>,
+    done: bool,
+}
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    /// Extracts the given tables up to the max LSN of now. One report a table, in their order.
+    pub async fn extract(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
+        let started = Instant::now();
+        let mut reports: BTreeMap<TableName, Result<Outcome, Fault>> = BTreeMap::new();
+        let mut work = self.open_streams(tables, &mut reports).await;
+        while work.iter().any(|work| !work.done) {
+            work = self.round(work, &mut reports).await;
+        }
+        for Work { stream, outcome, .. } in work {
+            reports.insert(stream.table.clone(), Ok(outcome));
+            stream.close().await;
+        }
+        let mut ordered = Vec::with_capacity(tables.len());
+        for table in tables {
+            let Some(outcome) = reports.remove(table) else { continue };
+            self.finished(Job::Extract, table, &outcome, started).await;
+            ordered.push(TableReport { job: Job::Extract, table: table.clone(), outcome });
+        }
+        ordered
+    }
+
+    async fn open_streams(self: &Arc<Self>, tables: &[TableName], reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
+        let opened = futures::stream::iter(tables.iter().cloned())
+            .map(|table| async move {
+                self.events.send(Event::Started { job: Job::Extract, table: table.clone() }).await;
+                let stream = Stream::open(self, &table).await;
+                (table, stream)
+            })
+            .buffered(16)
+            .collect::<Vec<_>>()
+            .await;
+        let mut work = Vec::new();
+        for (table, stream) in opened {
+            match stream {
+                Ok(stream) => {
+                    let outcome = Outcome { paused: stream.paused, ..Outcome::default() };
+                    work.push(Work { stream, outcome, goal: None, done: false });
+                }
+                Err(fault) => drop(reports.insert(table, Err(fault))),
+            }
+        }
+        work
+    }
+
+    /// One round over the tables that are not done. Those that fail leave with their fault.
+    async fn round(self: &Arc<Self>, work: Vec<Work>, reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
+        let (finished, active): (Vec<_>, Vec<_>) = work.into_iter().partition(|work| work.done);
+        let (ready, mut failed) = match self.look(active).await {
+            Ok(looked) => looked,
+            Err((active, fault)) => (Vec::new(), active.into_iter().map(|work| (work, fault.clone())).collect()),
+        };
+        let written = futures::stream::iter(ready)
+            .map(|(mut work, window)| async move {
+                let written = match window {
+                    None => Ok(None),
+                    Some(window) => self.write_batch(&mut work.stream, window).await,
+                };
+                (work, written)
+            })
+            .buffer_unordered(self.settings.extract.parallel.max(1))
+            .collect::<Vec<_>>()
+            .await;
+        let mut kept = finished;
+        for (mut work, written) in written {
+            match written {
+                Ok(None) => work.done = true,
+                Ok(Some(rows)) => {
+                    work.outcome.batches += 1;
+                    work.outcome.rows += rows;
+                    work.done = work.goal.is_none_or(|goal| work.stream.head.lsn_to >= goal);
+                }
+                Err(fault) => {
+                    failed.push((work, fault));
+                    continue;
+                }
+            }
+            kept.push(work);
+        }
+        for (work, fault) in failed {
+            reports.insert(work.stream.table.clone(), Err(fault));
+            work.stream.close().await;
+        }
+        kept
+    }
+
+    /// Guards, bounds and the one probe. Gives each table its window, or the faults.
+    async fn look(&self, mut active: Vec<Work>) -> Result<(Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>), (Vec<Work>, Fault)> {
+        let streams: Vec<&Stream> = active.iter().map(|work| &work.stream).collect();
+        // The bounds come from a statement that ends before the probe begins (rule E3).
+        let looked = match guards::look(&*self.source, &streams).await {
+            Ok(looked) => looked,
+            Err(fault) => return Err((active, fault)),
+        };
+        let mut ranges = Vec::new();
+        for (work, seen) in active.iter_mut().zip(&looked) {
+            if let Ok(bounds) = seen {
+                work.goal.get_or_insert(bounds.max);
+                ranges.push(ProbeRange {
+                    instance: work.stream.head.capture.instance.clone(),
+                    from: work.stream.lsn_from(),
+                    to: bounds.max,
+                });
+            }
+        }
+        ranges.retain(|range| range.from <= range.to);
+        let firsts = match self.source.first_changes(&ranges).await {
+            Ok(firsts) => firsts,
+            Err(fault) => return Err((active, fault)),
+        };
+        let firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
+        let (mut ready, mut failed) = (Vec::new(), Vec::new());
+        for (work, seen) in active.into_iter().zip(looked) {
+            let first = firsts.get(&work.stream.head.capture.instance).copied().flatten();
+            let window = match seen {
+                Ok(bounds) => window::choose(self, &work.stream, &bounds, first).await,
+                Err(fault) => Err(fault),
+            };
+            match window {
+                Ok(window) => ready.push((work, window)),
+                Err(fault) => failed.push((work, fault)),
+            }
+        }
+        Ok((ready, failed))
+    }
+
+    /// Tells the end of a job on one table.
+    pub(crate) async fn finished(&self, job: Job, table: &TableName, outcome: &Result<Outcome, Fault>, started: Instant) {
+        self.events.idle(table);
+        let (text, batches, rows) = match outcome {
+            Ok(outcome) => (outcome.as_str().to_owned(), outcome.batches, outcome.rows),
+            Err(fault) => {
+                tracing::error!(job = job.as_str(), %table, %fault, "job failed");
+                (fault.code().to_owned(), 0, 0)
+            }
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        self.events.send(Event::Finished { job, table: table.clone(), outcome: text, batches, rows, seconds }).await;
+    }
+}

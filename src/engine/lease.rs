@@ -1,0 +1,147 @@
+//! Leases (section 5 of the protocol): who is busy with a table.
+//!
+//! A lease saves double work and tells people who is busy. Safety rests on the conditional PUT
+//! of records and on the fence in state alone, so a lease that is lost is no danger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::control::{Holder, Lease, LeaseKind};
+use crate::model::fault::sync;
+use crate::model::{Fault, TableName};
+use crate::store::{ChangeStore, ETag, Written};
+
+/// How often a held lease is renewed.
+const RENEW: Duration = Duration::from_secs(15);
+/// An ETag seen unchanged for so long, on our own clock, marks a dead holder.
+const EXPIRY: Duration = Duration::from_mins(1);
+/// How often a lease that somebody else holds is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A lease that is ours. Renewed in the background until [`Held::release`]; dropped without it,
+/// the renewal stops and the lease expires by itself.
+#[derive(Debug)]
+pub struct Held {
+    stop: CancellationToken,
+    lost: CancellationToken,
+    renewal: JoinHandle<()>,
+}
+
+impl Held {
+    /// Fires when somebody else took the lease over: stop at the next safe point.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
+    pub fn check(&self, table: &TableName) -> Result<(), Fault> {
+        if self.is_lost() { Err(Fault::new(&sync::LEASE_LOST, format!("the lease on {table} was taken over"))) } else { Ok(()) }
+    }
+
+    /// Writes "released". A lease that cannot be released expires by itself.
+    pub async fn release(mut self) {
+        self.stop.cancel();
+        if let Err(error) = (&mut self.renewal).await {
+            tracing::warn!(%error, "the renewal of a lease ended early");
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Takes a lease. Held by a live job: the fault [`sync::BUSY`], or with `wait` waits for its end.
+pub async fn take<C: ChangeStore>(
+    store: &Arc<C>,
+    table: &TableName,
+    kind: LeaseKind,
+    holder: &Holder,
+    wait: bool,
+    cancel: &CancellationToken,
+) -> Result<Held, Fault> {
+    let mut seen: Option<(ETag, Instant)> = None;
+    loop {
+        let present = store.lease(table, kind).await?;
+        let free = match &present {
+            None => true,
+            Some((lease, etag)) => match &lease.holder {
+                None => true,
+                Some(other) => {
+                    if seen.as_ref().is_none_or(|(known, _)| known != etag) {
+                        seen = Some((etag.clone(), Instant::now()));
+                    }
+                    let unchanged = seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= EXPIRY);
+                    if !unchanged && !is_dead(other, holder) && !wait {
+                        return Err(busy(table, kind, other));
+                    }
+                    unchanged || is_dead(other, holder)
+                }
+            },
+        };
+        if free {
+            let lease = Lease { holder: Some(holder.clone()), beat: 0, at: Timestamp::now() };
+            let expected = present.as_ref().map(|(_, etag)| etag);
+            if let Written::Done(etag) = store.put_lease(table, kind, &lease, expected).await? {
+                return Ok(renew(Arc::clone(store), table.clone(), kind, lease, etag));
+            }
+            continue;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Err(Fault::new(&sync::CANCELLED, format!("stopped waiting for the {} lease of {table}", kind.as_str()))),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// A process of this very machine that is gone holds nothing. The 60 s of observation are for
+/// everybody else.
+fn is_dead(other: &Holder, us: &Holder) -> bool {
+    other.machine.is_some() && other.machine == us.machine && !std::path::Path::new(&format!("/proc/{}", other.pid)).exists()
+}
+
+fn busy(table: &TableName, kind: LeaseKind, holder: &Holder) -> Fault {
+    Fault::new(&sync::BUSY, format!("another job holds the {} lease of {table}", kind.as_str()))
+        .evidence("host", &holder.host)
+        .evidence("user", &holder.user)
+        .evidence("pid", holder.pid)
+        .evidence("since", holder.since)
+        .evidence("run", holder.run)
+}
+
+fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut lease: Lease, mut etag: ETag) -> Held {
+    let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
+    let (stopped, gone) = (stop.clone(), lost.clone());
+    let renewal = tokio::spawn(async move {
+        loop {
+            let ending = tokio::select! {
+                () = stopped.cancelled() => true,
+                () = tokio::time::sleep(RENEW) => false,
+            };
+            lease.beat += 1;
+            lease.at = Timestamp::now();
+            if ending {
+                lease.holder = None;
+            }
+            match store.put_lease(&table, kind, &lease, Some(&etag)).await {
+                Ok(Written::Done(new)) => etag = new,
+                Ok(Written::Lost) => {
+                    gone.cancel();
+                    return;
+                }
+                Err(fault) => tracing::warn!(%table, kind = kind.as_str(), %fault, "a lease could not be renewed"),
+            }
+            if ending {
+                return;
+            }
+        }
+    });
+    Held { stop, lost, renewal }
+}

@@ -1,0 +1,61 @@
+//! Load (section 4 of the protocol): from the records into production.
+//!
+//! A job is a loop over the state row: read it under its lock, decide the one transaction that
+//! comes next ([`plan`]), run it ([`run`]), read again. A crash, a lost answer or a conflict leads
+//! back to the reading, so there is no other way to recover (rule L7, section 7).
+
+pub mod plan;
+mod run;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+
+use crate::engine::event::{Event, Job, Outcome, TableReport};
+use crate::engine::{Engine, lease};
+use crate::model::control::LeaseKind;
+use crate::model::fault::sync;
+use crate::model::{Fault, TableName};
+use crate::source::Source;
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+use self::run::Loading;
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    /// Loads everything that is recorded for the given tables. One report a table, in their order.
+    pub async fn load(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
+        futures::stream::iter(tables.iter().cloned())
+            .map(|table| async move {
+                let started = Instant::now();
+                self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
+                let outcome = self.load_table(&table).await;
+                self.finished(Job::Load, &table, &outcome, started).await;
+                TableReport { job: Job::Load, table, outcome }
+            })
+            .buffered(self.settings.load.parallel.max(1))
+            .collect()
+            .await
+    }
+
+    async fn load_table(&self, table: &TableName) -> Result<Outcome, Fault> {
+        let lease = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let loaded = self.load_under_lease(table, &lease).await;
+        lease.release().await;
+        loaded
+    }
+
+    async fn load_under_lease(&self, table: &TableName, lease: &lease::Held) -> Result<Outcome, Fault> {
+        if self.store.control(table).await?.is_some_and(|(control, _)| control.paused.is_some()) {
+            return Ok(Outcome { paused: true, ..Outcome::default() });
+        }
+        let not_prepared = || {
+            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
+        };
+        let epoch = self.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
+        let opening = self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared)?;
+        Loading::new(self, lease, opening)?.run().await
+    }
+}

@@ -1,0 +1,294 @@
+//! The loop of a load job on one table.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::event::{Event, Job, Outcome, Progress};
+use crate::engine::{Engine, lease};
+use crate::model::fault::{Class, sync};
+use crate::model::record::Layout;
+use crate::model::state::StreamIdentity;
+use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableName, TargetState};
+use crate::source::Source;
+use crate::store::ChangeStore;
+use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, OpenLoad, Target};
+
+use super::plan::{self, Limits, Step};
+
+/// First pause before a transaction is made again; doubles each time, with jitter.
+const BACK_OFF: Duration = Duration::from_millis(200);
+const BACK_OFF_MOST: Duration = Duration::from_secs(20);
+
+/// A load job under way.
+pub(super) struct Loading<'a, S, C, T: Target> {
+    engine: &'a Engine<S, C, T>,
+    lease: &'a lease::Held,
+    table: TableName,
+    opening: CommitRecord,
+    identity: StreamIdentity,
+    loader: Option<T::Loader>,
+    /// Ours since L1.
+    fence: i64,
+    /// Whole-transaction retries since the last success.
+    tries: u32,
+    /// Staging was emptied once for a wrong count (rule L4).
+    restaged: bool,
+    outcome: Outcome,
+}
+
+impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
+    pub fn new(engine: &'a Engine<S, C, T>, lease: &'a lease::Held, opening: CommitRecord) -> Result<Self, Fault> {
+        if opening.pipeline != engine.settings.pipeline {
+            return Err(Fault::new(&sync::BROKEN_CHAIN, format!("record 0 of {} is of another pipeline", opening.table))
+                .evidence("pipeline", &opening.pipeline));
+        }
+        let identity = engine.identity(&opening.source);
+        let table = opening.table.clone();
+        Ok(Self { engine, lease, table, opening, identity, loader: None, fence: 0, tries: 0, restaged: false, outcome: Outcome::default() })
+    }
+
+    pub async fn run(mut self) -> Result<Outcome, Fault> {
+        let mut state = loop {
+            let raised = self.raise_fence().await;
+            match raised {
+                Ok(state) => break state,
+                // A lost answer here: never infer, raise again (rule L1).
+                Err(fault) => self.retry(fault).await?,
+            }
+        };
+        let limits = Limits { batches: self.engine.settings.load.coalesce_batches, rows: self.engine.settings.load.coalesce_rows };
+        loop {
+            self.engine.safe_point(&self.table)?;
+            self.lease.check(&self.table)?;
+            let step = plan::next(&*self.engine.store, &state, &self.opening, limits).await?;
+            if matches!(step, Step::Done) {
+                break;
+            }
+            match self.step(step).await {
+                Ok(()) => self.tries = 0,
+                Err(fault) => self.retry(fault).await?,
+            }
+            state = loop {
+                match self.locked_state().await {
+                    Ok(state) => break state,
+                    Err(fault) => self.retry(fault).await?,
+                }
+            };
+        }
+        self.engine.sweep(&self.table, &self.opening, &state).await;
+        Ok(self.outcome)
+    }
+
+    async fn raise_fence(&mut self) -> Result<TargetState, Fault> {
+        let identity = self.identity.clone();
+        let state = self.loader().await?.raise_fence(&identity).await?;
+        self.fence = state.fence;
+        Ok(state)
+    }
+
+    /// What the last transaction left (rule L7). Another fence: another job took over.
+    async fn locked_state(&mut self) -> Result<TargetState, Fault> {
+        let state = self.loader().await?.locked_state().await?;
+        if state.fence != self.fence {
+            return Err(Fault::new(&sync::STALE_FENCE, format!("another load job took {} over", self.table))
+                .evidence("our fence", self.fence)
+                .evidence("fence in state", state.fence));
+        }
+        Ok(state)
+    }
+
+    async fn loader(&mut self) -> Result<&mut T::Loader, Fault> {
+        let loader = match self.loader.take() {
+            Some(loader) => loader,
+            None => self.engine.target.loader(&self.table).await?,
+        };
+        Ok(self.loader.insert(loader))
+    }
+
+    /// Waits before the next try, on a new connection; gives up on faults that will not go away.
+    async fn retry(&mut self, fault: Fault) -> Result<(), Fault> {
+        self.loader = None;
+        if fault.class() != Class::Transient {
+            return Err(fault);
+        }
+        let most = self.engine.settings.load.retries;
+        if self.tries >= most {
+            return Err(Fault::new(&sync::LOAD_STUCK, format!("{} was tried {} times", self.table, most + 1))
+                .evidence("last", fault.code())
+                .evidence("last fault", fault.what())
+                .caused_by(fault));
+        }
+        self.tries += 1;
+        self.engine.events.warn(Job::Load, &self.table, format!("try {} of {}: {fault}", self.tries, most + 1)).await;
+        let pause = (BACK_OFF * 2_u32.saturating_pow(self.tries - 1)).min(BACK_OFF_MOST);
+        tokio::select! {
+            () = self.engine.cancel.cancelled() => self.engine.safe_point(&self.table),
+            () = tokio::time::sleep(jittered(pause)) => Ok(()),
+        }
+    }
+
+    async fn step(&mut self, step: Step) -> Result<(), Fault> {
+        match step {
+            Step::Done => Ok(()),
+            Step::Open => self.open().await,
+            Step::Stage(records) => self.stage(&records).await,
+            Step::Apply(records) => self.apply(&records).await,
+            Step::Schema(record) => self.accept_schema(&record).await,
+        }
+    }
+
+    async fn stage(&mut self, records: &[CommitRecord]) -> Result<(), Fault> {
+        let started = Instant::now();
+        let parts: Vec<PartFile> = records.iter().flat_map(|record| record.parts.iter().cloned()).collect();
+        let manifest = self.manifest(records, &parts).await?;
+        let Some(range) = plan::range(records, &self.identity, self.fence, manifest) else { return Ok(()) };
+        self.tell("stage", range.rows(), &parts);
+        self.loader().await?.stage(&range).await?;
+        let (rows, seconds) = (range.rows(), started.elapsed().as_secs_f64());
+        let event = Event::Staged { table: self.table.clone(), epoch: range.epoch, from: range.from, to: range.to, rows, seconds };
+        self.engine.events.send(event).await;
+        Ok(())
+    }
+
+    /// A COPY manifest for a range with rows.
+    async fn manifest(&mut self, records: &[CommitRecord], parts: &[PartFile]) -> Result<Option<String>, Fault> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(None) };
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let store = &self.engine.store;
+        let key = store.put_manifest(&self.table, first.epoch, first.seq, last.seq, parts).await?;
+        Ok(Some(store.url(&key)))
+    }
+
+    async fn apply(&mut self, records: &[CommitRecord]) -> Result<(), Fault> {
+        let started = Instant::now();
+        let Some(range) = plan::range(records, &self.identity, self.fence, None) else { return Ok(()) };
+        self.tell("apply", range.rows(), &[]);
+        match self.loader().await?.apply(&range).await? {
+            ApplyOutcome::Applied(applied) => {
+                self.count(records, range.rows());
+                self.after(&range, records, "applied", applied, started).await;
+                Ok(())
+            }
+            ApplyOutcome::StagingEmptied if self.restaged => {
+                Err(Fault::new(&sync::STAGE_COUNT, format!("staging of {} differs from the records again", self.table))
+                    .evidence("from", range.from)
+                    .evidence("to", range.to)
+                    .evidence("rows of the records", range.rows()))
+            }
+            ApplyOutcome::StagingEmptied => {
+                self.restaged = true;
+                self.engine
+                    .events
+                    .warn(Job::Load, &self.table, "staging did not hold the rows of the records: it was emptied and is filled again")
+                    .await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn accept_schema(&mut self, record: &CommitRecord) -> Result<(), Fault> {
+        let records = std::slice::from_ref(record);
+        let Some(range) = plan::range(records, &self.identity, self.fence, None) else { return Ok(()) };
+        self.loader().await?.accept_schema(&range, &record.column_hash).await?;
+        self.count(records, 0);
+        self.after(&range, records, "schema", Applied::default(), Instant::now()).await;
+        Ok(())
+    }
+
+    async fn open(&mut self) -> Result<(), Fault> {
+        let started = Instant::now();
+        let record = self.opening.clone();
+        let records = std::slice::from_ref(&record);
+        let manifest_url = self.manifest(records, &record.parts).await?;
+        let load = match (record.kind, record.layout) {
+            (RecordKind::Start, _) => OpenLoad::Start { trusted: record.trusted },
+            (_, Layout::Production) => OpenLoad::Production { manifest_url },
+            (_, Layout::Changes) => OpenLoad::Staging { manifest_url },
+        };
+        let open = OpenEpoch {
+            identity: self.identity.clone(),
+            epoch: record.epoch,
+            lsn_to: record.lsn_to,
+            capture: record.capture.clone(),
+            shape: record.columns.clone(),
+            column_hash: record.column_hash.clone(),
+            null_marker: record.null_marker.clone(),
+            rows: record.counts.rows(),
+            load,
+            fence: self.fence,
+        };
+        self.tell("snapshot", open.rows, &record.parts);
+        let applied = self.loader().await?.open_epoch(&open).await?;
+        self.count(records, open.rows);
+        if let Some(range) = plan::range(records, &self.identity, self.fence, None) {
+            self.after(&range, records, if record.kind == RecordKind::Start { "start" } else { "snapshot" }, applied, started).await;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, records: &[CommitRecord], rows: u64) {
+        self.outcome.batches += records.len() as u64;
+        self.outcome.rows += rows;
+    }
+
+    /// Rule L6: each step can be repeated, so a failure is a warning.
+    async fn after(&mut self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied, started: Instant) {
+        let seconds = started.elapsed().as_secs_f64();
+        let (table, epoch, from, to) = (self.table.clone(), range.epoch, range.from, range.to);
+        if applied.lost_kept > 0 {
+            let text =
+                format!("{} untouched values were found nowhere: NULL was loaded and the table is marked diverged", applied.lost_kept);
+            self.engine.events.warn(Job::Load, &table, text).await;
+        }
+        let Applied { deleted, inserted, .. } = applied;
+        self.engine.events.send(Event::Applied { table: table.clone(), epoch, from, to, deleted, inserted, seconds }).await;
+        let line = LogLine {
+            table,
+            event: event.to_owned(),
+            epoch,
+            from,
+            to,
+            lsn_to: range.lsn_to,
+            rows: range.rows(),
+            deleted,
+            inserted,
+            run: self.engine.run.id,
+            at: String::new(),
+        };
+        if let Err(fault) = self.log_and_truncate(&line).await {
+            self.loader = None;
+            self.engine.events.warn(Job::Load, &self.table, format!("after the load: {fault}")).await;
+        }
+        if self.engine.settings.store.keep.is_zero() {
+            let keys: Vec<String> = records.iter().flat_map(|record| record.parts.iter().map(|part| part.key.clone())).collect();
+            if let Err(fault) = self.engine.store.delete(&keys).await {
+                self.engine.events.warn(Job::Load, &self.table, format!("loaded part files were not deleted: {fault}")).await;
+            }
+        }
+        if let Some(last) = records.last() {
+            self.engine.clean_up_after_load(&self.table, &last.capture.instance, range.epoch, range.lsn_to).await;
+        }
+    }
+
+    async fn log_and_truncate(&mut self, line: &LogLine) -> Result<(), Fault> {
+        let fence = self.fence;
+        let loader = self.loader().await?;
+        loader.log(line).await?;
+        if line.rows > 0 {
+            loader.truncate_staging(fence).await?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, phase: &'static str, rows: u64, parts: &[PartFile]) {
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        self.engine.events.progress(&self.table, Progress { job: Job::Load, phase, rows, bytes });
+    }
+}
+
+/// Between half and all of a pause, so that workers that met do not meet again.
+fn jittered(pause: Duration) -> Duration {
+    let random = uuid::Uuid::new_v4().as_bytes()[0];
+    pause.mul_f64(0.5 + f64::from(random) / 512.0)
+}

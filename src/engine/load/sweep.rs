@@ -1,0 +1,88 @@
+//! Deleting what nobody needs any more (rules R4 and R5). Never fails a job.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::engine::Engine;
+use crate::engine::event::Job;
+use crate::model::{CommitRecord, Epoch, Fault, Seq, TableName, TargetState};
+use crate::source::Source;
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+/// Records that stay behind the applied one, and how old the others must be.
+const RECORDS_KEPT: Seq = 1_000;
+const RECORD_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    pub(super) async fn sweep(&self, table: &TableName, opening: &CommitRecord, state: &TargetState) {
+        let swept = self.try_sweep(table, opening, state).await;
+        match swept {
+            Ok(0) => {}
+            Ok(files) => self.events.note(Job::Load, table, format!("{files} part files and records that nobody needs were deleted")).await,
+            Err(fault) => self.events.warn(Job::Load, table, format!("old files were not deleted: {fault}")).await,
+        }
+    }
+
+    async fn try_sweep(&self, table: &TableName, opening: &CommitRecord, state: &TargetState) -> Result<usize, Fault> {
+        let Some(applied) = state.applied_seq.filter(|_| state.epoch == opening.epoch) else { return Ok(0) };
+        let mut swept = self.sweep_parts(table, opening.epoch, applied).await?;
+        swept += self.sweep_records(table, opening.epoch, applied).await?;
+        for epoch in self.store.epochs(table).await? {
+            if epoch < state.epoch {
+                swept += self.sweep_epoch(table, epoch).await?;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Attempts up to the head that no record names, and loaded parts past `store.keep`.
+    async fn sweep_parts(&self, table: &TableName, epoch: Epoch, applied: Seq) -> Result<usize, Fault> {
+        let attempts = self.store.attempts(table, epoch).await?;
+        if attempts.is_empty() {
+            return Ok(0);
+        }
+        let head = self.store.head(table, epoch, applied).await?;
+        let keep = SignedDuration::try_from(self.settings.store.keep).unwrap_or(SignedDuration::MAX);
+        let now = Timestamp::now();
+        let mut keys = Vec::new();
+        for files in attempts {
+            let seq = files.attempt.seq;
+            if seq > head {
+                break;
+            }
+            let Some(record) = self.store.record(table, epoch, seq).await? else { continue };
+            let named = record.attempt == files.attempt.id;
+            let past_keep = seq <= applied && now.duration_since(record.created_at) >= keep;
+            if !named || past_keep {
+                keys.extend(files.keys);
+            }
+        }
+        self.store.delete(&keys).await?;
+        Ok(keys.len())
+    }
+
+    /// Records far behind and old, in ascending order, never record 0.
+    async fn sweep_records(&self, table: &TableName, epoch: Epoch, applied: Seq) -> Result<usize, Fault> {
+        let Some(last) = applied.checked_sub(RECORDS_KEPT).filter(|last| *last > 0) else { return Ok(0) };
+        let mut old = Vec::new();
+        for seq in self.store.seqs_after(table, epoch, Some(0)).await? {
+            let Some(record) = (if seq <= last { self.store.record(table, epoch, seq).await? } else { None }) else { break };
+            if Timestamp::now().duration_since(record.created_at) < RECORD_AGE {
+                break;
+            }
+            old.push(seq);
+        }
+        self.store.delete_records(table, epoch, &old).await?;
+        Ok(old.len())
+    }
+
+    /// An epoch that state has passed goes whole: parts, records ascending, record 0 last.
+    async fn sweep_epoch(&self, table: &TableName, epoch: Epoch) -> Result<usize, Fault> {
+        let keys: Vec<String> = self.store.attempts(table, epoch).await?.into_iter().flat_map(|files| files.keys).collect();
+        self.store.delete(&keys).await?;
+        let mut seqs = self.store.seqs_after(table, epoch, None).await?;
+        seqs.sort_unstable_by_key(|seq| (*seq == 0, *seq));
+        self.store.delete_records(table, epoch, &seqs).await?;
+        Ok(keys.len() + seqs.len())
+    }
+}

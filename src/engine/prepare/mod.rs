@@ -1,0 +1,160 @@
+//! Prepare: target tables, and the record 0 that opens an epoch (rule R2, section 6).
+
+mod intent;
+mod open;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+use futures::stream;
+
+use crate::engine::Engine;
+use crate::engine::event::{Event, Job, Outcome, TableReport};
+use crate::engine::extract::guards;
+use crate::engine::lease;
+use crate::model::control::LeaseKind;
+use crate::model::fault::sync;
+use crate::model::{Fault, TableName};
+use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+/// How an epoch begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OpenMode {
+    /// A scan of the table.
+    #[default]
+    Snapshot,
+    /// Changes only, into an empty production.
+    Start,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PrepareOptions {
+    pub mode: OpenMode,
+    /// Open another epoch although one is open.
+    pub new_epoch: bool,
+    /// `start` over rows in production that the operator vouches for.
+    pub trusted: bool,
+    /// A first snapshot may replace rows that this program did not load.
+    pub replace: bool,
+}
+
+/// A table that is about to get its epoch.
+struct Opening<'a> {
+    server: &'a ServerFacts,
+    facts: &'a TableFacts,
+    instance: &'a CaptureInstance,
+    options: PrepareOptions,
+}
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    /// Prepares the given tables. One report a table, in their order; the outcome counts opened
+    /// epochs as batches.
+    pub async fn prepare(self: &Arc<Self>, tables: &[TableName], options: PrepareOptions) -> Vec<TableReport> {
+        let started = Instant::now();
+        let looked = match self.look_for_prepare(tables).await {
+            Ok(looked) => looked,
+            Err(fault) => {
+                let report = |table: &TableName| TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault.clone()) };
+                return tables.iter().map(report).collect();
+            }
+        };
+        let (server, facts, refused) = &looked;
+        stream::iter(facts.iter().zip(refused))
+            .map(|(facts, refused)| async move {
+                let table = facts.name.clone();
+                self.events.send(Event::Started { job: Job::Prepare, table: table.clone() }).await;
+                let outcome = match refused {
+                    Some(fault) => Err(fault.clone()),
+                    None => self.prepare_table(server, facts, options).await,
+                };
+                self.finished(Job::Prepare, &table, &outcome, started).await;
+                TableReport { job: Job::Prepare, table, outcome }
+            })
+            .buffered(self.settings.extract.parallel.max(1))
+            .collect()
+            .await
+    }
+
+    /// The source's side of all tables, with the fault of each that the target cannot carry.
+    async fn look_for_prepare(&self, tables: &[TableName]) -> Result<(ServerFacts, Vec<TableFacts>, Vec<Option<Fault>>), Fault> {
+        let server = self.source.start_up().await?;
+        let facts = self.source.describe(tables).await?;
+        self.store.create_bucket().await?;
+        let mut refused = Vec::with_capacity(facts.len());
+        for table in &facts {
+            refused.push(match table.instances.first() {
+                None => Some(not_tracked(&server, table)),
+                Some(instance) => {
+                    let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
+                    faults.into_iter().next()
+                }
+            });
+        }
+        // Names can only collide between tables that can be carried at all.
+        let shapes: Vec<_> = facts
+            .iter()
+            .zip(&refused)
+            .filter(|(_, fault)| fault.is_none())
+            .filter_map(|(table, _)| Some((table.name.clone(), table.instances.first()?.shape.clone())))
+            .collect();
+        match self.target.check_shapes(&shapes).into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok((server, facts, refused)),
+        }
+    }
+
+    async fn prepare_table(&self, server: &ServerFacts, facts: &TableFacts, options: PrepareOptions) -> Result<Outcome, Fault> {
+        let table = &facts.name;
+        let Some(instance) = facts.instances.first() else { return Err(not_tracked(server, facts)) };
+        guards::tracked_instance(facts, server.cdc_enabled, &instance.identity)?;
+        let lease = lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let prepared = self.prepare_under_lease(Opening { server, facts, instance, options }, &lease).await;
+        lease.release().await;
+        prepared
+    }
+
+    async fn prepare_under_lease(&self, opening: Opening<'_>, lease: &lease::Held) -> Result<Outcome, Fault> {
+        let Opening { server, facts, instance, options } = &opening;
+        let table = &facts.name;
+        let prepared = self.target.prepare(table, &instance.shape, &self.identity(&server.identity)).await?;
+        for text in prepared.did {
+            self.events.note(Job::Prepare, table, text).await;
+        }
+        for lossy in prepared.lossy {
+            let text = format!("column {}: {} becomes {}: {}", lossy.column, lossy.from, lossy.to, lossy.why);
+            self.events.warn(Job::Prepare, table, text).await;
+        }
+        for column in &instance.computed {
+            self.events
+                .warn(Job::Prepare, table, format!("column {column} is computed: change tables hold NULL for it, so it is left out"))
+                .await;
+        }
+        let current = self.store.current_epoch(table).await?;
+        if current.is_some() && !options.new_epoch {
+            return Ok(Outcome::default());
+        }
+        let state = self.target.state(table).await?;
+        let loaded_before = state.as_ref().is_some_and(|state| state.epoch > 0);
+        let vouched = match options.mode {
+            OpenMode::Snapshot => options.replace || loaded_before,
+            OpenMode::Start => options.trusted,
+        };
+        if prepared.production_rows > 0 && !vouched {
+            return Err(Fault::new(&sync::PRODUCTION_NOT_EMPTY, format!("production of {table} is not empty"))
+                .evidence("rows", prepared.production_rows));
+        }
+        let newest = self.store.epochs(table).await?.last().copied().unwrap_or(0);
+        let epoch = newest.max(state.map_or(0, |state| state.epoch)) + 1;
+        let rows = self.open_epoch(&opening, epoch, lease).await?;
+        Ok(Outcome { batches: 1, rows, paused: false })
+    }
+}
+
+fn not_tracked(server: &ServerFacts, table: &TableFacts) -> Fault {
+    let name = &table.name;
+    let command = if server.cdc_enabled { format!("db-to-redshift enable --table '{name}'") } else { "db-to-redshift enable".to_owned() };
+    Fault::new(&sync::NOT_TRACKED, format!("{name} has no capture instance")).next(command)
+}

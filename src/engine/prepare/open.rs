@@ -1,0 +1,192 @@
+//! Opening an epoch: intent, bounds, scan, record 0 (rule R2).
+
+use std::time::{Duration, Instant};
+
+use jiff::civil::DateTime;
+use jiff::{Timestamp, ToSpan};
+use uuid::Uuid;
+
+use crate::engine::event::{Event, Job};
+use crate::engine::extract::guards;
+use crate::engine::extract::parts::PartSink;
+use crate::engine::{Engine, TOOL, lease};
+use crate::model::fault::sync;
+use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
+use crate::model::{CommitRecord, Epoch, Fault, Keep, Lsn, PartFile, RecordKind, StagedOp, StagedRow};
+use crate::source::{Pages, ScanIsolation, Source};
+use crate::store::{Attempt, ChangeStore, RecordPut};
+use crate::target::Target;
+
+use super::{OpenMode, Opening, intent};
+
+/// How long a fresh capture instance may take to begin.
+const WARM_UP: Duration = Duration::from_mins(1);
+/// How often its bounds are read meanwhile.
+const WARM_UP_LOOK: Duration = Duration::from_millis(500);
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    /// Writes record 0 of `epoch`; returns the rows of its scan.
+    pub(super) async fn open_epoch(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<u64, Fault> {
+        let started = Instant::now();
+        let table = &opening.facts.name;
+        intent::declare(&*self.store, table, self.run.id, epoch).await?;
+        let record = self.record_zero(opening, epoch, lease).await;
+        let (record, put) = match record {
+            Ok(record) => {
+                let put = self.store.put_record(&record).await?;
+                (record, put)
+            }
+            Err(fault) => {
+                // The next snapshot may replace an intent that stays.
+                if let Err(fault) = intent::remove(&*self.store, table, self.run.id).await {
+                    tracing::warn!(%table, %fault, "the intent could not be removed");
+                }
+                return Err(fault);
+            }
+        };
+        intent::remove(&*self.store, table, self.run.id).await?;
+        if let RecordPut::Lost(winner) = put {
+            self.discard(&record.parts).await;
+            return Err(
+                Fault::new(&sync::INTENT_LOST, format!("epoch {epoch} of {table} was opened by another run")).evidence("run", winner.run)
+            );
+        }
+        let rows = record.counts.rows();
+        let bytes = record.parts.iter().map(|part| part.bytes).sum();
+        let seconds = started.elapsed().as_secs_f64();
+        self.events.send(Event::Recorded { table: table.clone(), epoch, seq: 0, rows, bytes, seconds }).await;
+        Ok(rows)
+    }
+
+    async fn record_zero(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<CommitRecord, Fault> {
+        let (table, instance) = (&opening.facts.name, opening.instance);
+        let (min, l0) = self.bounds(opening).await?;
+        intent::note_bounds(&*self.store, table, self.run.id, min, l0).await?;
+        let attempt = Attempt { table: table.clone(), epoch, seq: 0, id: Uuid::new_v4() };
+        // A fresh UUID for each epoch: no value of the source can equal it.
+        let null_marker = format!("null-{}", Uuid::new_v4());
+        let (kind, layout) = match opening.options.mode {
+            OpenMode::Start => (RecordKind::Start, Layout::Changes),
+            OpenMode::Snapshot if opening.server.snapshot_isolation => (RecordKind::Snapshot, Layout::Production),
+            OpenMode::Snapshot => return Err(no_snapshot_isolation(opening)),
+        };
+        let (parts, counts) = match kind {
+            RecordKind::Snapshot => self.scan(opening, &attempt, layout, &null_marker, lease).await?,
+            _ => (Vec::new(), RowCounts::default()),
+        };
+        let lsn_to = l0.max(min.prev());
+        let overlap_until = Some(self.overlap_end().await?);
+        let ddl_lsn = match self.check_before_record(opening, lsn_to).await {
+            Ok(ddl_lsn) => ddl_lsn,
+            Err(fault) => {
+                self.discard(&parts).await;
+                return Err(fault);
+            }
+        };
+        let mapping = self.source.mapping(lsn_to).await?.newest;
+        Ok(CommitRecord {
+            version: RECORD_VERSION,
+            kind,
+            pipeline: self.settings.pipeline.clone(),
+            table: table.clone(),
+            epoch,
+            seq: 0,
+            attempt: attempt.id,
+            run: self.run.id,
+            source: opening.server.identity.clone(),
+            capture: instance.identity.clone(),
+            columns: instance.shape.clone(),
+            column_hash: instance.shape.hash(),
+            ddl_lsn,
+            lsn_from: None,
+            lsn_to,
+            mapping,
+            l0: Some(l0),
+            overlap_until,
+            null_marker,
+            layout,
+            parts,
+            counts,
+            trusted: opening.options.trusted,
+            created_at: Timestamp::now(),
+            tool: TOOL.into(),
+        })
+    }
+
+    /// min, then max, each read in a statement of its own, once both are there.
+    async fn bounds(&self, opening: &Opening<'_>) -> Result<(Lsn, Lsn), Fault> {
+        let (table, instance) = (&opening.facts.name, opening.instance);
+        let instances = [instance.identity.instance.clone()];
+        let started = Instant::now();
+        loop {
+            self.safe_point(table)?;
+            let min = self.source.watermarks(&instances).await?.min.first().copied().unwrap_or(Lsn::ZERO);
+            let max = self.source.watermarks(&instances).await?.max;
+            match guards::readable(table, instance, min, max) {
+                Ok(max) => return Ok((min, max)),
+                Err(fault) if !fault.is(&sync::WARMING_UP) || started.elapsed() >= WARM_UP => return Err(fault),
+                Err(_) => tokio::time::sleep(WARM_UP_LOOK).await,
+            }
+        }
+    }
+
+    /// The server's clock plus two hours: enough for a clock that is set back by one (rule R6).
+    pub(crate) async fn overlap_end(&self) -> Result<DateTime, Fault> {
+        let now = self.source.clock().await?;
+        now.checked_add(2.hours()).map_err(|error| {
+            Fault::new(&sync::CLOCK, "the source's clock stands at the end of time").evidence("clock", now).caused_by(error)
+        })
+    }
+
+    async fn scan(
+        &self,
+        opening: &Opening<'_>,
+        attempt: &Attempt,
+        layout: Layout,
+        null_marker: &str,
+        lease: &lease::Held,
+    ) -> Result<(Vec<PartFile>, RowCounts), Fault> {
+        let shape = &opening.instance.shape;
+        let mut rows = self.source.scan(&attempt.table, shape, ScanIsolation::Snapshot).await?;
+        let mut sink = PartSink::new(self, Job::Prepare, attempt, shape.clone(), layout, null_marker)?;
+        let keep = vec![Keep::Value; shape.large_columns().count()];
+        let mut order = 0;
+        while let Some(page) = rows.next_page().await? {
+            for values in page {
+                sink.push(&StagedRow { op: StagedOp::Upsert, order, values, keep: keep.clone() }).await?;
+                order += 1;
+            }
+            lease.check(&attempt.table)?;
+            self.safe_point(&attempt.table)?;
+        }
+        sink.finish().await
+    }
+
+    /// Before the PUT of record 0: the intent stands, the instance and its columns are unchanged,
+    /// and clean-up has not passed the bound.
+    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<Option<Lsn>, Fault> {
+        let (table, then) = (&opening.facts.name, opening.instance);
+        intent::check(&*self.store, table, self.run.id).await?;
+        let facts = self.source.describe(std::slice::from_ref(table)).await?;
+        let marks = self.source.watermarks(std::slice::from_ref(&then.identity.instance)).await?;
+        let Some(facts) = facts.first() else { return Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))) };
+        let now = guards::tracked_instance(facts, marks.cdc_enabled, &then.identity)?;
+        let min = marks.min.first().copied().unwrap_or(Lsn::ZERO);
+        guards::readable(table, now, min, marks.max)?;
+        if min > lsn_to.next() {
+            return Err(Fault::new(&sync::GAP, format!("clean-up passed the snapshot of {table} while it ran"))
+                .evidence("low-water mark", min)
+                .evidence("snapshot at", lsn_to));
+        }
+        if now.shape.hash() != then.shape.hash() || !now.missing.is_empty() || now.ddl_lsn != then.ddl_lsn {
+            return Err(Fault::new(&sync::DRIFT, format!("the columns of {table} changed while its snapshot ran")));
+        }
+        Ok(now.ddl_lsn)
+    }
+}
+
+fn no_snapshot_isolation(opening: &Opening<'_>) -> Fault {
+    let database = &opening.server.identity.database;
+    Fault::new(&sync::NO_SNAPSHOT_ISOLATION, format!("database {database} does not allow snapshot isolation"))
+        .next(format!("ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON", database.replace(']', "]]")))
+}
