@@ -1,1 +1,159 @@
 //! S3 as the change store.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `connect` | settings to a client: credentials, region, time-outs, retries |
+//! | `keys` | every object key, built and read back |
+//! | `objects` | get, list, delete |
+//! | `conditional` | conditional PUTs and their lost answers (rule R3): records, control, leases |
+//! | `records` | commit records (rules R1 to R4) |
+//! | `upload` | part files, in one PUT or many |
+//! | `manifest` | COPY manifests |
+//! | `runs` | who ran what |
+//! | `bucket` | the bucket itself, and whether it honours conditions |
+//! | `error` | errors of the SDK as faults |
+
+mod bucket;
+mod conditional;
+mod connect;
+
+mod error;
+mod keys;
+mod manifest;
+mod objects;
+mod records;
+mod runs;
+mod upload;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
+use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
+use crate::store::{Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, RecordPut, Written};
+
+pub use connect::SessionKeys;
+use keys::Keys;
+pub use upload::S3Upload;
+
+/// The objects of one pipeline in one bucket.
+#[derive(Clone)]
+pub struct S3Store {
+    client: Client,
+    bucket: String,
+    region: String,
+    keys: Keys,
+    credentials: SharedCredentialsProvider,
+}
+
+impl S3Store {
+    /// The region that requests go to.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Whether every key of the table fits into S3's 1,024 bytes.
+    pub fn check_table(&self, table: &TableName) -> Result<(), Fault> {
+        self.keys.table(table).map(|_| ())
+    }
+}
+
+impl ChangeStore for S3Store {
+    type Upload = S3Upload;
+
+    fn root(&self) -> String {
+        self.url(self.keys.root())
+    }
+
+    fn url(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    async fn bucket(&self) -> Result<BucketFacts, Fault> {
+        self.bucket_facts().await
+    }
+
+    async fn create_bucket(&self) -> Result<Vec<String>, Fault> {
+        self.make_bucket().await
+    }
+
+    async fn probe(&self) -> Result<(), Fault> {
+        self.probe_conditions(Uuid::new_v4()).await
+    }
+
+    async fn current_epoch(&self, table: &TableName) -> Result<Option<Epoch>, Fault> {
+        self.newest_opened_epoch(table).await
+    }
+
+    async fn epochs(&self, table: &TableName) -> Result<Vec<Epoch>, Fault> {
+        self.list_epochs(table).await
+    }
+
+    async fn record(&self, table: &TableName, epoch: Epoch, seq: Seq) -> Result<Option<CommitRecord>, Fault> {
+        self.get_record(table, epoch, seq).await
+    }
+
+    async fn seqs_after(&self, table: &TableName, epoch: Epoch, after: Option<Seq>) -> Result<Vec<Seq>, Fault> {
+        self.list_seqs(table, epoch, after).await
+    }
+
+    async fn head(&self, table: &TableName, epoch: Epoch, known: Seq) -> Result<Seq, Fault> {
+        Ok(self.list_seqs(table, epoch, Some(known)).await?.last().copied().unwrap_or(known))
+    }
+
+    async fn put_record(&self, record: &CommitRecord) -> Result<RecordPut, Fault> {
+        self.write_record(record).await
+    }
+
+    async fn delete_records(&self, table: &TableName, epoch: Epoch, seqs: &[Seq]) -> Result<(), Fault> {
+        self.drop_records(table, epoch, seqs).await
+    }
+
+    async fn part(&self, attempt: &Attempt, number: u32) -> Result<S3Upload, Fault> {
+        let key = self.keys.table(&attempt.table)?.part(attempt, number);
+        Ok(S3Upload::new(self.client.clone(), self.bucket.clone(), key))
+    }
+
+    async fn attempts(&self, table: &TableName, epoch: Epoch) -> Result<Vec<AttemptFiles>, Fault> {
+        self.list_attempts(table, epoch).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), Fault> {
+        self.delete_objects(keys).await
+    }
+
+    async fn put_manifest(&self, table: &TableName, epoch: Epoch, from: Seq, to: Seq, parts: &[PartFile]) -> Result<String, Fault> {
+        self.write_manifest(table, epoch, from, to, parts).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
+        self.get_start(key).await
+    }
+
+    async fn control(&self, table: &TableName) -> Result<Option<(Control, ETag)>, Fault> {
+        self.get_json(&self.keys.table(table)?.control()).await
+    }
+
+    async fn put_control(&self, table: &TableName, control: &Control, expected: Option<&ETag>) -> Result<Written, Fault> {
+        self.swap_json(&self.keys.table(table)?.control(), control, expected).await
+    }
+
+    async fn lease(&self, table: &TableName, kind: LeaseKind) -> Result<Option<(Lease, ETag)>, Fault> {
+        self.get_json(&self.keys.table(table)?.lease(kind)).await
+    }
+
+    async fn put_lease(&self, table: &TableName, kind: LeaseKind, lease: &Lease, expected: Option<&ETag>) -> Result<Written, Fault> {
+        self.swap_json(&self.keys.table(table)?.lease(kind), lease, expected).await
+    }
+
+    async fn put_run(&self, run: &RunRecord) -> Result<(), Fault> {
+        self.write_run(run).await
+    }
+
+    async fn runs(&self, most: usize) -> Result<Vec<RunRecord>, Fault> {
+        self.newest_runs(most).await
+    }
+}

@@ -1,0 +1,212 @@
+//! Object keys (section 1 of the protocol), built and read back.
+
+use uuid::Uuid;
+
+use crate::model::control::{LeaseKind, RunRecord};
+use crate::model::fault::s3::KEY_TOO_LONG;
+use crate::model::{Epoch, Fault, Seq, TableName};
+use crate::store::Attempt;
+
+/// Longest key that S3 takes, in bytes.
+const MOST_BYTES: usize = 1024;
+
+/// Keys of one pipeline.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// `<prefix>/v1/<pipeline>/`.
+    root: String,
+}
+
+/// Keys of one table.
+#[derive(Clone, Debug)]
+pub struct TableKeys<'a> {
+    root: &'a str,
+    table: &'a TableName,
+    /// `<schema>.<table>`, escaped.
+    name: String,
+}
+
+impl Keys {
+    /// `prefix` without slashes at its ends; may be empty.
+    pub fn new(prefix: &str, pipeline: &str) -> Self {
+        let pipeline = escape(pipeline);
+        let root = if prefix.is_empty() { format!("v1/{pipeline}/") } else { format!("{prefix}/v1/{pipeline}/") };
+        Self { root }
+    }
+
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// # Errors
+    /// `KEY_TOO_LONG` when any key of the table would be.
+    pub fn table<'a>(&'a self, table: &'a TableName) -> Result<TableKeys<'a>, Fault> {
+        let name = format!("{}.{}", escape(&table.schema), escape(&table.name));
+        let keys = TableKeys { root: &self.root, table, name };
+        let attempt = Attempt { table: table.clone(), epoch: Epoch::MAX, seq: 999_999_999_999, id: Uuid::nil() };
+        let longest = keys.part(&attempt, u32::MAX).len().max(keys.manifest(Epoch::MAX, attempt.seq, attempt.seq, Uuid::nil()).len());
+        if longest > MOST_BYTES {
+            return Err(Fault::new(&KEY_TOO_LONG, format!("keys of {table} would have up to {longest} bytes"))
+                .evidence("table", table)
+                .evidence("bytes", longest)
+                .evidence("most", MOST_BYTES));
+        }
+        Ok(keys)
+    }
+
+    pub fn runs(&self) -> String {
+        format!("{}runs/", self.root)
+    }
+
+    /// By the UTC day on which the run began, so that both writes of a run meet.
+    pub fn run(&self, run: &RunRecord) -> String {
+        let day = run.by.since.strftime("%Y-%m-%d");
+        format!("{}runs/{day}/{}.json", self.root, run.run)
+    }
+
+    pub fn probe(&self, id: Uuid) -> String {
+        format!("{}probe/{id}", self.root)
+    }
+}
+
+impl TableKeys<'_> {
+    /// `…records/<t>/`: one folder an epoch.
+    pub fn records(&self) -> String {
+        format!("{}records/{}/", self.root, self.name)
+    }
+
+    /// `…records/<t>/e0001/`.
+    pub fn records_of(&self, epoch: Epoch) -> String {
+        format!("{}e{epoch:04}/", self.records())
+    }
+
+    pub fn record(&self, epoch: Epoch, seq: Seq) -> String {
+        format!("{}{seq:012}.json", self.records_of(epoch))
+    }
+
+    /// The epoch of a folder as [`Self::records_of`] builds it.
+    pub fn epoch(&self, folder: &str) -> Option<Epoch> {
+        let epoch = folder.strip_prefix(&self.records())?.strip_suffix('/')?.strip_prefix('e')?.parse().ok()?;
+        (self.records_of(epoch) == folder).then_some(epoch)
+    }
+
+    /// The seq of a key as [`Self::record`] builds it.
+    pub fn seq(&self, epoch: Epoch, key: &str) -> Option<Seq> {
+        let seq = key.strip_prefix(&self.records_of(epoch))?.strip_suffix(".json")?.parse().ok()?;
+        (self.record(epoch, seq) == key).then_some(seq)
+    }
+
+    /// `…data/<t>/e0001/`.
+    pub fn data_of(&self, epoch: Epoch) -> String {
+        format!("{}data/{}/e{epoch:04}/", self.root, self.name)
+    }
+
+    pub fn part(&self, attempt: &Attempt, number: u32) -> String {
+        format!("{}{:012}-{}/part-{number:05}.csv.zst", self.data_of(attempt.epoch), attempt.seq, attempt.id)
+    }
+
+    /// The attempt of a key as [`Self::part`] builds it.
+    pub fn attempt(&self, epoch: Epoch, key: &str) -> Option<Attempt> {
+        let (folder, file) = key.strip_prefix(&self.data_of(epoch))?.split_once('/')?;
+        let (seq, id) = folder.split_once('-')?;
+        let number = file.strip_prefix("part-")?.strip_suffix(".csv.zst")?.parse().ok()?;
+        let attempt = Attempt { table: self.table.clone(), epoch, seq: seq.parse().ok()?, id: id.parse().ok()? };
+        (self.part(&attempt, number) == key).then_some(attempt)
+    }
+
+    pub fn manifest(&self, epoch: Epoch, from: Seq, to: Seq, attempt: Uuid) -> String {
+        format!("{}loads/{}/e{epoch:04}-{from:012}-{to:012}-{attempt}.manifest", self.root, self.name)
+    }
+
+    pub fn control(&self) -> String {
+        format!("{}control/{}.json", self.root, self.name)
+    }
+
+    pub fn lease(&self, kind: LeaseKind) -> String {
+        format!("{}leases/{}/{}.json", self.root, self.name, kind.as_str())
+    }
+}
+
+/// Bytes outside `[A-Za-z0-9_-]` as `!XX`: two names never share a key, whatever they hold.
+fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "!{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn unescape(text: &str) -> String {
+        let mut bytes = Vec::new();
+        let mut rest = text;
+        while let Some((plain, escaped)) = rest.split_once('!') {
+            bytes.extend_from_slice(plain.as_bytes());
+            bytes.push(u8::from_str_radix(&escaped[..2], 16).unwrap());
+            rest = &escaped[2..];
+        }
+        bytes.extend_from_slice(rest.as_bytes());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn keys_look_as_the_protocol_says() {
+        let keys = Keys::new("cdc/team", "shop");
+        let table = TableName::new("dbo", "Order Lines.x");
+        let keys = keys.table(&table).unwrap();
+        let attempt = Attempt { table: table.clone(), epoch: 1, seq: 42, id: Uuid::from_u128(7) };
+        let name = "dbo.Order!20Lines!2Ex";
+        assert_eq!(keys.record(1, 42), format!("cdc/team/v1/shop/records/{name}/e0001/000000000042.json"));
+        assert_eq!(
+            keys.part(&attempt, 1),
+            format!("cdc/team/v1/shop/data/{name}/e0001/000000000042-00000000-0000-0000-0000-000000000007/part-00001.csv.zst")
+        );
+        assert_eq!(keys.lease(LeaseKind::Load), format!("cdc/team/v1/shop/leases/{name}/load.json"));
+        assert_eq!(keys.control(), format!("cdc/team/v1/shop/control/{name}.json"));
+        assert_eq!(Keys::new("", "shop").root(), "v1/shop/");
+    }
+
+    #[test]
+    fn keys_read_back_and_strangers_do_not() {
+        let keys = Keys::new("", "p");
+        let table = TableName::new("dbo", "t");
+        let keys = keys.table(&table).unwrap();
+        let attempt = Attempt { table: table.clone(), epoch: 12_345, seq: 9, id: Uuid::from_u128(1) };
+        assert_eq!(keys.attempt(12_345, &keys.part(&attempt, 3)), Some(attempt));
+        assert_eq!(keys.seq(2, &keys.record(2, 10_u64.pow(11))), Some(10_u64.pow(11)));
+        assert_eq!(keys.epoch(&keys.records_of(12_345)), Some(12_345));
+        for stranger in
+            ["v1/p/records/dbo.t/e0002/+00000000042.json", "v1/p/records/dbo.t/e0002/42.json", "v1/p/records/dbo.t/e0002/notes.txt"]
+        {
+            assert_eq!(keys.seq(2, stranger), None, "{stranger}");
+        }
+        assert_eq!(keys.epoch("v1/p/records/dbo.t/e2/"), None);
+    }
+
+    #[test]
+    fn a_key_over_1024_bytes_is_refused() {
+        let keys = Keys::new("", "p");
+        assert!(keys.table(&TableName::new("dbo", "x".repeat(128))).is_ok());
+        let fault = keys.table(&TableName::new("dbo", "\u{4e2d}".repeat(128))).unwrap_err();
+        assert!(fault.is(&KEY_TOO_LONG), "{fault}");
+    }
+
+    proptest! {
+        #[test]
+        fn escaping_loses_nothing(text in "\\PC{0,30}|[!./%a ]{0,10}") {
+            let escaped = escape(&text);
+            prop_assert!(escaped.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-!".contains(&b)));
+            prop_assert_eq!(unescape(&escaped), text);
+        }
+    }
+}

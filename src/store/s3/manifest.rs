@@ -1,0 +1,44 @@
+//! COPY manifests: which part files a COPY must find, and how long each is.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::S3Store;
+use super::conditional::write_json;
+use crate::model::{Epoch, Fault, PartFile, Seq, TableName};
+use crate::store::ChangeStore as _;
+
+#[derive(Serialize)]
+struct Manifest {
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    url: String,
+    /// Without it a COPY passes over a missing file in silence.
+    mandatory: bool,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+struct Meta {
+    content_length: u64,
+}
+
+impl S3Store {
+    pub(super) async fn write_manifest(
+        &self,
+        table: &TableName,
+        epoch: Epoch,
+        from: Seq,
+        to: Seq,
+        parts: &[PartFile],
+    ) -> Result<String, Fault> {
+        let key = self.keys.table(table)?.manifest(epoch, from, to, Uuid::new_v4());
+        let entry = |part: &PartFile| Entry { url: self.url(&part.key), mandatory: true, meta: Meta { content_length: part.bytes } };
+        let manifest = Manifest { entries: parts.iter().map(entry).collect() };
+        self.put_object(&key, write_json(&key, &manifest)?, "application/json").await?;
+        Ok(key)
+    }
+}

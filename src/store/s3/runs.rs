@@ -1,0 +1,37 @@
+//! Runs: who ran what, and how it ended. (Control and leases are plain conditional objects.)
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::S3Store;
+use super::conditional::write_json;
+use crate::model::Fault;
+use crate::model::control::RunRecord;
+
+/// Runs that are read at once.
+const AT_ONCE: usize = 8;
+
+impl S3Store {
+    pub(super) async fn write_run(&self, run: &RunRecord) -> Result<(), Fault> {
+        let key = self.keys.run(run);
+        self.put_object(&key, write_json(&key, run)?, "application/json").await
+    }
+
+    /// Goes back day by day until enough are found.
+    pub(super) async fn newest_runs(&self, most: usize) -> Result<Vec<RunRecord>, Fault> {
+        let mut found: Vec<RunRecord> = Vec::new();
+        for day in self.list_folders(&self.keys.runs()).await?.into_iter().rev() {
+            if found.len() >= most {
+                break;
+            }
+            let mut listed = self.list(&day, None).await?;
+            // A run is written when it begins and when it ends, so the newest are near the end.
+            listed.sort_by_key(|object| std::cmp::Reverse(object.modified.map(|at| (at.secs(), at.subsec_nanos()))));
+            let wanted = listed.into_iter().take(most - found.len());
+            let runs: Vec<Option<(RunRecord, _)>> =
+                stream::iter(wanted).map(|object| async move { self.get_json(&object.key).await }).buffered(AT_ONCE).try_collect().await?;
+            found.extend(runs.into_iter().flatten().map(|(run, _)| run));
+        }
+        found.sort_by_key(|run| std::cmp::Reverse(run.by.since));
+        Ok(found)
+    }
+}
