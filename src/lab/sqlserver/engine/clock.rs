@@ -49,6 +49,12 @@ impl Clock {
     pub fn local_datetime(&self) -> Datum {
         to_datetime(self.local_ticks())
     }
+
+    /// The same as it is stored.
+    #[must_use]
+    pub fn stored_datetime(&self) -> i64 {
+        stored(&self.local_datetime())
+    }
 }
 
 fn system_ticks() -> u64 {
@@ -71,8 +77,12 @@ pub fn to_datetime(ticks: u64) -> Datum {
 
 /// The machine's time as a stored `datetime`, for create dates of objects.
 pub(super) fn stored_datetime_of_system() -> i64 {
-    match to_datetime(system_ticks()) {
-        Datum::DateTime { days, ticks } => i64::from(days) * DATETIME_TICKS_A_DAY + i64::from(ticks),
+    stored(&to_datetime(system_ticks()))
+}
+
+fn stored(datetime: &Datum) -> i64 {
+    match datetime {
+        Datum::DateTime { days, ticks } => i64::from(*days) * DATETIME_TICKS_A_DAY + i64::from(*ticks),
         _ => 0,
     }
 }

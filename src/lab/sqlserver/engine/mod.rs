@@ -19,6 +19,8 @@
 //!   say `WHEN lab_logging()`: it is 0 while the engine moves rows itself, as in a key update on a
 //!   nonclustered key, which it then hands to [`extension::Extension::key_update`].
 //!   `lab_touched(column_id)` is 1 inside an UPDATE trigger when the SET list names the column.
+//!   `lab_statement()` counts the DML statements of the connection
+//!   ([`server::ConnectionState::begin_statement`]); `lab_now()` is GETDATE() as a stored `datetime`.
 //!   A change of the clustered key is a set of deletes, then a set of inserts: the triggers fire so.
 
 pub mod catalog;

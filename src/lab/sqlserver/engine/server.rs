@@ -5,7 +5,7 @@ use super::{catalog, clock::Clock, collation};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,12 +16,13 @@ pub const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct ConnectionState {
     logging: AtomicBool,
+    statements: AtomicI64,
     touched: Mutex<Vec<i32>>,
 }
 
 impl Default for ConnectionState {
     fn default() -> Self {
-        Self { logging: AtomicBool::new(true), touched: Mutex::default() }
+        Self { logging: AtomicBool::new(true), statements: AtomicI64::new(0), touched: Mutex::default() }
     }
 }
 
@@ -31,8 +32,11 @@ impl ConnectionState {
         self.logging.store(on, Ordering::SeqCst);
     }
 
-    /// Names the columns of the running UPDATE's SET list (`lab_touched(id)`).
-    pub fn set_touched(&self, columns: Vec<i32>) {
+    /// A DML statement begins: `lab_statement()` counts on, and `lab_touched(id)` names the columns
+    /// of an UPDATE's SET list (none for INSERT and DELETE). To be called once for every DML
+    /// statement, whatever its kind: the log numbers the statements of a transaction by it.
+    pub fn begin_statement(&self, columns: Vec<i32>) {
+        self.statements.fetch_add(1, Ordering::SeqCst);
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = columns;
     }
 
@@ -87,6 +91,10 @@ impl Database {
         conn.create_scalar_function("lab_logging", 0, plain, move |_| Ok(shared.logging.load(Ordering::SeqCst)))?;
         let shared = state.clone();
         conn.create_scalar_function("lab_touched", 1, plain, move |ctx| Ok(shared.is_touched(ctx.get(0)?)))?;
+        let shared = state.clone();
+        conn.create_scalar_function("lab_statement", 0, plain, move |_| Ok(shared.statements.load(Ordering::SeqCst)))?;
+        let clock = Arc::clone(&self.clock);
+        conn.create_scalar_function("lab_now", 0, plain, move |_| Ok(clock.stored_datetime()))?;
         Ok(conn)
     }
 
