@@ -94,7 +94,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
 /// Compiles only while every job can run on a task of its own.
 #[cfg(test)]
-#[expect(dead_code, reason = "the compiler is the test")]
+#[expect(dead_code, clippy::manual_async_fn, reason = "the compiler is the test, and only this form states Send")]
 fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<S, C, T>>) -> impl Future<Output = ()> + Send {
     async move {
         engine.prepare(&[], prepare::PrepareOptions::default()).await;

@@ -61,14 +61,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return tables.iter().map(report).collect();
             }
         };
-        let (server, facts, refused) = &looked;
-        stream::iter(facts.iter().zip(refused))
+        let (server, facts, refused) = looked;
+        let server = &server;
+        stream::iter(facts.into_iter().zip(refused))
             .map(|(facts, refused)| async move {
                 let table = facts.name.clone();
                 self.events.send(Event::Started { job: Job::Prepare, table: table.clone() }).await;
                 let outcome = match refused {
-                    Some(fault) => Err(fault.clone()),
-                    None => self.prepare_table(server, facts, options).await,
+                    Some(fault) => Err(fault),
+                    None => self.prepare_table(server, &facts, options).await,
                 };
                 self.finished(Job::Prepare, &table, &outcome, started).await;
                 TableReport { job: Job::Prepare, table, outcome }
