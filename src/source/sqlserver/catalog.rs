@@ -1,8 +1,15 @@
 //! What the server and its catalogue say: identity, tables, columns, keys, capture instances.
 
+use super::cells::{self, Cells};
+use super::error::Place;
+use super::health;
+use super::session::Sessions;
+use crate::model::{Fault, SourceIdentity, TableName};
+use crate::source::{ServerFacts, SourceTable};
+
 /// Who answers. `SERVERPROPERTY` gives a sql_variant, hence the casts.
 pub const SERVER: &str = "\
-SELECT CAST(ISNULL(@@SERVERNAME, SERVERPROPERTY(N'ServerName')) AS nvarchar(256)) AS server_name,
+SELECT ISNULL(@@SERVERNAME, CAST(SERVERPROPERTY(N'ServerName') AS nvarchar(128))) AS server_name,
        d.name AS database_name,
        CAST(SERVERPROPERTY(N'ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY(N'Edition') AS nvarchar(128)) AS edition,
@@ -49,81 +56,64 @@ SELECT DISTINCT ct.source_object_id
   FROM cdc.change_tables AS ct
  INNER JOIN cdc.index_columns AS ic ON ic.object_id = ct.object_id;";
 
-/// Columns of the tables whose object ids are given. A name of an alias type says nothing about
-/// the values, so the base type goes with it; a CLR type has none.
-#[must_use]
-pub fn columns(object_ids: &[i32]) -> String {
-    format!(
-        "\
-SELECT c.object_id, c.column_id, c.name AS column_name,
-       own.name AS type_name,
-       ISNULL(base.name, own.name) AS base_type_name,
-       c.max_length, c.precision, c.scale, c.collation_name, c.is_nullable, c.is_computed
-  FROM sys.columns AS c
- INNER JOIN sys.types AS own ON own.user_type_id = c.user_type_id
-  LEFT JOIN sys.types AS base ON base.user_type_id = c.system_type_id
- WHERE c.object_id IN ({})
- ORDER BY c.object_id, c.column_id;",
-        id_list(object_ids)
-    )
+pub async fn start_up(sessions: &Sessions) -> Result<ServerFacts, Fault> {
+    let place = Place::new(format!("{} did not say who it is", sessions.settings().host));
+    let results = sessions.run(&place, SERVER, Vec::new()).await?;
+    let row = cells::one(&results, 0, &place)?;
+    let (mut database_guid, mut recovery_fork_guid) = (None, None);
+    if let Some(row) = health::ask(sessions, &place, RECOVERY).await? {
+        let row = Cells::new(&row, &place);
+        database_guid = row.text_or_null("database_guid")?;
+        recovery_fork_guid = row.text_or_null("recovery_fork_guid")?;
+    }
+    let encrypted = match health::ask(sessions, &place, ENCRYPTED).await? {
+        Some(row) => Cells::new(&row, &place).text_or_null("encrypt_option")?.map(|option| option.eq_ignore_ascii_case("TRUE")),
+        None => None,
+    };
+    Ok(ServerFacts {
+        identity: SourceIdentity {
+            server: row.text("server_name")?,
+            database: row.text("database_name")?,
+            database_guid,
+            recovery_fork_guid,
+        },
+        version: row.text("version")?,
+        edition: row.text("edition")?,
+        cdc_enabled: row.flag("is_cdc_enabled")?,
+        // 0 off, 1 on, 2 and 3 on the way.
+        snapshot_isolation: row.number_or_null("snapshot_isolation_state")? == Some(1),
+        encrypted,
+    })
 }
 
-/// Capture instances of the given source tables. `object_id` is that of the change table.
-#[must_use]
-pub fn instances(object_ids: &[i32]) -> String {
-    format!(
-        "\
-SELECT ct.object_id, ct.source_object_id, ct.capture_instance, ct.start_lsn,
-       ct.supports_net_changes, ct.role_name, ct.create_date
-  FROM cdc.change_tables AS ct
- WHERE ISNULL(ct.has_drop_pending, 0) = 0 AND ct.source_object_id IN ({})
- ORDER BY ct.source_object_id, ct.create_date DESC, ct.capture_instance DESC;",
-        id_list(object_ids)
-    )
+pub async fn cdc_enabled(sessions: &Sessions) -> Result<bool, Fault> {
+    let place = Place::new("the database did not say whether capture is on");
+    let results = sessions.run(&place, CDC_ENABLED, Vec::new()).await?;
+    cells::one(&results, 0, &place)?.flag("is_cdc_enabled")
 }
 
-#[must_use]
-pub fn captured_columns(object_ids: &[i32]) -> String {
-    format!(
-        "\
-SELECT cc.object_id, cc.column_id, cc.column_name, cc.column_type, cc.column_ordinal, cc.is_computed
-  FROM cdc.captured_columns AS cc
- INNER JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id
- WHERE ct.source_object_id IN ({})
- ORDER BY cc.object_id, cc.column_ordinal;",
-        id_list(object_ids)
-    )
-}
-
-/// The key of each instance: the primary key, or the unique index that capture was told to use.
-#[must_use]
-pub fn key_columns(object_ids: &[i32]) -> String {
-    format!(
-        "\
-SELECT ic.object_id, ic.column_id, ic.index_ordinal
-  FROM cdc.index_columns AS ic
- INNER JOIN cdc.change_tables AS ct ON ct.object_id = ic.object_id
- WHERE ct.source_object_id IN ({})
- ORDER BY ic.object_id, ic.index_ordinal;",
-        id_list(object_ids)
-    )
-}
-
-/// The newest DDL that capture saw, by source table.
-#[must_use]
-pub fn ddl_history(object_ids: &[i32]) -> String {
-    format!(
-        "\
-SELECT h.source_object_id, MAX(h.ddl_lsn) AS ddl_lsn
-  FROM cdc.ddl_history AS h
- WHERE h.source_object_id IN ({})
- GROUP BY h.source_object_id;",
-        id_list(object_ids)
-    )
-}
-
-/// Object ids are numbers that the server gave us: they may stand in the text, and no limit of
-/// parameters binds them.
-fn id_list(object_ids: &[i32]) -> String {
-    object_ids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
+pub async fn tables(sessions: &Sessions) -> Result<Vec<SourceTable>, Fault> {
+    let place = Place::new("the tables of the source could not be listed");
+    let mut tables = Vec::new();
+    for row in sessions.run(&place, TABLES, Vec::new()).await?.iter().flatten() {
+        let row = Cells::new(row, &place);
+        tables.push(SourceTable {
+            name: TableName::new(row.text("schema_name")?, row.text("table_name")?),
+            object_id: row.number("object_id")?,
+            tracked: row.flag("is_tracked_by_cdc")?,
+            has_key: row.flag("has_key")?,
+        });
+    }
+    if tables.iter().any(|table| table.tracked && !table.has_key) {
+        // The list is worth showing without the right to read schema cdc.
+        let keyed = match sessions.run(&place, KEYED_INSTANCES, Vec::new()).await {
+            Err(fault) if fault.is(&crate::model::fault::src::PERMISSION) => Vec::new(),
+            other => other?,
+        };
+        for row in keyed.iter().flatten() {
+            let object_id: i32 = Cells::new(row, &place).number("source_object_id")?;
+            tables.iter_mut().filter(|table| table.object_id == object_id).for_each(|table| table.has_key = true);
+        }
+    }
+    Ok(tables)
 }

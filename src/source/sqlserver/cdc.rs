@@ -1,12 +1,22 @@
 //! Bounds of what can be read: low and high water marks, the time mapping, probes, windows.
 
+use super::cells::{self, Cells};
+use super::error::Place;
 use super::quote;
+use super::session::{self, Sessions};
+use crate::model::fault::src;
+use crate::model::{Fault, Lsn, MappingRow, hex};
+use crate::source::{MappingFacts, ProbeRange, Watermarks};
+
+/// A request takes 2,100 parameters, and a UNION of thousands of parts takes long to plan.
+const RANGES: usize = 200;
+const INSTANCES: usize = 1_000;
 
 /// Low-water marks first, then the newest LSN, each a statement of its own: a bound that rises
 /// between the two never hides a gap, and a probe that runs afterwards sees all up to the maximum.
 /// `@P1` .. `@Pn` are the names of the instances.
 #[must_use]
-pub fn watermarks(instances: usize) -> String {
+fn watermarks_sql(instances: usize) -> String {
     let parts: Vec<_> = (0..instances).map(|n| format!("SELECT {n} AS n, sys.fn_cdc_get_min_lsn(@P{}) AS min_lsn", n + 1)).collect();
     if parts.is_empty() { MAX_LSN.to_owned() } else { format!("{};\n{MAX_LSN}", parts.join("\nUNION ALL\n")) }
 }
@@ -21,7 +31,7 @@ SELECT d.is_cdc_enabled,
 /// The first commit LSN of every range that holds a change row. Range n has its ends in
 /// `@P{2n+1}` and `@P{2n+2}`.
 #[must_use]
-pub fn first_changes<'a>(instances: impl IntoIterator<Item = &'a str>) -> String {
+fn first_changes_sql<'a>(instances: impl IntoIterator<Item = &'a str>) -> String {
     let parts: Vec<_> = instances
         .into_iter()
         .enumerate()
@@ -62,3 +72,107 @@ SELECT MAX(m.start_lsn) AS mark
 
 /// The server's clock in its local zone, the zone of the time mapping.
 pub const CLOCK: &str = "SELECT SYSDATETIME() AS now;";
+
+fn place(what: &str) -> Place {
+    Place::new(what).needs("SELECT ON SCHEMA::[cdc]")
+}
+
+pub async fn watermarks(sessions: &Sessions, instances: &[String]) -> Result<Watermarks, Fault> {
+    let place = place("the bounds of capture could not be read");
+    let mut min = Vec::with_capacity(instances.len());
+    // All but the last chunk ask for a maximum too; the last one counts: it is read after every
+    // minimum.
+    let mut chunks: Vec<&[String]> = instances.chunks(INSTANCES).collect();
+    if chunks.is_empty() {
+        chunks.push(&[]);
+    }
+    let mut bounds = (false, None);
+    for chunk in chunks {
+        let parameters = chunk.iter().map(session::text).collect();
+        let results = sessions.run(&place, &watermarks_sql(chunk.len()), parameters).await?;
+        let marks = if chunk.is_empty() { Vec::new() } else { numbered(&results, chunk.len(), "min_lsn", &place)? };
+        min.extend(marks.into_iter().map(Option::unwrap_or_default));
+        let row = cells::one(&results, usize::from(!chunk.is_empty()), &place)?;
+        bounds = (row.flag("is_cdc_enabled")?, row.lsn_or_null("max_lsn")?);
+    }
+    Ok(Watermarks { cdc_enabled: bounds.0, max: bounds.1, min })
+}
+
+pub async fn first_changes(sessions: &Sessions, ranges: &[ProbeRange]) -> Result<Vec<Option<Lsn>>, Fault> {
+    let place = place("change tables could not be probed for changes");
+    let mut first = Vec::with_capacity(ranges.len());
+    for chunk in ranges.chunks(RANGES) {
+        let sql = first_changes_sql(chunk.iter().map(|range| range.instance.as_str()));
+        let parameters = chunk.iter().flat_map(|range| [session::lsn(range.from), session::lsn(range.to)]).collect();
+        let results = sessions.run(&place, &sql, parameters).await?;
+        first.extend(numbered(&results, chunk.len(), "first_lsn", &place)?);
+    }
+    Ok(first)
+}
+
+/// The LSNs of a UNION whose parts carry their number `n`: exactly one row for each.
+fn numbered(results: &[Vec<tiberius::Row>], count: usize, column: &str, place: &Place) -> Result<Vec<Option<Lsn>>, Fault> {
+    let mut lsns: Vec<Option<Option<Lsn>>> = vec![None; count];
+    for row in results.first().map(Vec::as_slice).unwrap_or_default() {
+        let row = Cells::new(row, place);
+        let n: usize = row.number("n")?;
+        let slot = lsns.get_mut(n).ok_or_else(|| place.fault(&src::UNREADABLE).evidence("n", n))?;
+        *slot = Some(row.lsn_or_null(column)?);
+    }
+    let missing = || place.fault(&src::UNREADABLE).evidence("column", column).evidence("rows", count);
+    lsns.into_iter().collect::<Option<_>>().ok_or_else(missing)
+}
+
+pub async fn window_end(sessions: &Sessions, from: Lsn, max: Lsn, transactions: u32) -> Result<Lsn, Fault> {
+    let place = place("the time mapping could not be read");
+    let parameters = vec![session::lsn(from), session::lsn(max), session::number(transactions)];
+    let results = sessions.run(&place, WINDOW_END, parameters).await?;
+    let row = cells::one(&results, 0, &place)?;
+    let counted: u64 = row.number("transactions")?;
+    let last = row.lsn_or_null("last_lsn")?;
+    Ok(last.filter(|_| counted >= u64::from(transactions)).unwrap_or(max))
+}
+
+pub async fn mapping(sessions: &Sessions, at: Lsn) -> Result<MappingFacts, Fault> {
+    let place = place("the time mapping could not be read");
+    let results = sessions.run(&place, MAPPING_AT, vec![session::lsn(at)]).await?;
+    let newest = match results.first().and_then(|rows| rows.first()) {
+        None => None,
+        Some(row) => {
+            let row = Cells::new(row, &place);
+            let lsn = row.lsn_or_null("start_lsn")?.ok_or_else(|| place.fault(&src::UNREADABLE).evidence("column", "start_lsn"))?;
+            let tran_id = hex(&row.bytes_or_null("tran_id")?.unwrap_or_default());
+            Some(MappingRow { lsn, end_time: row.time("end_time")?, tran_id })
+        }
+    };
+    let oldest = cells::one(&results, 1, &place)?.lsn_or_null("oldest_lsn")?;
+    Ok(MappingFacts { newest, oldest })
+}
+
+pub async fn clean_up_mark(sessions: &Sessions, limit: Lsn) -> Result<Option<Lsn>, Fault> {
+    let place = place("the time mapping could not be read");
+    let results = sessions.run(&place, CLEAN_UP_MARK, vec![session::lsn(limit)]).await?;
+    cells::one(&results, 0, &place)?.lsn_or_null("mark")
+}
+
+pub async fn clock(sessions: &Sessions) -> Result<jiff::civil::DateTime, Fault> {
+    let place = Place::new("the server's clock could not be read");
+    let results = sessions.run(&place, CLOCK, Vec::new()).await?;
+    cells::one(&results, 0, &place)?.time("now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minima_are_read_before_the_maximum() {
+        insta::assert_snapshot!(watermarks_sql(2));
+        assert_eq!(watermarks_sql(0), MAX_LSN);
+    }
+
+    #[test]
+    fn one_statement_probes_every_table() {
+        insta::assert_snapshot!(first_changes_sql(["dbo_Orders", "dbo_odd]name"]));
+    }
+}

@@ -1,5 +1,16 @@
 //! Whether capture is alive. Each question needs rights of its own; no right means unknown.
 
+use std::time::Duration;
+
+use tiberius::Row;
+
+use super::cells::Cells;
+use super::error::Place;
+use super::session::Sessions;
+use crate::model::Fault;
+use crate::model::fault::src;
+use crate::source::CaptureHealth;
+
 /// Needs VIEW SERVER STATE; not in Azure SQL Database. Status 4 is running.
 pub const AGENT: &str = "\
 SELECT s.status
@@ -28,3 +39,41 @@ pub const LAST_ERROR: &str = "\
 SELECT TOP (1) e.error_number, e.error_message
   FROM sys.dm_cdc_errors AS e
  ORDER BY e.entry_time DESC;";
+
+const AGENT_RUNNING: i64 = 4;
+
+pub async fn read(sessions: &Sessions) -> Result<CaptureHealth, Fault> {
+    let place = Place::new("the state of capture could not be read");
+    let mut health = CaptureHealth::default();
+    if let Some(row) = ask(sessions, &place, AGENT).await? {
+        health.agent_running = Cells::new(&row, &place).number_or_null("status")?.map(|status| status == AGENT_RUNNING);
+    }
+    if let Some(row) = ask(sessions, &place, SCAN_SESSIONS).await? {
+        let row = Cells::new(&row, &place);
+        health.latency_seconds = row.number_or_null("latency")?;
+        health.last_commit_cdc_time = row.time_or_null("last_commit_cdc_time")?;
+        health.failed_sessions = row.number_or_null("failed_sessions_count")?;
+    }
+    let retention = match ask(sessions, &place, RETENTION).await? {
+        Some(row) => Some(row),
+        None => ask(sessions, &place, RETENTION_AZURE).await?,
+    };
+    if let Some(row) = retention {
+        health.retention = Some(Duration::from_secs(60 * Cells::new(&row, &place).number::<u64>("retention")?));
+    }
+    if let Some(row) = ask(sessions, &place, LAST_ERROR).await? {
+        let row = Cells::new(&row, &place);
+        health.last_error = Some((row.number("error_number")?, row.text_or_null("error_message")?.unwrap_or_default()));
+    }
+    Ok(health)
+}
+
+/// The first row, or `None` where there is none, the view does not exist, or the login may not
+/// see it.
+pub async fn ask(sessions: &Sessions, place: &Place, sql: &str) -> Result<Option<Row>, Fault> {
+    match sessions.run(place, sql, Vec::new()).await {
+        Ok(results) => Ok(results.into_iter().flatten().next()),
+        Err(fault) if fault.is(&src::PERMISSION) || fault.is(&src::OBJECT_GONE) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}

@@ -1,5 +1,12 @@
 //! The calls that change the source: clean-up and enabling.
 
+use super::catalog;
+use super::cells;
+use super::error::Place;
+use super::session::{self, Sessions};
+use crate::model::{Fault, Lsn, TableName};
+use crate::source::CleanUp;
+
 /// `@P1` the instance, `@P2` the new low-water mark.
 pub const CLEAN_UP: &str = "\
 EXEC sys.sp_cdc_cleanup_change_table
@@ -31,3 +38,58 @@ SELECT t.is_tracked_by_cdc
   FROM sys.tables AS t
  INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
  WHERE s.name = @P1 AND t.name = @P2;";
+
+/// Raises the mark and deletes below it.
+pub async fn clean_up(sessions: &Sessions, instance: &str, mark: Lsn) -> Result<CleanUp, Fault> {
+    let place = Place::new(format!("the change history of {instance} could not be cleaned up"));
+    match sessions.run(&place, CLEAN_UP, vec![session::text(instance), session::lsn(mark)]).await {
+        Ok(_) => Ok(CleanUp::Done),
+        Err(fault) => match number(&fault) {
+            Some(22957) => Ok(CleanUp::AlreadyDone),
+            Some(22964) => Ok(CleanUp::ChooseAgain),
+            _ => Err(fault.evidence("mark", mark)),
+        },
+    }
+}
+
+pub async fn enable_database(sessions: &Sessions) -> Result<(), Fault> {
+    let place = Place::new(format!("change data capture could not be enabled for {}", sessions.settings().database));
+    let results = sessions.run(&place, catalog::CDC_ENABLED, Vec::new()).await?;
+    if cells::one(&results, 0, &place)?.flag("is_cdc_enabled")? {
+        return Ok(());
+    }
+    match sessions.run(&place, ENABLE_DATABASE, Vec::new()).await {
+        // Somebody else was quicker.
+        Err(fault) if number(&fault) == Some(22905) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+pub async fn enable_table(sessions: &Sessions, table: &TableName, role: Option<&str>) -> Result<(), Fault> {
+    let place = Place::new(format!("capture of {table} could not be enabled"));
+    if is_tracked(sessions, &place, table).await? {
+        return Ok(());
+    }
+    let mut parameters = vec![session::text(&table.schema), session::text(&table.name)];
+    parameters.extend(role.map(session::text));
+    let sql = if role.is_some() { ENABLE_TABLE_WITH_ROLE } else { ENABLE_TABLE };
+    match sessions.run(&place, sql, parameters).await {
+        // The name of the instance is taken: by somebody who was quicker, or by another table.
+        Err(fault) if number(&fault) == Some(22926) && is_tracked(sessions, &place, table).await? => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+async fn is_tracked(sessions: &Sessions, place: &Place, table: &TableName) -> Result<bool, Fault> {
+    let results = sessions.run(place, IS_TRACKED, vec![session::text(&table.schema), session::text(&table.name)]).await?;
+    match results.first().and_then(|rows| rows.first()) {
+        Some(row) => cells::Cells::new(row, place).flag("is_tracked_by_cdc"),
+        None => Err(place.fault(&crate::model::fault::src::NO_TABLE).evidence("table", table)),
+    }
+}
+
+/// The server's number behind a fault.
+fn number(fault: &Fault) -> Option<u32> {
+    let (_, number) = fault.facts().iter().find(|(name, _)| name == "number")?;
+    number.parse().ok()
+}

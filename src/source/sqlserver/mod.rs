@@ -4,11 +4,121 @@
 
 pub mod catalog;
 pub mod cdc;
+pub mod cells;
 pub mod changes;
 pub mod columns;
+pub mod connect;
+pub mod decode;
+pub mod describe;
+pub mod error;
 pub mod health;
 pub mod manage;
+pub mod pages;
 pub mod quote;
 pub mod reread;
 pub mod session;
 pub mod snapshot;
+
+use jiff::civil::DateTime;
+
+use self::pages::Stream;
+use self::session::Sessions;
+use super::{
+    CaptureHealth, ChangesRequest, CleanUp, MappingFacts, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable, TableFacts,
+    Watermarks,
+};
+use crate::config::SourceSettings;
+use crate::model::{ChangeRow, Fault, Lsn, TableName, TableShape, Value};
+
+/// Rows that one statement takes from a change table, unless told otherwise.
+const PAGE_ROWS: u32 = 20_000;
+
+/// A SQL Server database with change data capture.
+pub struct SqlServer {
+    sessions: Sessions,
+    page_rows: u32,
+}
+
+impl SqlServer {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(settings: SourceSettings) -> Self {
+        Self { sessions: Sessions::new(settings), page_rows: PAGE_ROWS }
+    }
+
+    /// Rows that one statement takes from a change table (`extract.page_rows`).
+    #[must_use]
+    pub fn page_rows(mut self, rows: u32) -> Self {
+        self.page_rows = rows.max(1);
+        self
+    }
+}
+
+impl Source for SqlServer {
+    type Changes = Stream<ChangeRow>;
+    type Scan = Stream<Vec<Value>>;
+
+    async fn start_up(&self) -> Result<ServerFacts, Fault> {
+        catalog::start_up(&self.sessions).await
+    }
+
+    async fn tables(&self) -> Result<Vec<SourceTable>, Fault> {
+        catalog::tables(&self.sessions).await
+    }
+
+    async fn describe(&self, tables: &[TableName]) -> Result<Vec<TableFacts>, Fault> {
+        describe::tables(&self.sessions, tables).await
+    }
+
+    async fn watermarks(&self, instances: &[String]) -> Result<Watermarks, Fault> {
+        cdc::watermarks(&self.sessions, instances).await
+    }
+
+    async fn first_changes(&self, ranges: &[ProbeRange]) -> Result<Vec<Option<Lsn>>, Fault> {
+        cdc::first_changes(&self.sessions, ranges).await
+    }
+
+    async fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> Result<Lsn, Fault> {
+        cdc::window_end(&self.sessions, from, max, transactions).await
+    }
+
+    async fn mapping(&self, at: Lsn) -> Result<MappingFacts, Fault> {
+        cdc::mapping(&self.sessions, at).await
+    }
+
+    async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
+        changes::stream(&self.sessions, request, self.page_rows).await
+    }
+
+    async fn scan(&self, table: &TableName, shape: &TableShape, isolation: ScanIsolation) -> Result<Self::Scan, Fault> {
+        snapshot::stream(&self.sessions, table, shape, isolation).await
+    }
+
+    async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, Fault> {
+        reread::rows(&self.sessions, table, shape, keys).await
+    }
+
+    async fn clock(&self) -> Result<DateTime, Fault> {
+        cdc::clock(&self.sessions).await
+    }
+
+    async fn health(&self) -> Result<CaptureHealth, Fault> {
+        health::read(&self.sessions).await
+    }
+
+    async fn clean_up_mark(&self, limit: Lsn) -> Result<Option<Lsn>, Fault> {
+        cdc::clean_up_mark(&self.sessions, limit).await
+    }
+
+    async fn clean_up(&self, instance: &str, mark: Lsn) -> Result<CleanUp, Fault> {
+        manage::clean_up(&self.sessions, instance, mark).await
+    }
+
+    async fn enable_database(&self) -> Result<(), Fault> {
+        manage::enable_database(&self.sessions).await
+    }
+
+    async fn enable_table(&self, table: &TableName, role: Option<&str>) -> Result<(), Fault> {
+        manage::enable_table(&self.sessions, table, role).await
+    }
+}

@@ -1,4 +1,17 @@
-//! One connection and the statements on it.
+//! Ordinary statements: short, read to the end, on connections that may be used again.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tiberius::error::Error;
+use tiberius::{ColumnData, Query, Row};
+use tokio::time::timeout;
+
+use super::connect::{self, Driver};
+use super::error::Place;
+use crate::config::SourceSettings;
+use crate::model::fault::src;
+use crate::model::{Fault, Lsn};
 
 /// Sent once after login, as a batch: inside `sp_executesql` a SET would end with the call.
 ///
@@ -18,3 +31,103 @@ SET TEXTSIZE 2147483647;
 SET LOCK_TIMEOUT 10000;
 SET DEADLOCK_PRIORITY LOW;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+
+/// Connections that are kept, and for how long: enough for the tables that are worked on at
+/// once, too short for one to die unseen.
+const IDLE_CONNECTIONS: usize = 4;
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+pub type Parameter = ColumnData<'static>;
+
+#[must_use]
+pub fn text(value: impl Into<String>) -> Parameter {
+    ColumnData::String(Some(value.into().into()))
+}
+
+#[must_use]
+pub fn lsn(value: Lsn) -> Parameter {
+    ColumnData::Binary(Some(value.as_bytes().to_vec().into()))
+}
+
+#[must_use]
+pub fn number(value: impl Into<i64>) -> Parameter {
+    ColumnData::I64(Some(value.into()))
+}
+
+/// A statement with its parameters bound.
+#[must_use]
+pub fn query(sql: &str, parameters: Vec<Parameter>) -> Query<'_> {
+    let mut query = Query::new(sql);
+    query.bind_iter(parameters);
+    query
+}
+
+/// Connections to one database.
+pub struct Sessions {
+    settings: SourceSettings,
+    idle: Mutex<Vec<(Driver, Instant)>>,
+}
+
+impl Sessions {
+    #[must_use]
+    pub fn new(settings: SourceSettings) -> Self {
+        Self { settings, idle: Mutex::new(Vec::new()) }
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &SourceSettings {
+        &self.settings
+    }
+
+    /// A connection of its own, never given back.
+    pub async fn open(&self) -> Result<Driver, Fault> {
+        connect::open(&self.settings).await
+    }
+
+    /// The fault of a driver error.
+    #[must_use]
+    pub fn failed(&self, place: &Place, error: &Error) -> Fault {
+        place.failed(error, &self.settings.user)
+    }
+
+    /// Runs a statement and returns its result sets. The connection goes back only when the
+    /// answer was read to its end; after any error, or when the caller gives up, it is closed.
+    pub async fn run(&self, place: &Place, sql: &str, parameters: Vec<Parameter>) -> Result<Vec<Vec<Row>>, Fault> {
+        let mut driver = match self.take() {
+            Some(driver) => driver,
+            None => self.open().await?,
+        };
+        let results = self.run_on(&mut driver, place, sql, parameters).await?;
+        self.give_back(driver);
+        Ok(results)
+    }
+
+    /// As [`Self::run`] on a connection of the caller's.
+    pub async fn run_on(&self, driver: &mut Driver, place: &Place, sql: &str, parameters: Vec<Parameter>) -> Result<Vec<Vec<Row>>, Fault> {
+        let answer = async {
+            if parameters.is_empty() {
+                driver.simple_query(sql).await?.into_results().await
+            } else {
+                query(sql, parameters).query(driver).await?.into_results().await
+            }
+        };
+        match timeout(self.settings.timeout, answer).await {
+            Ok(Ok(results)) => Ok(results),
+            Ok(Err(error)) => Err(self.failed(place, &error)),
+            Err(_) => Err(place.fault(&src::TIMED_OUT).evidence("timeout", format!("{:?}", self.settings.timeout))),
+        }
+    }
+
+    fn take(&self) -> Option<Driver> {
+        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        idle.retain(|(_, since)| since.elapsed() < IDLE_TIME);
+        idle.pop().map(|(driver, _)| driver)
+    }
+
+    fn give_back(&self, driver: Driver) {
+        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS {
+            idle.push((driver, Instant::now()));
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Columns, keys and capture instances of tables: the texts, and how the answers fit together.
+
+use std::collections::HashMap;
+
+use tiberius::Row;
+
+use super::catalog;
+use super::cells::Cells;
+use super::columns;
+use super::error::Place;
+use super::session::Sessions;
+use crate::model::fault::src;
+use crate::model::{CaptureIdentity, Column, Fault, Lsn, SqlType, TableName, TableShape};
+use crate::source::{CaptureInstance, SourceTable, TableFacts};
+
+/// Columns of the tables whose object ids are given. A name of an alias type says nothing about
+/// the values, so the base type goes with it; a CLR type has none.
+#[must_use]
+pub fn columns(object_ids: &[i32]) -> String {
+    format!(
+        "\
+SELECT c.object_id, c.column_id, c.name AS column_name,
+       own.name AS type_name,
+       ISNULL(base.name, own.name) AS base_type_name,
+       c.max_length, c.precision, c.scale, c.collation_name, c.is_nullable, c.is_computed
+  FROM sys.columns AS c
+ INNER JOIN sys.types AS own ON own.user_type_id = c.user_type_id
+  LEFT JOIN sys.types AS base ON base.user_type_id = c.system_type_id
+ WHERE c.object_id IN ({})
+ ORDER BY c.object_id, c.column_id;",
+        id_list(object_ids)
+    )
+}
+
+/// Capture instances of the given source tables. `object_id` is that of the change table.
+#[must_use]
+pub fn instances(object_ids: &[i32]) -> String {
+    format!(
+        "\
+SELECT ct.object_id, ct.source_object_id, ct.capture_instance, ct.start_lsn,
+       ct.supports_net_changes, ct.role_name, ct.create_date
+  FROM cdc.change_tables AS ct
+ WHERE ISNULL(ct.has_drop_pending, 0) = 0 AND ct.source_object_id IN ({})
+ ORDER BY ct.source_object_id, ct.create_date DESC, ct.capture_instance DESC;",
+        id_list(object_ids)
+    )
+}
+
+#[must_use]
+pub fn captured_columns(object_ids: &[i32]) -> String {
+    format!(
+        "\
+SELECT cc.object_id, cc.column_id, cc.column_name, cc.column_type, cc.column_ordinal, cc.is_computed
+  FROM cdc.captured_columns AS cc
+ INNER JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id
+ WHERE ct.source_object_id IN ({})
+ ORDER BY cc.object_id, cc.column_ordinal;",
+        id_list(object_ids)
+    )
+}
+
+/// The key of each instance: the primary key, or the unique index that capture was told to use.
+#[must_use]
+pub fn key_columns(object_ids: &[i32]) -> String {
+    format!(
+        "\
+SELECT ic.object_id, ic.column_id, ic.index_ordinal
+  FROM cdc.index_columns AS ic
+ INNER JOIN cdc.change_tables AS ct ON ct.object_id = ic.object_id
+ WHERE ct.source_object_id IN ({})
+ ORDER BY ic.object_id, ic.index_ordinal;",
+        id_list(object_ids)
+    )
+}
+
+/// The newest DDL that capture saw, by source table.
+#[must_use]
+pub fn ddl_history(object_ids: &[i32]) -> String {
+    format!(
+        "\
+SELECT h.source_object_id, MAX(h.ddl_lsn) AS ddl_lsn
+  FROM cdc.ddl_history AS h
+ WHERE h.source_object_id IN ({})
+ GROUP BY h.source_object_id;",
+        id_list(object_ids)
+    )
+}
+
+/// Object ids are numbers that the server gave us: they may stand in the text, and no limit of
+/// parameters binds them.
+fn id_list(object_ids: &[i32]) -> String {
+    object_ids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A row of `sys.columns`.
+struct SourceColumn {
+    id: i32,
+    name: String,
+    type_name: String,
+    base_type_name: String,
+    sql_type: SqlType,
+    collation: Option<String>,
+    nullable: bool,
+    computed: bool,
+}
+
+impl SourceColumn {
+    fn column(&self, ordinal: i32, key_ordinal: Option<u8>) -> Column {
+        let Self { id, name, sql_type, collation, nullable, .. } = self;
+        Column {
+            name: name.clone(),
+            column_id: *id,
+            ordinal,
+            sql_type: sql_type.clone(),
+            nullable: *nullable,
+            collation: collation.clone(),
+            key_ordinal,
+        }
+    }
+
+    /// Whether capture recorded this very column. It may know an alias type by either name, and
+    /// `rowversion` by both of its own.
+    fn is_captured_as(&self, captured: &Captured) -> bool {
+        let same = |name: &str| name.eq_ignore_ascii_case(&captured.type_name);
+        let rowversion = self.sql_type == SqlType::RowVersion && ["timestamp", "rowversion"].iter().any(|name| same(name));
+        let decimal = matches!(self.sql_type, SqlType::Decimal { .. }) && ["decimal", "numeric"].iter().any(|name| same(name));
+        self.name == captured.name && (same(&self.type_name) || same(&self.base_type_name) || rowversion || decimal)
+    }
+}
+
+/// A row of `cdc.captured_columns`.
+struct Captured {
+    id: i32,
+    name: String,
+    type_name: String,
+    ordinal: i32,
+    computed: bool,
+}
+
+/// A row of `cdc.change_tables`.
+struct Instance {
+    identity: CaptureIdentity,
+    start_lsn: Option<Lsn>,
+    supports_net_changes: bool,
+    role: Option<String>,
+}
+
+/// Everything that the queries brought, by object id: of the source table or of the change table.
+#[derive(Default)]
+struct Found {
+    columns: HashMap<i32, Vec<SourceColumn>>,
+    instances: HashMap<i32, Vec<Instance>>,
+    captured: HashMap<i32, Vec<Captured>>,
+    keys: HashMap<i32, HashMap<i32, u8>>,
+    ddl: HashMap<i32, Lsn>,
+}
+
+pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<TableFacts>, Fault> {
+    let all = catalog::tables(sessions).await?;
+    let wanted = names.iter().map(|name| find(&all, name)).collect::<Result<Vec<_>, _>>()?;
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i32> = wanted.iter().map(|table| table.object_id).collect();
+    let mut found = Found::default();
+    let place = Place::new("the columns of the source could not be read");
+    for row in sessions.run(&place, &columns(&ids), Vec::new()).await?.iter().flatten() {
+        found.add_column(Cells::new(row, &place))?;
+    }
+    if catalog::cdc_enabled(sessions).await? {
+        let place = Place::new("the capture instances could not be read").needs("SELECT ON SCHEMA::[cdc]");
+        let rows = async |sql: String| Ok::<Vec<Row>, Fault>(sessions.run(&place, &sql, Vec::new()).await?.into_iter().flatten().collect());
+        for row in rows(instances(&ids)).await? {
+            found.add_instance(Cells::new(&row, &place))?;
+        }
+        for row in rows(captured_columns(&ids)).await? {
+            found.add_captured(Cells::new(&row, &place))?;
+        }
+        for row in rows(key_columns(&ids)).await? {
+            let row = Cells::new(&row, &place);
+            found.keys.entry(row.number("object_id")?).or_default().insert(row.number("column_id")?, row.number("index_ordinal")?);
+        }
+        for row in rows(ddl_history(&ids)).await? {
+            let row = Cells::new(&row, &place);
+            if let Some(lsn) = row.lsn_or_null("ddl_lsn")? {
+                found.ddl.insert(row.number("source_object_id")?, lsn);
+            }
+        }
+    }
+    Ok(wanted.into_iter().map(|table| found.facts(table)).collect())
+}
+
+/// The table of that very name, or a fault that names the nearest one.
+fn find<'a>(all: &'a [SourceTable], name: &TableName) -> Result<&'a SourceTable, Fault> {
+    if let Some(table) = all.iter().find(|table| table.name == *name) {
+        return Ok(table);
+    }
+    let wanted = name.to_string().to_lowercase();
+    let distance = |table: &&SourceTable| strsim::damerau_levenshtein(&wanted, &table.name.to_string().to_lowercase());
+    let fault = Fault::new(&src::NO_TABLE, format!("{name} is not a table of the source"));
+    Err(match all.iter().min_by_key(distance) {
+        Some(nearest) => fault.evidence("nearest", &nearest.name),
+        None => fault.evidence("tables", 0),
+    })
+}
+
+impl Found {
+    fn add_column(&mut self, row: Cells<'_>) -> Result<(), Fault> {
+        let base_type_name = row.text("base_type_name")?;
+        let sql_type = columns::sql_type(&base_type_name, row.number("max_length")?, row.number("precision")?, row.number("scale")?);
+        self.columns.entry(row.number("object_id")?).or_default().push(SourceColumn {
+            id: row.number("column_id")?,
+            name: row.text("column_name")?,
+            type_name: row.text("type_name")?,
+            base_type_name,
+            sql_type,
+            collation: row.text_or_null("collation_name")?,
+            nullable: row.flag("is_nullable")?,
+            computed: row.flag("is_computed")?,
+        });
+        Ok(())
+    }
+
+    fn add_instance(&mut self, row: Cells<'_>) -> Result<(), Fault> {
+        let identity = CaptureIdentity {
+            instance: row.text("capture_instance")?,
+            object_id: row.number("object_id")?,
+            create_date: row.time("create_date")?,
+        };
+        self.instances.entry(row.number("source_object_id")?).or_default().push(Instance {
+            identity,
+            start_lsn: row.lsn_or_null("start_lsn")?,
+            supports_net_changes: row.flag("supports_net_changes")?,
+            role: row.text_or_null("role_name")?,
+        });
+        Ok(())
+    }
+
+    fn add_captured(&mut self, row: Cells<'_>) -> Result<(), Fault> {
+        self.captured.entry(row.number("object_id")?).or_default().push(Captured {
+            id: row.number("column_id")?,
+            name: row.text("column_name")?,
+            type_name: row.text("column_type")?,
+            ordinal: row.number("column_ordinal")?,
+            computed: row.flag("is_computed")?,
+        });
+        Ok(())
+    }
+
+    fn facts(&self, table: &SourceTable) -> TableFacts {
+        let of_table = |instances: &Vec<Instance>| {
+            let mut instances: Vec<_> = instances.iter().map(|instance| self.instance(table.object_id, instance)).collect();
+            instances.sort_by(|a, b| b.identity.create_date.cmp(&a.identity.create_date).then(b.start_lsn.cmp(&a.start_lsn)));
+            instances
+        };
+        TableFacts {
+            name: table.name.clone(),
+            object_id: table.object_id,
+            tracked: table.tracked,
+            instances: self.instances.get(&table.object_id).map(of_table).unwrap_or_default(),
+        }
+    }
+
+    /// Compares what is captured with the table of today, column id by column id.
+    fn instance(&self, source_object_id: i32, instance: &Instance) -> CaptureInstance {
+        let source = self.columns.get(&source_object_id).map(Vec::as_slice).unwrap_or_default();
+        let captured = self.captured.get(&instance.identity.object_id).map(Vec::as_slice).unwrap_or_default();
+        let key = self.keys.get(&instance.identity.object_id);
+        let (mut shape, mut missing, mut computed) = (Vec::new(), Vec::new(), Vec::new());
+        for one in captured {
+            let now = source.iter().find(|column| column.id == one.id && column.is_captured_as(one));
+            match now {
+                _ if one.computed => computed.push(one.name.clone()),
+                None => missing.push(one.name.clone()),
+                Some(column) if column.computed => computed.push(one.name.clone()),
+                Some(column) => shape.push(column.column(one.ordinal, key.and_then(|key| key.get(&one.id)).copied())),
+            }
+        }
+        let uncaptured = source
+            .iter()
+            .filter(|column| !column.computed && !captured.iter().any(|one| one.id == column.id))
+            .map(|column| column.column(0, None))
+            .collect();
+        CaptureInstance {
+            identity: instance.identity.clone(),
+            start_lsn: instance.start_lsn,
+            supports_net_changes: instance.supports_net_changes,
+            role: instance.role.clone(),
+            shape: TableShape::new(shape),
+            missing,
+            uncaptured,
+            computed,
+            ddl_lsn: self.ddl.get(&source_object_id).copied(),
+        }
+    }
+}
