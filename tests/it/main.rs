@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod encode;
+mod lab_s3;
+mod lab_s3_faults;
 mod layering;
+mod support;
