@@ -92,6 +92,9 @@ pub trait ChangeStore: Send + Sync + 'static {
     /// that this login may put, get, list and delete. A store that does not is a fault.
     fn probe(&self) -> impl Future<Output = Result<(), Fault>> + Send;
 
+    /// Every table that has records, in no order: what a load works on without the source.
+    fn tables(&self) -> impl Future<Output = Result<Vec<TableName>, Fault>> + Send;
+
     /// The newest epoch that has a record 0 (rule R2).
     fn current_epoch(&self, table: &TableName) -> impl Future<Output = Result<Option<Epoch>, Fault>> + Send;
 

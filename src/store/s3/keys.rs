@@ -54,6 +54,19 @@ impl Keys {
         Ok(keys)
     }
 
+    /// `…records/`: one folder a table.
+    pub fn record_folders(&self) -> String {
+        format!("{}records/", self.root)
+    }
+
+    /// The table of a folder under [`Self::record_folders`], if this program would spell it so.
+    pub fn table_of(&self, folder: &str) -> Option<TableName> {
+        let name = folder.strip_prefix(&self.record_folders())?.strip_suffix('/')?;
+        let (schema, name) = name.split_once('.')?;
+        let table = TableName::new(unescape(schema)?, unescape(name)?);
+        (self.table(&table).ok()?.records() == folder).then_some(table)
+    }
+
     pub fn runs(&self) -> String {
         format!("{}runs/", self.root)
     }
@@ -142,22 +155,22 @@ fn escape(text: &str) -> String {
     out
 }
 
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, escaped)) = rest.split_once('!') {
+        bytes.extend_from_slice(plain.as_bytes());
+        bytes.push(u8::from_str_radix(escaped.get(..2)?, 16).ok()?);
+        rest = &escaped[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn unescape(text: &str) -> String {
-        let mut bytes = Vec::new();
-        let mut rest = text;
-        while let Some((plain, escaped)) = rest.split_once('!') {
-            bytes.extend_from_slice(plain.as_bytes());
-            bytes.push(u8::from_str_radix(&escaped[..2], 16).unwrap());
-            rest = &escaped[2..];
-        }
-        bytes.extend_from_slice(rest.as_bytes());
-        String::from_utf8(bytes).unwrap()
-    }
 
     #[test]
     fn keys_look_as_the_protocol_says() {
@@ -206,7 +219,7 @@ mod tests {
         fn escaping_loses_nothing(text in "\\PC{0,30}|[!./%a ]{0,10}") {
             let escaped = escape(&text);
             prop_assert!(escaped.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-!".contains(&b)));
-            prop_assert_eq!(unescape(&escaped), text);
+            prop_assert_eq!(unescape(&escaped), Some(text));
         }
     }
 }

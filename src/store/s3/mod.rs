@@ -88,6 +88,11 @@ impl ChangeStore for S3Store {
         self.newest_opened_epoch(table).await
     }
 
+    async fn tables(&self) -> Result<Vec<TableName>, Fault> {
+        let folders = self.list_folders(&self.keys.record_folders()).await?;
+        Ok(folders.iter().filter_map(|folder| self.keys.table_of(folder)).collect())
+    }
+
     async fn epochs(&self, table: &TableName) -> Result<Vec<Epoch>, Fault> {
         self.list_epochs(table).await
     }

@@ -1,0 +1,274 @@
+//! Check: connections, permissions, what must be initialised, unfinished work. Changes nothing
+//! but a probe object that it removes again.
+
+use std::sync::Arc;
+
+use crate::config::{Changes, Tls};
+use crate::engine::Engine;
+use crate::model::fault::{s3, sync};
+use crate::model::status::Verdict;
+use crate::model::{Fault, SqlType, TableName, TableShape};
+use crate::source::{CaptureHealth, ServerFacts, Source, TableFacts};
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+/// One line of a check.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// `source`, `store`, `target`, or the table.
+    pub area: String,
+    /// What was looked at, as in `capture`.
+    pub what: String,
+    pub result: Found,
+}
+
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Green, with what was seen.
+    Good(String),
+    /// The work can go on.
+    Warning(String),
+    Fault(Fault),
+}
+
+/// Collects the lines.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, area: impl Into<String>, what: &str, result: Found) {
+        self.0.push(Finding { area: area.into(), what: what.to_owned(), result });
+    }
+
+    fn good(&mut self, area: impl Into<String>, what: &str, seen: impl Into<String>) {
+        self.add(area, what, Found::Good(seen.into()));
+    }
+
+    fn warn(&mut self, area: impl Into<String>, what: &str, text: impl Into<String>) {
+        self.add(area, what, Found::Warning(text.into()));
+    }
+}
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    /// One line each, in the order in which a person would look.
+    pub async fn check(self: &Arc<Self>, tables: &[TableName]) -> Vec<Finding> {
+        let mut found = Findings::default();
+        for text in &self.settings.warnings {
+            found.warn("configuration", "secrets", text);
+        }
+        let source = self.check_source(tables, &mut found).await;
+        let store = self.check_store(&mut found).await;
+        let target = self.check_target(&mut found).await;
+        if source && store && target {
+            self.check_work(tables, &mut found).await;
+        }
+        found.0
+    }
+
+    /// `false` when the source cannot be read at all.
+    async fn check_source(&self, tables: &[TableName], found: &mut Findings) -> bool {
+        let server = match self.source.start_up().await {
+            Ok(server) => server,
+            Err(fault) => {
+                found.add("source", "connection", Found::Fault(fault));
+                return false;
+            }
+        };
+        found.good("source", "connection", format!("{} {} as {}", server.identity.server, server.version, server.identity.database));
+        tls_line("source", &self.settings.source.tls, server.encrypted, found);
+        if server.cdc_enabled {
+            found.good("source", "CDC", "on for the database");
+        } else {
+            let fault =
+                Fault::new(&sync::NOT_TRACKED, format!("CDC is off for {}", server.identity.database)).next("db-to-redshift enable");
+            found.add("source", "CDC", Found::Fault(fault));
+        }
+        if server.snapshot_isolation {
+            found.good("source", "snapshot isolation", "allowed");
+        } else {
+            found.warn("source", "snapshot isolation", "not allowed: prepare can only open an epoch with --mode start");
+        }
+        match self.source.health().await {
+            Ok(health) => health_lines(&health, found),
+            Err(fault) => found.warn("source", "capture", format!("its state cannot be read: {fault}")),
+        }
+        match self.source.describe(tables).await {
+            Ok(facts) => self.check_tables(&server, &facts, found).await,
+            Err(fault) => found.add("source", "tables", Found::Fault(fault)),
+        }
+        true
+    }
+
+    async fn check_tables(&self, server: &ServerFacts, facts: &[TableFacts], found: &mut Findings) {
+        let mut shapes = Vec::new();
+        for table in facts {
+            let name = table.name.to_string();
+            let Some(instance) = table.instances.first() else {
+                let command =
+                    if server.cdc_enabled { format!("db-to-redshift enable --table '{name}'") } else { "db-to-redshift enable".into() };
+                found.add(
+                    &name,
+                    "capture",
+                    Found::Fault(Fault::new(&sync::NOT_TRACKED, format!("{name} has no capture instance")).next(command)),
+                );
+                continue;
+            };
+            if !instance.computed.is_empty() {
+                found.warn(&name, "columns", format!("computed, so left out: {}", instance.computed.join(", ")));
+            }
+            if self.settings.changes_of(&table.name) == Changes::Net
+                && let Some(why) = net_refusal(&instance.shape, instance.supports_net_changes)
+            {
+                found.add(
+                    &name,
+                    "net changes",
+                    Found::Fault(Fault::new(&sync::NET_REFUSED, format!("{name} cannot be read by net changes: {why}"))),
+                );
+            }
+            shapes.push((table.name.clone(), instance.shape.clone()));
+            match self.source.watermarks(std::slice::from_ref(&instance.identity.instance)).await {
+                Ok(marks) => {
+                    let min = marks.min.first().copied().unwrap_or_default();
+                    match crate::engine::extract::guards::readable(&table.name, instance, min, marks.max) {
+                        Ok(_) => found.good(&name, "capture", format!("instance {}, from {min}", instance.identity.instance)),
+                        Err(fault) if fault.is(&sync::WARMING_UP) => found.warn(&name, "capture", fault.to_string()),
+                        Err(fault) => found.add(&name, "capture", Found::Fault(fault)),
+                    }
+                }
+                Err(fault) => found.add(&name, "capture", Found::Fault(fault)),
+            }
+        }
+        for fault in self.target.check_shapes(&shapes) {
+            found.add("tables", "columns", Found::Fault(fault));
+        }
+    }
+
+    async fn check_store(&self, found: &mut Findings) -> bool {
+        let facts = match self.store.bucket().await {
+            Ok(facts) => facts,
+            Err(fault) => {
+                found.add("store", "bucket", Found::Fault(fault));
+                return false;
+            }
+        };
+        if !facts.exists {
+            let fault =
+                Fault::new(&s3::NO_BUCKET, format!("bucket {} does not exist", self.settings.s3.bucket)).next("db-to-redshift prepare");
+            found.add("store", "bucket", Found::Fault(fault));
+            return false;
+        }
+        found.good("store", "bucket", self.store.root());
+        if facts.public_access_blocked == Some(false) {
+            found.warn(
+                "store",
+                "public access",
+                "not blocked: db-to-redshift prepare blocks it for a bucket that it makes; block it for this one by hand",
+            );
+        }
+        if facts.aborts_incomplete_uploads == Some(false) {
+            found.warn("store", "lifecycle", "no rule ends incomplete uploads: their bytes cost money until one does");
+        }
+        match self.store.probe().await {
+            Ok(()) => found.good("store", "conditional writes", "honoured"),
+            Err(fault) => {
+                found.add("store", "conditional writes", Found::Fault(fault));
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn check_target(&self, found: &mut Findings) -> bool {
+        let facts = match self.target.start_up().await {
+            Ok(facts) => facts,
+            Err(fault) => {
+                found.add("target", "connection", Found::Fault(fault));
+                return false;
+            }
+        };
+        found.good("target", "connection", format!("{} as {} in {}", facts.version, facts.user, facts.database));
+        tls_line("target", &self.settings.redshift.tls, Some(facts.encrypted), found);
+        let missing: Vec<_> = facts.schemas.iter().filter(|(_, there)| !there).map(|(name, _)| name.as_str()).collect();
+        if missing.is_empty() {
+            found.good("target", "schemas", "there");
+        } else {
+            found.warn("target", "schemas", format!("prepare will create {}", missing.join(", ")));
+        }
+        true
+    }
+
+    /// Unfinished work: what status would call attention to.
+    async fn check_work(self: &Arc<Self>, tables: &[TableName], found: &mut Findings) {
+        let report = self.status(tables).await;
+        for status in report.tables {
+            let name = status.table.to_string();
+            let pending = status.store.as_ref().and_then(|store| store.pending).unwrap_or(0);
+            match status.verdict {
+                Verdict::Current => found.good(&name, "work", "nothing unfinished"),
+                Verdict::Behind => found.good(&name, "work", "changes wait to be extracted: db-to-redshift sync"),
+                Verdict::Pending => found.warn(&name, "work", format!("{pending} batches wait to be loaded: db-to-redshift load")),
+                Verdict::Staged => found.warn(&name, "work", "a batch stands in staging: db-to-redshift load applies it"),
+                Verdict::NotPrepared => found.warn(&name, "work", "not prepared yet: db-to-redshift prepare"),
+                Verdict::Paused => found.warn(&name, "work", "paused by an operator"),
+                Verdict::NotTracked | Verdict::Unknown => {}
+                Verdict::Gap => found.add(
+                    &name,
+                    "work",
+                    Found::Fault(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))),
+                ),
+                Verdict::Diverged => {
+                    let why = status.target.and_then(|state| state.diverged).map_or_else(String::new, |diverged| diverged.why);
+                    found.add(
+                        &name,
+                        "work",
+                        Found::Fault(Fault::new(&sync::DIVERGED, format!("{name} may differ from the source")).evidence("why", why)),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn tls_line(area: &str, tls: &Tls, encrypted: Option<bool>, found: &mut Findings) {
+    match (tls, encrypted) {
+        (Tls::Verify { .. }, Some(false)) => found.warn(area, "TLS", "asked for, but the server says the connection is not encrypted"),
+        (Tls::Verify { .. }, _) => found.good(area, "TLS", "verified"),
+        (Tls::TrustAny, _) => found.warn(area, "TLS", "encrypted, but anybody may answer: tls = \"trust-any\""),
+        (Tls::Off, _) => found.warn(area, "TLS", "off: passwords and data cross the network in the clear"),
+    }
+}
+
+fn health_lines(health: &CaptureHealth, found: &mut Findings) {
+    match health.agent_running {
+        Some(true) => found.good("source", "SQL Server Agent", "running"),
+        Some(false) => found.warn("source", "SQL Server Agent", "stopped: capture is down, so no rows does not mean no changes"),
+        None => found.warn("source", "SQL Server Agent", "not visible to this login: GRANT VIEW SERVER STATE shows it"),
+    }
+    if let Some((number, message)) = &health.last_error {
+        found.warn("source", "capture", format!("last error {number}: {message}"));
+    }
+    if let Some(latency) = health.latency_seconds {
+        found.good("source", "capture", format!("{latency} s behind the log"));
+    }
+    if let Some(retention) = health.retention {
+        found.good("source", "retention", format!("{} minutes", retention.as_secs() / 60));
+    }
+}
+
+/// Why a table cannot be read by net changes (rule E5).
+fn net_refusal(shape: &TableShape, supported: bool) -> Option<String> {
+    if !supported {
+        return Some("its capture instance does not support them".into());
+    }
+    let large: Vec<_> = shape.large_columns().map(|(_, column)| column.name.as_str()).collect();
+    if !large.is_empty() {
+        return Some(format!("it has large columns ({})", large.join(", ")));
+    }
+    let exact = |sql_type: &SqlType| {
+        use SqlType::{BigInt, Date, Decimal, Int, SmallInt, TinyInt, UniqueIdentifier};
+        matches!(sql_type, TinyInt | SmallInt | Int | BigInt | Decimal { .. } | Date | UniqueIdentifier)
+    };
+    let odd: Vec<_> = shape.key().iter().filter(|column| !exact(&column.sql_type)).map(|column| column.name.as_str()).collect();
+    (!odd.is_empty())
+        .then(|| format!("its key has columns of other types than integer, decimal, date and uniqueidentifier ({})", odd.join(", ")))
+}
