@@ -3,7 +3,8 @@
 use super::cells::{self, Cells};
 use super::error::Place;
 use super::health;
-use super::session::Sessions;
+use super::session::{self, Sessions};
+use crate::model::fault::src;
 use crate::model::{Fault, SourceIdentity, TableName};
 use crate::source::{ServerFacts, SourceTable};
 
@@ -36,9 +37,7 @@ SELECT d.is_cdc_enabled
   FROM sys.databases AS d
  WHERE d.database_id = DB_ID();";
 
-/// Every user table. A key is a primary key here; [`KEYED_INSTANCES`] adds the unique indexes
-/// that capture was told to use.
-pub const TABLES: &str = "\
+const TABLES: &str = "\
 SELECT s.name AS schema_name,
        t.name AS table_name,
        t.object_id,
@@ -48,8 +47,23 @@ SELECT s.name AS schema_name,
             THEN 1 ELSE 0 END AS has_key
   FROM sys.tables AS t
  INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
- WHERE t.is_ms_shipped = 0 AND s.name <> N'cdc'
- ORDER BY s.name, t.name;";
+ WHERE t.is_ms_shipped = 0 AND s.name <> N'cdc'";
+
+/// Every user table. A key is a primary key here; [`KEYED_INSTANCES`] adds the unique indexes
+/// that capture was told to use.
+fn all_tables() -> String {
+    format!("{TABLES}\n ORDER BY s.name, t.name;")
+}
+
+/// The user tables of these names, under the server's comparison. Table n has its schema in
+/// `@P{2n+1}` and its name in `@P{2n+2}`.
+fn tables_named(count: usize) -> String {
+    let pairs: Vec<_> = (0..count).map(|n| format!("(s.name = @P{} AND t.name = @P{})", 2 * n + 1, 2 * n + 2)).collect();
+    format!("{TABLES}\n   AND ({});", pairs.join(" OR "))
+}
+
+/// Names in one statement: a condition of more parts would take long to plan.
+const NAMES: usize = 100;
 
 pub const KEYED_INSTANCES: &str = "\
 SELECT DISTINCT ct.source_object_id
@@ -93,21 +107,13 @@ pub async fn cdc_enabled(sessions: &Sessions) -> Result<bool, Fault> {
 }
 
 pub async fn tables(sessions: &Sessions) -> Result<Vec<SourceTable>, Fault> {
-    let place = Place::new("the tables of the source could not be listed");
-    let mut tables = Vec::new();
-    for row in sessions.run(&place, TABLES, Vec::new()).await?.iter().flatten() {
-        let row = Cells::new(row, &place);
-        tables.push(SourceTable {
-            name: TableName::new(row.text("schema_name")?, row.text("table_name")?),
-            object_id: row.number("object_id")?,
-            tracked: row.flag("is_tracked_by_cdc")?,
-            has_key: row.flag("has_key")?,
-        });
-    }
+    let place = list_place();
+    let results = sessions.run(&place, &all_tables(), Vec::new()).await?;
+    let mut tables = results.iter().flatten().map(|row| table(Cells::new(row, &place))).collect::<Result<Vec<_>, _>>()?;
     if tables.iter().any(|table| table.tracked && !table.has_key) {
         // The list is worth showing without the right to read schema cdc.
         let keyed = match sessions.run(&place, KEYED_INSTANCES, Vec::new()).await {
-            Err(fault) if fault.is(&crate::model::fault::src::PERMISSION) => Vec::new(),
+            Err(fault) if fault.is(&src::PERMISSION) => Vec::new(),
             other => other?,
         };
         for row in keyed.iter().flatten() {
@@ -116,4 +122,67 @@ pub async fn tables(sessions: &Sessions) -> Result<Vec<SourceTable>, Fault> {
         }
     }
     Ok(tables)
+}
+
+/// The tables of exactly these names, in that order. One that is not there is a fault that names
+/// the nearest one.
+pub async fn named(sessions: &Sessions, names: &[TableName]) -> Result<Vec<SourceTable>, Fault> {
+    let place = list_place();
+    let mut found = Vec::with_capacity(names.len());
+    for chunk in names.chunks(NAMES) {
+        let parameters = chunk.iter().flat_map(|name| [session::text(&name.schema), session::text(&name.name)]).collect();
+        for row in sessions.run(&place, &tables_named(chunk.len()), parameters).await?.iter().flatten() {
+            found.push(table(Cells::new(row, &place))?);
+        }
+    }
+    let mut wanted = Vec::with_capacity(names.len());
+    for name in names {
+        match found.iter().find(|table| table.name == *name) {
+            Some(table) => wanted.push(table.clone()),
+            None => return Err(not_there(name, &tables(sessions).await?)),
+        }
+    }
+    Ok(wanted)
+}
+
+fn list_place() -> Place {
+    Place::new("the tables of the source could not be listed")
+}
+
+fn table(row: Cells<'_>) -> Result<SourceTable, Fault> {
+    Ok(SourceTable {
+        name: TableName::new(row.text("schema_name")?, row.text("table_name")?),
+        object_id: row.number("object_id")?,
+        tracked: row.flag("is_tracked_by_cdc")?,
+        has_key: row.flag("has_key")?,
+    })
+}
+
+fn not_there(name: &TableName, all: &[SourceTable]) -> Fault {
+    let wanted = name.to_string().to_lowercase();
+    let distance = |table: &&SourceTable| strsim::damerau_levenshtein(&wanted, &table.name.to_string().to_lowercase());
+    let fault = Fault::new(&src::NO_TABLE, format!("{name} is not a table of the source"));
+    match all.iter().min_by_key(distance) {
+        Some(nearest) => fault.evidence("nearest", &nearest.name),
+        None => fault.evidence("tables that this login sees", 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_table_names_the_nearest() {
+        let table = |name: &str| SourceTable { name: name.parse().unwrap(), object_id: 1, tracked: true, has_key: true };
+        let all = [table("dbo.Customers"), table("dbo.Orders"), table("sales.Orders")];
+        let fault = not_there(&TableName::new("dbo", "orders"), &all);
+        assert_eq!(fault.facts(), [("nearest".to_owned(), "dbo.Orders".to_owned())]);
+        assert!(not_there(&TableName::new("dbo", "x"), &[]).is(&src::NO_TABLE));
+    }
+
+    #[test]
+    fn names_are_parameters() {
+        insta::assert_snapshot!(tables_named(2));
+    }
 }

@@ -9,7 +9,6 @@ use super::cells::Cells;
 use super::columns;
 use super::error::Place;
 use super::session::Sessions;
-use crate::model::fault::src;
 use crate::model::{CaptureIdentity, Column, Fault, Lsn, SqlType, TableName, TableShape};
 use crate::source::{CaptureInstance, SourceTable, TableFacts};
 
@@ -156,11 +155,10 @@ struct Found {
 }
 
 pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<TableFacts>, Fault> {
-    let all = catalog::tables(sessions).await?;
-    let wanted = names.iter().map(|name| find(&all, name)).collect::<Result<Vec<_>, _>>()?;
-    if wanted.is_empty() {
+    if names.is_empty() {
         return Ok(Vec::new());
     }
+    let wanted = catalog::named(sessions, names).await?;
     let ids: Vec<i32> = wanted.iter().map(|table| table.object_id).collect();
     let mut found = Found::default();
     let place = Place::new("the columns of the source could not be read");
@@ -187,21 +185,7 @@ pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Tabl
             }
         }
     }
-    Ok(wanted.into_iter().map(|table| found.facts(table)).collect())
-}
-
-/// The table of that very name, or a fault that names the nearest one.
-fn find<'a>(all: &'a [SourceTable], name: &TableName) -> Result<&'a SourceTable, Fault> {
-    if let Some(table) = all.iter().find(|table| table.name == *name) {
-        return Ok(table);
-    }
-    let wanted = name.to_string().to_lowercase();
-    let distance = |table: &&SourceTable| strsim::damerau_levenshtein(&wanted, &table.name.to_string().to_lowercase());
-    let fault = Fault::new(&src::NO_TABLE, format!("{name} is not a table of the source"));
-    Err(match all.iter().min_by_key(distance) {
-        Some(nearest) => fault.evidence("nearest", &nearest.name),
-        None => fault.evidence("tables", 0),
-    })
+    Ok(wanted.iter().map(|table| found.facts(table)).collect())
 }
 
 impl Found {
@@ -292,5 +276,89 @@ impl Found {
             computed,
             ddl_lsn: self.ddl.get(&source_object_id).copied(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn source(id: i32, name: &str, sql_type: SqlType, computed: bool) -> SourceColumn {
+        let type_name = sql_type.to_string();
+        let type_name = type_name.split('(').next().unwrap_or_default().to_owned();
+        SourceColumn {
+            id,
+            name: name.into(),
+            base_type_name: type_name.clone(),
+            type_name,
+            sql_type,
+            collation: None,
+            nullable: true,
+            computed,
+        }
+    }
+
+    fn captured(id: i32, ordinal: i32, name: &str, type_name: &str, computed: bool) -> Captured {
+        Captured { id, name: name.into(), type_name: type_name.into(), ordinal, computed }
+    }
+
+    fn instance(object_id: i32, name: &str, day: i8) -> Instance {
+        let identity = CaptureIdentity { instance: name.into(), object_id, create_date: date(2026, 11, day).at(8, 0, 0, 0) };
+        Instance { identity, start_lsn: None, supports_net_changes: false, role: None }
+    }
+
+    fn facts(found: &Found) -> TableFacts {
+        found.facts(&SourceTable { name: TableName::new("dbo", "t"), object_id: 1, tracked: true, has_key: true })
+    }
+
+    #[test]
+    fn capture_and_table_are_compared_by_column_id() {
+        let mut found = Found::default();
+        found.columns.insert(
+            1,
+            vec![
+                source(1, "id", SqlType::Int, false),
+                // Dropped and added again under its name: another column.
+                source(5, "note", SqlType::NVarChar { length: 10 }, false),
+                source(3, "amount", SqlType::BigInt, false),
+                source(4, "twice", SqlType::Int, true),
+                source(6, "version", SqlType::RowVersion, false),
+            ],
+        );
+        found.instances.insert(1, vec![instance(70, "dbo_t", 1)]);
+        found.captured.insert(
+            70,
+            vec![
+                captured(1, 1, "id", "int", false),
+                captured(2, 2, "note", "nvarchar", false),
+                captured(3, 3, "amount", "int", false),
+                captured(4, 4, "twice", "int", true),
+                captured(6, 5, "version", "timestamp", false),
+            ],
+        );
+        found.keys.insert(70, HashMap::from([(1, 1)]));
+        let facts = facts(&found);
+        let instance = &facts.instances[0];
+        let names: Vec<_> = instance.shape.columns().iter().map(|column| (column.name.as_str(), column.ordinal)).collect();
+        assert_eq!(names, [("id", 1), ("version", 5)]);
+        assert_eq!(instance.shape.key_len(), 1);
+        assert_eq!(instance.missing, ["note", "amount"]);
+        assert_eq!(instance.computed, ["twice"]);
+        assert_eq!(instance.uncaptured.iter().map(|column| column.column_id).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn alias_types_are_known_by_either_name_and_the_newest_instance_comes_first() {
+        let mut found = Found::default();
+        let mut alias = source(1, "phone", SqlType::VarChar { length: 20 }, false);
+        alias.type_name = "PhoneNumber".into();
+        found.columns.insert(1, vec![alias]);
+        found.instances.insert(1, vec![instance(70, "dbo_t", 1), instance(71, "dbo_t_2", 2)]);
+        found.captured.insert(70, vec![captured(1, 1, "phone", "PhoneNumber", false)]);
+        found.captured.insert(71, vec![captured(1, 1, "phone", "varchar", false)]);
+        let facts = facts(&found);
+        assert_eq!(facts.instances.iter().map(|i| i.identity.instance.as_str()).collect::<Vec<_>>(), ["dbo_t_2", "dbo_t"]);
+        assert!(facts.instances.iter().all(|i| i.missing.is_empty() && i.shape.columns().len() == 1 && i.shape.key_len() == 0));
     }
 }

@@ -62,6 +62,8 @@ impl Place {
                 }
             }
             Error::Io { kind, message } => fault = fault.evidence("io", kind).evidence("message", message),
+            // What follows are hints for programmers of the driver.
+            Error::Tls(text) => fault = fault.evidence("tls", text.split(" To connect anyway").next().unwrap_or_default()),
             // Their texts may hold pieces of values.
             Error::Conversion(_) | Error::Encoding(_) => {}
             other => fault = fault.evidence("driver", other),
