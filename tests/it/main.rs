@@ -6,3 +6,4 @@ mod lab_s3;
 mod lab_s3_faults;
 mod layering;
 mod support;
+mod tds_wire;

@@ -1,0 +1,224 @@
+//! Faults on order: connections cut at a chosen moment, listed and killed.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// When a connection is cut. Each order is for one cut and counts from when it is given, over
+/// all connections of the server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cut {
+    /// When the n-th request from now arrives (1 is the next one), before it runs.
+    AtRequest(u64),
+    /// When n more packets have been sent.
+    AfterPackets(u64),
+    /// When a statement whose text contains this arrives, before it runs.
+    BeforeStatement(String),
+    /// After such a statement has run, before a byte of its answer is sent: a lost reply.
+    AfterStatement(String),
+}
+
+/// An order that was given; tells when it was carried out.
+#[derive(Clone, Debug)]
+pub struct Ordered(watch::Receiver<bool>);
+
+impl Ordered {
+    #[must_use]
+    pub fn happened(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the connection was cut. Returns `false` if the order was withdrawn.
+    pub async fn wait(&mut self) -> bool {
+        self.0.wait_for(|happened| *happened).await.is_ok()
+    }
+}
+
+/// A connection that has logged in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConnectionInfo {
+    /// `@@SPID`.
+    pub id: u16,
+    pub user: String,
+    pub application: String,
+    /// The database of the login.
+    pub database: String,
+    /// Requests so far.
+    pub requests: u64,
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    Run,
+    Cut,
+    RunAndCut,
+}
+
+struct Open {
+    info: ConnectionInfo,
+    kill: CancellationToken,
+}
+
+struct Order {
+    cut: Cut,
+    happened: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    orders: Vec<Order>,
+    open: BTreeMap<u16, Open>,
+    next: u16,
+}
+
+/// Shared between a server and the test that gives the orders.
+#[derive(Default)]
+pub struct ConnectionFaults {
+    state: Mutex<State>,
+}
+
+/// Session ids below belong to the server itself.
+const FIRST_ID: u16 = 51;
+
+impl ConnectionFaults {
+    /// Orders a cut.
+    pub fn order(&self, cut: Cut) -> Ordered {
+        let (happened, watch) = watch::channel(false);
+        self.lock().orders.push(Order { cut, happened });
+        Ordered(watch)
+    }
+
+    /// Withdraws every order that has not been carried out.
+    pub fn clear(&self) {
+        self.lock().orders.clear();
+    }
+
+    /// The open connections in the order of their ids.
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.lock().open.values().map(|open| open.info.clone()).collect()
+    }
+
+    /// Cuts a connection now, even amid a statement. `false` when there is none of this id.
+    pub fn kill(&self, id: u16) -> bool {
+        self.lock().open.get(&id).inspect(|open| open.kill.cancel()).is_some()
+    }
+
+    /// Cuts every open connection; returns how many.
+    pub fn kill_all(&self) -> usize {
+        let state = self.lock();
+        state.open.values().for_each(|open| open.kill.cancel());
+        state.open.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn next_id(&self) -> u16 {
+        let mut state = self.lock();
+        loop {
+            let id = FIRST_ID.max(state.next);
+            state.next = id.wrapping_add(1);
+            if !state.open.contains_key(&id) {
+                break id;
+            }
+        }
+    }
+
+    pub(super) fn opened(&self, info: ConnectionInfo, kill: CancellationToken) {
+        self.lock().open.insert(info.id, Open { info, kill });
+    }
+
+    pub(super) fn closed(&self, id: u16) {
+        self.lock().open.remove(&id);
+    }
+
+    /// A request has arrived. `text` is asked for only when an order needs it.
+    pub(super) fn on_request(&self, id: u16, text: impl FnOnce() -> String) -> Verdict {
+        let mut state = self.lock();
+        if let Some(open) = state.open.get_mut(&id) {
+            open.info.requests += 1;
+        }
+        if state.orders.is_empty() {
+            return Verdict::Run;
+        }
+        let text = text();
+        for order in &mut state.orders {
+            if let Cut::AtRequest(left) = &mut order.cut {
+                *left = left.saturating_sub(1);
+            }
+        }
+        let hit = state.orders.iter().position(|order| match &order.cut {
+            Cut::AtRequest(left) => *left == 0,
+            Cut::BeforeStatement(part) | Cut::AfterStatement(part) => text.contains(part.as_str()),
+            Cut::AfterPackets(_) => false,
+        });
+        let Some(at) = hit else { return Verdict::Run };
+        let order = state.orders.remove(at);
+        order.happened.send_replace(true);
+        if matches!(order.cut, Cut::AfterStatement(_)) { Verdict::RunAndCut } else { Verdict::Cut }
+    }
+
+    /// `count` packets are about to be sent. Returns how many of them may go before the cut.
+    pub(super) fn on_packets(&self, count: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let mut allowed = None;
+        state.orders.retain_mut(|order| {
+            let Cut::AfterPackets(left) = &mut order.cut else { return true };
+            if *left > count {
+                *left -= count;
+                return true;
+            }
+            allowed = Some(allowed.map_or(*left, |other: u64| other.min(*left)));
+            order.happened.send_replace(true);
+            false
+        });
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_from_the_order() {
+        let faults = ConnectionFaults::default();
+        let ordered = faults.order(Cut::AtRequest(2));
+        assert_eq!(faults.on_request(51, String::new), Verdict::Run);
+        assert!(!ordered.happened());
+        assert_eq!(faults.on_request(51, String::new), Verdict::Cut);
+        assert!(ordered.happened());
+        assert_eq!(faults.on_request(51, String::new), Verdict::Run);
+    }
+
+    #[test]
+    fn statements_are_found_by_a_part_of_their_text() {
+        let faults = ConnectionFaults::default();
+        faults.order(Cut::AfterStatement("cleanup".into()));
+        assert_eq!(faults.on_request(51, || "select 1".into()), Verdict::Run);
+        assert_eq!(faults.on_request(51, || "exec sys.sp_cdc_cleanup".into()), Verdict::RunAndCut);
+        assert_eq!(faults.on_request(51, || "exec sys.sp_cdc_cleanup".into()), Verdict::Run);
+    }
+
+    #[test]
+    fn packets_are_cut_in_the_middle_of_a_run() {
+        let faults = ConnectionFaults::default();
+        let ordered = faults.order(Cut::AfterPackets(5));
+        assert_eq!(faults.on_packets(3), None);
+        assert_eq!(faults.on_packets(3), Some(2));
+        assert!(ordered.happened());
+        assert_eq!(faults.on_packets(9), None);
+    }
+
+    #[tokio::test]
+    async fn a_withdrawn_order_ends_the_wait() {
+        let faults = ConnectionFaults::default();
+        let mut ordered = faults.order(Cut::AtRequest(1));
+        faults.clear();
+        assert!(!ordered.wait().await);
+    }
+}
