@@ -5,5 +5,7 @@ mod encode;
 mod lab_s3;
 mod lab_s3_faults;
 mod layering;
+mod store_objects;
+mod store_records;
 mod support;
 mod tds_wire;

@@ -17,7 +17,7 @@ use crate::model::Fault;
 use crate::model::fault::s3::{CONFLICT, REQUEST, UNREADABLE, WRITE_UNKNOWN};
 use crate::store::{ETag, Written};
 
-const TRIES: u32 = 8;
+const TRIES: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -38,6 +38,7 @@ impl S3Store {
         let mut unsure = false;
         let mut last = None;
         for pause in pauses() {
+            tokio::time::sleep(pause).await;
             let put = self.client.put_object().bucket(&self.bucket).key(key).content_type("application/json");
             let put = match expected {
                 Some(etag) => put.if_match(&etag.0),
@@ -61,7 +62,6 @@ impl S3Store {
             }
             tracing::warn!(key, error = %fault, "a conditional write is sent again");
             last = Some(fault);
-            tokio::time::sleep(pause).await;
         }
         let last = last.unwrap_or_else(|| Fault::new(&REQUEST, "no request was sent"));
         Err(if unsure {
@@ -115,11 +115,12 @@ pub(super) fn write_json<T: Serialize>(key: &str, value: &T) -> Result<Bytes, Fa
         .map_err(|error| Fault::new(&REQUEST, "an object could not be written as JSON").evidence("object", key).caused_by(error))
 }
 
-/// Pauses after each try: doubling, with the spread of a random UUID's low byte.
+/// Pauses before each try: none, then doubling, with the spread of a random UUID's low byte.
 fn pauses() -> impl Iterator<Item = Duration> {
-    (0..TRIES).map(|at| {
+    let longer = |at: u32| {
         let whole = FIRST_PAUSE.saturating_mul(1 << at).min(LONGEST_PAUSE);
         let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[15]);
         whole / 2 + whole * spread / 512
-    })
+    };
+    std::iter::once(Duration::ZERO).chain((0..TRIES - 1).map(longer))
 }

@@ -1,3 +1,4 @@
 //! What tests share.
 
 pub mod s3;
+pub mod store;
