@@ -5,6 +5,7 @@ mod encode;
 mod lab_s3;
 mod lab_s3_faults;
 mod layering;
+mod licences;
 mod store_objects;
 mod store_records;
 mod support;
