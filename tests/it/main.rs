@@ -6,6 +6,8 @@ mod lab_s3;
 mod lab_s3_faults;
 mod layering;
 mod licences;
+mod source_types;
+mod source_wire;
 mod store_objects;
 mod store_records;
 mod support;

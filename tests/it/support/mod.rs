@@ -1,4 +1,5 @@
 //! What tests share.
 
 pub mod s3;
+pub mod scripted_sql_server;
 pub mod store;
