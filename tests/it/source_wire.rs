@@ -125,6 +125,61 @@ async fn ordinary_statements_share_a_connection_until_one_fails() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_died_is_replaced() {
+    let script = Scripted::default();
+    answer_clock(&script);
+    let (server, source) = plain(&script).await;
+    source.clock().await.unwrap();
+    let mut ordered = server.faults().order(Cut::AfterStatement("SYSDATETIME()".into()));
+    source.clock().await.unwrap();
+    assert!(ordered.wait().await);
+    assert_eq!(script.logins(), 2);
+
+    // A new connection that breaks is not tried again.
+    server.faults().order(Cut::BeforeStatement("SYSDATETIME()".into()));
+    server.faults().order(Cut::BeforeStatement("SYSDATETIME()".into()));
+    let fault = source.clock().await.unwrap_err();
+    assert!(fault.is(&src::CONNECTION_LOST), "{fault:?}");
+}
+
+/// Rows far beyond what sockets and pages hold; says when the last one went.
+fn answer_endlessly(script: &Scripted, table: &str) -> tokio::sync::watch::Receiver<bool> {
+    let (finished, watch) = tokio::sync::watch::channel(false);
+    script.on(table, move |_, sink| {
+        begin(&[("id", DataType::Int), ("scan", DataType::VarBinary(None))], sink)?;
+        let wide = [Datum::Int(1), Datum::Bytes(vec![7; 1_000_000])];
+        for _ in 0..40 {
+            sink.row(&wide)?;
+        }
+        finished.send_replace(true);
+        sink.done(Some(40))
+    });
+    watch
+}
+
+#[tokio::test]
+async fn a_reader_that_waits_makes_the_server_wait() {
+    let script = Scripted::default();
+    let slow = answer_endlessly(&script, "FROM [dbo].[Slow]");
+    let fast = answer_endlessly(&script, "FROM [dbo].[Fast]");
+    let (_server, source) = plain(&script).await;
+    let shape = TableShape::new(vec![column(1, "id", SqlType::Int, Some(1)), column(2, "scan", SqlType::VarBinaryMax, None)]);
+    let scan = async |name| source.scan(&TableName::new("dbo", name), &shape, ScanIsolation::ReadCommitted).await.unwrap();
+    let mut waiting = scan("Slow").await;
+    let mut rows = waiting.next_page().await.unwrap().unwrap().len();
+    // Pages of wide rows are short.
+    assert!(rows < 10, "{rows}");
+    // As long as it takes to read just as much.
+    let mut reading = scan("Fast").await;
+    while reading.next_page().await.unwrap().is_some() {}
+    assert!(*fast.borrow() && !*slow.borrow());
+    while let Some(page) = waiting.next_page().await.unwrap() {
+        rows += page.len();
+    }
+    assert!(rows == 40 && *slow.borrow());
+}
+
+#[tokio::test]
 async fn silence_ends_in_a_time_out() {
     let script = Scripted::default();
     let (_release, wait) = mpsc::channel::<()>();

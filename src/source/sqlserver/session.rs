@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tiberius::error::Error;
 use tiberius::{ColumnData, Query, Row};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::connect::{self, Driver};
 use super::error::Place;
@@ -92,11 +93,22 @@ impl Sessions {
 
     /// Runs a statement and returns its result sets. The connection goes back only when the
     /// answer was read to its end; after any error, or when the caller gives up, it is closed.
+    ///
+    /// A kept connection may have died unseen, so one that breaks is replaced once. That is safe
+    /// for every statement that runs here: reads, and calls that say so when they find their work
+    /// done already.
     pub async fn run(&self, place: &Place, sql: &str, parameters: Vec<Parameter>) -> Result<Vec<Vec<Row>>, Fault> {
-        let mut driver = match self.take() {
-            Some(driver) => driver,
-            None => self.open().await?,
-        };
+        if let Some(driver) = self.take() {
+            match self.run_and_keep(driver, place, sql, parameters.clone()).await {
+                Err(fault) if fault.is(&src::CONNECTION_LOST) => debug!(%fault, "a kept connection was dead"),
+                answer => return answer,
+            }
+        }
+        let driver = self.open().await?;
+        self.run_and_keep(driver, place, sql, parameters).await
+    }
+
+    async fn run_and_keep(&self, mut driver: Driver, place: &Place, sql: &str, parameters: Vec<Parameter>) -> Result<Vec<Vec<Row>>, Fault> {
         let results = self.run_on(&mut driver, place, sql, parameters).await?;
         self.give_back(driver);
         Ok(results)
