@@ -3,6 +3,7 @@
 
 mod compare;
 mod encode;
+mod lab_cdc_log;
 mod lab_s3;
 mod lab_s3_faults;
 mod layering;
