@@ -1,10 +1,61 @@
 //! Configuration: the file's model, where it is found, secrets, and validation.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `discover` | which file counts |
+//! | `document` | TOML with lines: sections, profiles, unknown keys |
+//! | `kinds` | texts, numbers, durations, sizes, choices |
+//! | `model` | every key, its default and its bounds |
+//! | `secret` | secrets that never print, and where they come from |
+//! | `settings` | what the rest of the program reads |
 
+mod discover;
+mod document;
+mod kinds;
+mod model;
 pub mod secret;
 pub mod settings;
 
+use std::path::{Path, PathBuf};
+
+use crate::model::Fault;
+use crate::model::fault::cfg::{INVALID, UNREADABLE};
+
+pub use model::known_keys;
 pub use secret::Secret;
 pub use settings::{
     Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Settings, SourceSettings,
     StoreSettings, TableRule, Tls,
 };
+
+/// What of the process configuration depends on: replaced by tests.
+pub struct Surroundings<'a> {
+    /// An environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The working directory.
+    pub folder: PathBuf,
+}
+
+/// Finds the file, applies the profile, fetches the secrets and checks everything.
+///
+/// `explicit` is `--config`, `profile` is `--profile`.
+///
+/// # Errors
+/// `NOT_FOUND`, `UNREADABLE`, or `INVALID` with every error as evidence.
+pub fn load(explicit: Option<&Path>, profile: Option<&str>) -> Result<Settings, Fault> {
+    let folder =
+        std::env::current_dir().map_err(|error| Fault::new(&UNREADABLE, "the working directory cannot be found").caused_by(error))?;
+    load_in(&Surroundings { variable: &|name| std::env::var(name).ok(), folder }, explicit, profile)
+}
+
+/// [`load`] with surroundings of the caller's choice.
+pub fn load_in(around: &Surroundings<'_>, explicit: Option<&Path>, profile: Option<&str>) -> Result<Settings, Fault> {
+    let file = discover::find(around, explicit)?;
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Fault::new(&UNREADABLE, "the configuration cannot be read").evidence("file", file.display()).caused_by(error))?;
+    model::read(around, &file, &text, profile).map_err(|problems| {
+        let many = if problems.len() == 1 { "one error".to_owned() } else { format!("{} errors", problems.len()) };
+        let fault = Fault::new(&INVALID, format!("{} has {many}", file.display())).evidence("file", file.display());
+        problems.into_iter().fold(fault, |fault, problem| fault.evidence(problem.place(), problem.text))
+    })
+}

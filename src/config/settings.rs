@@ -8,7 +8,8 @@ use crate::model::TableName;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Name of the stream: part of every key in S3 and of the state in Redshift.
+    /// Name of the stream: part of every key in S3 and of the state in Redshift. Letters, digits,
+    /// `_` and `-`, at most 100.
     pub pipeline: String,
     /// The profile's name; `default` without profiles.
     pub profile: String,

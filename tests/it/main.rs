@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod compare;
+mod config;
 mod encode;
 mod lab_cdc_log;
 mod lab_s3;

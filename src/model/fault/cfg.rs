@@ -18,4 +18,12 @@ pub const INVALID: Page = Page {
     next: &["edit the file at the lines named", "compare it with config.example.toml"],
 };
 
-pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID];
+pub const UNREADABLE: Page = Page {
+    code: "CFG-003",
+    title: "the configuration cannot be read",
+    class: Class::Config,
+    meaning: "The file is there, but this user may not read it, or it is not text. Nothing was read and nothing was changed.",
+    next: &["ls -l <path> shows who may read it", "--config <path> names another file"],
+};
+
+pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE];
