@@ -18,4 +18,258 @@ pub const COMMIT_UNKNOWN: Page = Page {
     next: &["db-to-redshift load"],
 };
 
-pub const PAGES: &[&Page] = &[&CONNECT, &COMMIT_UNKNOWN];
+pub const LOGIN: Page = Page {
+    code: "RS-003",
+    title: "Redshift refused the login",
+    class: Class::Config,
+    meaning: "User, password or database are not accepted. Nothing was read or changed.",
+    next: &["check redshift.user, redshift.password and redshift.database", "temporary credentials expire: fetch new ones"],
+};
+
+pub const TLS: Page = Page {
+    code: "RS-004",
+    title: "no trusted encrypted connection to Redshift",
+    class: Class::Config,
+    meaning: "The server's certificate could not be verified, or the server does not speak TLS. Nothing was sent.",
+    next: &[
+        "set redshift.tls.ca_file to the bundle that signed the server's certificate",
+        "redshift.host must be a name that stands in the certificate",
+    ],
+};
+
+pub const CONFLICT: Page = Page {
+    code: "RS-005",
+    title: "a transaction lost against a concurrent one",
+    class: Class::Transient,
+    meaning: "Redshift rolled the transaction back (1023, 1018, serialisation or deadlock); nothing was changed, and the whole transaction may be made again.",
+    next: &["db-to-redshift load", "keep other writers off the production table while it is loaded"],
+};
+
+pub const LOCKED: Page = Page {
+    code: "RS-006",
+    title: "the state row is locked by another session",
+    class: Class::Busy,
+    meaning: "Another session holds the lock on this table's state longer than the time-out. It may be a load at work, or a session whose client is gone. Nothing was changed.",
+    next: &["wait, if that session is a load that is still at work", "redshift.lock_timeout sets how long the lock is waited for"],
+};
+
+pub const TIMEOUT: Page = Page {
+    code: "RS-007",
+    title: "a statement was cancelled",
+    class: Class::Transient,
+    meaning: "The statement ran into its time-out, queue included, or somebody cancelled it. Its transaction was rolled back.",
+    next: &["db-to-redshift load", "raise redshift.timeout if the cluster is busy", "look at sys_query_history for the queue time"],
+};
+
+pub const LOST: Page = Page {
+    code: "RS-008",
+    title: "the connection to Redshift was lost",
+    class: Class::Transient,
+    meaning: "It was lost before any COMMIT was sent: the server rolls the transaction back.",
+    next: &["db-to-redshift load"],
+};
+
+pub const PERMISSION: Page = Page {
+    code: "RS-009",
+    title: "Redshift denies a permission",
+    class: Class::Config,
+    meaning: "The statement was refused and its transaction rolled back.",
+    next: &[
+        "GRANT USAGE, CREATE on the three schemas, and SELECT, INSERT, UPDATE, DELETE on their tables, to redshift.user",
+        "staging and state must belong to redshift.user: TRUNCATE and ALTER need the owner",
+    ],
+};
+
+pub const LOAD_FAILED: Page = Page {
+    code: "RS-010",
+    title: "COPY refused a value",
+    class: Class::Human,
+    meaning: "The load stopped at the first value that a column cannot hold. The transaction was rolled back; production is as it was.",
+    next: &[
+        "compare the column's type and length with the source, and widen it (ALTER TABLE … ALTER COLUMN … TYPE VARCHAR(n))",
+        "SELECT * FROM sys_load_error_detail ORDER BY start_time DESC LIMIT 10",
+    ],
+};
+
+pub const COPY_SOURCE: Page = Page {
+    code: "RS-011",
+    title: "COPY cannot read the files in S3",
+    class: Class::Failed,
+    meaning: "A manifest or part file was not found, or the role or keys of the COPY may not read it. The transaction was rolled back.",
+    next: &[
+        "the COPY role or keys need s3:GetObject and s3:ListBucket on the bucket, and kms:Decrypt where it is encrypted",
+        "check s3.region: it must be the bucket's",
+        "db-to-redshift check",
+    ],
+};
+
+pub const COPY_COUNT: Page = Page {
+    code: "RS-012",
+    title: "COPY loaded another number of rows than the records say",
+    class: Class::Human,
+    meaning: "The files do not hold what was recorded. The transaction was rolled back; production is as it was.",
+    next: &["compare the part files with the commit records", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+};
+
+pub const STATEMENT: Page = Page {
+    code: "RS-013",
+    title: "Redshift refused a statement",
+    class: Class::Failed,
+    meaning: "The statement failed and its transaction was rolled back; nothing was changed.",
+    next: &["look the statement up in sys_query_history by its time", "db-to-redshift check"],
+};
+
+pub const NOT_PREPARED: Page = Page {
+    code: "RS-014",
+    title: "the table has no state in Redshift",
+    class: Class::Human,
+    meaning: "The state table is not there: the table was never prepared, or its state was dropped. Without it nothing is loaded.",
+    next: &["db-to-redshift prepare --table <table>"],
+};
+
+pub const STATE_ROWS: Page = Page {
+    code: "RS-015",
+    title: "the state table does not hold exactly one row",
+    class: Class::Human,
+    meaning: "Somebody has changed the state table by hand. It is not known what production holds; nothing was changed.",
+    next: &[
+        "look at the state table and restore its one row",
+        "db-to-redshift prepare --new-epoch --table <table> after the state table was dropped",
+    ],
+};
+
+pub const STATE_MOVED: Page = Page {
+    code: "RS-016",
+    title: "state is not where the job expected it",
+    class: Class::Transient,
+    meaning: "Another job moved the state since it was read. The transaction was rolled back; the next run reads state again and goes on from there.",
+    next: &["db-to-redshift load"],
+};
+
+pub const COLUMN_TYPE: Page = Page {
+    code: "RS-017",
+    title: "a column's type cannot be carried",
+    class: Class::Config,
+    meaning: "The program would have to change the column's values, so it refuses the table. Nothing was changed.",
+    next: &["mode = \"skip\" under [[table]] leaves the table out"],
+};
+
+pub const KEY_COLUMN: Page = Page {
+    code: "RS-018",
+    title: "the key cannot be carried",
+    class: Class::Config,
+    meaning: "Rows are found by their key; a missing or a changed key would meet the wrong row. Nothing was changed.",
+    next: &["mode = \"skip\" under [[table]] leaves the table out"],
+};
+
+pub const COLLISION: Page = Page {
+    code: "RS-019",
+    title: "two names become one in Redshift",
+    class: Class::Config,
+    meaning: "Redshift folds names to lower case, and production is named after the table alone. Two source names that meet would be written into each other.",
+    next: &[
+        "load one of the two in another profile with target_schema, staging_schema and control_schema of its own",
+        "mode = \"skip\" under [[table]] leaves a table out",
+    ],
+};
+
+pub const RESERVED: Page = Page {
+    code: "RS-020",
+    title: "a source column has a reserved name",
+    class: Class::Config,
+    meaning: "Names that begin with __d2r_ are the program's own, and Redshift keeps the names of its system columns.",
+    next: &["leave the column out of the capture instance, or rename it in the source"],
+};
+
+pub const TOO_WIDE: Page = Page {
+    code: "RS-021",
+    title: "the table has too many columns",
+    class: Class::Config,
+    meaning: "Staging holds every column, three of the program's own and a flag for each large column; Redshift ends at 1,600.",
+    next: &["leave columns out of the capture instance (@captured_column_list of sys.sp_cdc_enable_table)"],
+};
+
+pub const PRODUCTION_DIFFERS: Page = Page {
+    code: "RS-022",
+    title: "production does not fit the source table",
+    class: Class::Human,
+    meaning: "A column is missing, too narrow, of another type or NOT NULL where NULLs may come. Nothing was changed.",
+    next: &["change production as proposed, then: db-to-redshift prepare --table <table>"],
+};
+
+pub const FOREIGN_STAGING: Page = Page {
+    code: "RS-023",
+    title: "a staging table exists without a state",
+    class: Class::Human,
+    meaning: "Staging and state are made in one transaction. A staging table alone belongs to a stream with another control schema, or the state table was dropped.",
+    next: &[
+        "give this profile a staging_schema of its own, if another stream uses the table",
+        "drop the staging table, if the state was dropped on purpose, then: db-to-redshift prepare --table <table>",
+    ],
+};
+
+pub const STILL_STAGED: Page = Page {
+    code: "RS-024",
+    title: "rows are staged, so the tables cannot be changed",
+    class: Class::Failed,
+    meaning: "Staging must be rebuilt for new columns, but it still holds a range that was not applied.",
+    next: &["db-to-redshift load --table <table> applies it", "then: db-to-redshift prepare --table <table>"],
+};
+
+pub const NOT_EMPTY: Page = Page {
+    code: "RS-025",
+    title: "production is not empty",
+    class: Class::Human,
+    meaning: "A stream of changes alone starts on an empty table: rows that are there would never be compared with the source. Nothing was changed.",
+    next: &[
+        "empty production, if its rows are not wanted",
+        "take a snapshot instead, which replaces production",
+        "say that production is trusted: the table then counts as diverged until it is verified",
+    ],
+};
+
+pub const FULL: Page = Page {
+    code: "RS-026",
+    title: "Redshift has no room",
+    class: Class::Failed,
+    meaning: "The disk or the memory of the cluster is full. The transaction was rolled back; nothing was changed.",
+    next: &["free space, or resize the cluster", "VACUUM DELETE ONLY frees the rows that were deleted"],
+};
+
+pub const ANSWER: Page = Page {
+    code: "RS-027",
+    title: "Redshift answered in a form that was not expected",
+    class: Class::Failed,
+    meaning: "A value of the state or of the catalogue could not be read. The transaction was rolled back; nothing was changed.",
+    next: &["look whether the state table was changed by hand", "db-to-redshift check"],
+};
+
+pub const PAGES: &[&Page] = &[
+    &CONNECT,
+    &COMMIT_UNKNOWN,
+    &LOGIN,
+    &TLS,
+    &CONFLICT,
+    &LOCKED,
+    &TIMEOUT,
+    &LOST,
+    &PERMISSION,
+    &LOAD_FAILED,
+    &COPY_SOURCE,
+    &COPY_COUNT,
+    &STATEMENT,
+    &NOT_PREPARED,
+    &STATE_ROWS,
+    &STATE_MOVED,
+    &COLUMN_TYPE,
+    &KEY_COLUMN,
+    &COLLISION,
+    &RESERVED,
+    &TOO_WIDE,
+    &PRODUCTION_DIFFERS,
+    &FOREIGN_STAGING,
+    &STILL_STAGED,
+    &NOT_EMPTY,
+    &FULL,
+    &ANSWER,
+];

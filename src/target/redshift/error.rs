@@ -1,0 +1,273 @@
+//! Redshift's errors, sorted in one place.
+//!
+//! Many of them arrive with SQLSTATE `XX000`, so the number or the text at the beginning of the
+//! message and of the detail decides. A message may quote cell values; what is shown of it has
+//! everything in quotes taken out, unless its class can only quote names.
+
+use std::fmt;
+
+use tokio_postgres::error::DbError;
+
+use crate::model::Fault;
+use crate::model::fault::{Page, rs};
+
+/// What an error means to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Rolled back because of another transaction: try the whole transaction again.
+    Conflict,
+    /// `statement_timeout`, or cancelled by somebody.
+    Cancelled,
+    /// A value did not fit; `sys_load_error_detail` says which.
+    LoadFailed,
+    /// The files of a COPY could not be read.
+    CopySource,
+    Permission,
+    /// User, password or database.
+    Login,
+    AlreadyExists,
+    Missing,
+    Full,
+    /// The session was ended: shut down, or `pg_terminate_backend`.
+    Ended,
+    Other,
+}
+
+/// Sorts an error by SQLSTATE, message and detail.
+#[must_use]
+pub fn classify(sqlstate: &str, message: &str, detail: &str) -> Kind {
+    let message = message.to_ascii_lowercase();
+    let detail = detail.to_ascii_lowercase();
+    let text = |part: &str| message.contains(part) || detail.contains(part);
+    let number = |number: &str| {
+        let starts = |text: &str| {
+            let text = text.trim_start().trim_start_matches("error:").trim_start();
+            text.strip_prefix(number).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        starts(&message) || starts(&detail)
+    };
+    match sqlstate {
+        "40001" | "40P01" => return Kind::Conflict,
+        "57014" => return Kind::Cancelled,
+        "57P01" | "57P02" | "57P03" => return Kind::Ended,
+        "28000" | "28P01" | "3D000" => return Kind::Login,
+        "42501" => return Kind::Permission,
+        "42P06" | "42P07" | "42710" => return Kind::AlreadyExists,
+        "42P01" | "3F000" => return Kind::Missing,
+        "53100" | "53200" => return Kind::Full,
+        // Two sessions creating one name at once: the unique index of the catalogue speaks.
+        "23505" if text("pg_class_") || text("pg_type_") || text("pg_namespace_") => return Kind::AlreadyExists,
+        _ => {}
+    }
+    if number("1023")
+        || number("1018")
+        || text("serializable isolation violation")
+        || text("conflict with concurrent transaction")
+        || text("deadlock detected")
+    {
+        Kind::Conflict
+    } else if message.starts_with("load into table") && message.contains("failed") {
+        Kind::LoadFailed
+    } else if number("8001")
+        || number("9005")
+        || text("s3serviceexception")
+        || text("specified s3 prefix")
+        || text("manifest")
+        || text("iam role")
+    {
+        Kind::CopySource
+    } else if text("statement timeout") || text("cancelled on user's request") || text("canceled on user's request") {
+        Kind::Cancelled
+    } else if text("disk full") || text("out of memory") {
+        Kind::Full
+    } else if text("permission denied") {
+        Kind::Permission
+    } else if text("already exists") {
+        Kind::AlreadyExists
+    } else if text("password authentication failed") {
+        Kind::Login
+    } else {
+        Kind::Other
+    }
+}
+
+/// A statement that failed.
+#[derive(Debug)]
+pub enum SqlError {
+    /// The server answered with an error; its transaction, if any, is aborted.
+    Server(ServerError),
+    /// No answer: the connection broke, or the answer did not come in time.
+    NoAnswer { step: &'static str, why: String },
+}
+
+/// An error of the server without anything that may be a cell value.
+#[derive(Debug)]
+pub struct ServerError {
+    /// Which statement, in our words.
+    pub step: &'static str,
+    pub kind: Kind,
+    pub sqlstate: String,
+    pub message: String,
+    /// The table that the server names, where it does.
+    pub table: Option<String>,
+    pub column: Option<String>,
+}
+
+impl ServerError {
+    #[must_use]
+    pub fn new(step: &'static str, error: &DbError) -> Self {
+        let kind = classify(error.code().code(), error.message(), error.detail().unwrap_or_default());
+        Self {
+            step,
+            kind,
+            sqlstate: error.code().code().to_owned(),
+            message: shown(error.code().code(), kind, error.message(), error.detail()),
+            table: error.table().map(str::to_owned),
+            column: error.column().map(str::to_owned),
+        }
+    }
+}
+
+/// What may be shown of a message and its detail.
+fn shown(sqlstate: &str, kind: Kind, message: &str, detail: Option<&str>) -> String {
+    // Classes that quote names and syntax only.
+    let names_only = ["40", "42", "57", "28", "3D", "3F", "53"].iter().any(|class| sqlstate.starts_with(class));
+    let mut text = if names_only { message.to_owned() } else { without_quoted(message) };
+    if kind == Kind::Conflict
+        && let Some(detail) = detail
+    {
+        text.push_str(": ");
+        text.push_str(&without_quoted(detail));
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ").chars().take(500).collect()
+}
+
+/// Takes out everything between quotes, and everything after the first quote without a partner.
+#[must_use]
+pub fn without_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut open = None;
+    for c in text.chars() {
+        match open {
+            None if c == '\'' || c == '"' => {
+                open = Some(c);
+                out.push('…');
+            }
+            None => out.push(c),
+            Some(quote) if c == quote => open = None,
+            Some(_) => {}
+        }
+    }
+    out
+}
+
+impl SqlError {
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Server(error) => Some(error.kind),
+            Self::NoAnswer { .. } => None,
+        }
+    }
+
+    fn page(&self) -> &'static Page {
+        match self.kind() {
+            None | Some(Kind::Ended) => &rs::LOST,
+            Some(Kind::Conflict) => &rs::CONFLICT,
+            Some(Kind::Cancelled) => &rs::TIMEOUT,
+            Some(Kind::LoadFailed) => &rs::LOAD_FAILED,
+            Some(Kind::CopySource) => &rs::COPY_SOURCE,
+            Some(Kind::Permission) => &rs::PERMISSION,
+            Some(Kind::Login) => &rs::LOGIN,
+            Some(Kind::Full) => &rs::FULL,
+            Some(Kind::AlreadyExists | Kind::Missing | Kind::Other) => &rs::STATEMENT,
+        }
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(error) => write!(f, "{}: {}", error.step, error.message),
+            Self::NoAnswer { step, why } => write!(f, "{step}: {why}"),
+        }
+    }
+}
+
+impl From<SqlError> for Fault {
+    fn from(error: SqlError) -> Self {
+        let fault = Self::new(error.page(), error.to_string());
+        match error {
+            SqlError::Server(error) => {
+                let mut fault = fault.evidence("sqlstate", error.sqlstate);
+                if let Some(table) = error.table {
+                    fault = fault.evidence("table", table);
+                }
+                if let Some(column) = error.column {
+                    fault = fault.evidence("column", column);
+                }
+                fault
+            }
+            SqlError::NoAnswer { .. } => fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_sorted_by_number_and_text() {
+        let cases = [
+            ("XX000", "1023", "Serializable isolation violation on table in Redshift", Kind::Conflict),
+            ("XX000", "ERROR: 1023 DETAIL: Serializable isolation violation on table - 100123", "", Kind::Conflict),
+            ("XX000", "1018", "Relation does not exist", Kind::Conflict),
+            ("XX000", "could not complete because of conflict with concurrent transaction", "", Kind::Conflict),
+            ("40001", "could not serialize access due to concurrent update", "", Kind::Conflict),
+            ("40P01", "deadlock detected", "", Kind::Conflict),
+            ("XX000", "Load into table 'orders' failed. Check 'sys_load_error_detail' system table for details.", "", Kind::LoadFailed),
+            ("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied", "", Kind::CopySource),
+            ("XX000", "The specified S3 prefix 'a/b' does not exist", "", Kind::CopySource),
+            ("XX000", "Problem reading manifest file - S3ServiceException", "", Kind::CopySource),
+            ("57014", "Query (12) cancelled on user's request", "", Kind::Cancelled),
+            ("XX000", "Query (12) cancelled on user's request", "", Kind::Cancelled),
+            ("57014", "canceling statement due to statement timeout", "", Kind::Cancelled),
+            ("57P01", "terminating connection due to administrator command", "", Kind::Ended),
+            ("42501", "permission denied for relation orders", "", Kind::Permission),
+            ("42P07", "Relation \"x\" already exists", "", Kind::AlreadyExists),
+            ("23505", "duplicate key value violates unique constraint \"pg_type_typname_nsp_index\"", "", Kind::AlreadyExists),
+            ("23505", "duplicate key value violates unique constraint \"orders_pkey\"", "", Kind::Other),
+            ("42P01", "relation \"x\" does not exist", "", Kind::Missing),
+            ("XX000", "Disk Full", "", Kind::Full),
+            ("28P01", "password authentication failed for user \"x\"", "", Kind::Login),
+            // A number only counts where it begins the text, and whole.
+            ("22003", "value 1023 out of range", "", Kind::Other),
+            ("XX000", "10231", "", Kind::Other),
+        ];
+        for (sqlstate, message, detail, kind) in cases {
+            assert_eq!(classify(sqlstate, message, detail), kind, "{sqlstate} {message} {detail}");
+        }
+    }
+
+    #[test]
+    fn cell_values_are_not_shown() {
+        let message = shown("22P02", Kind::Other, "invalid input syntax for type integer: \"card 4711\"", Some("card 4711"));
+        assert_eq!(message, "invalid input syntax for type integer: …");
+        let message = shown("XX000", Kind::Other, "Invalid digit, Value 'x', Pos 0, Type: Integer, text: 'card 47", None);
+        assert_eq!(message, "Invalid digit, Value …, Pos 0, Type: Integer, text: …");
+        assert_eq!(shown("42P01", Kind::Missing, "relation \"x\" does not exist", None), "relation \"x\" does not exist");
+    }
+
+    #[test]
+    fn only_conflicts_and_lost_connections_are_worth_a_retry() {
+        use crate::model::fault::Class;
+        let server = |kind| {
+            let (sqlstate, message) = (String::new(), String::new());
+            Fault::from(SqlError::Server(ServerError { step: "copy", kind, sqlstate, message, table: None, column: None }))
+        };
+        assert_eq!(server(Kind::Conflict).class(), Class::Transient);
+        assert_eq!(server(Kind::LoadFailed).class(), Class::Human);
+        assert_eq!(Fault::from(SqlError::NoAnswer { step: "copy", why: "closed".into() }).code(), rs::LOST.code);
+    }
+}

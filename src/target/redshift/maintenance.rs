@@ -1,0 +1,34 @@
+//! Counting, and emptying staging for good (rule L6).
+
+use super::connect::Session;
+use super::locked::{self, Locked};
+use super::names::Names;
+use crate::model::Fault;
+use crate::model::fault::rs;
+
+/// Rows in production and in staging.
+pub async fn row_counts(session: &mut Session, names: &Names) -> Result<(u64, u64), Fault> {
+    let mut counts = [0; 2];
+    for (count, relation) in counts.iter_mut().zip([&names.production, &names.staging]) {
+        let table = relation.sql();
+        let answer = session.run("count rows", &format!("SELECT COUNT(*) FROM {table}")).await?;
+        *count = answer.number().ok_or_else(|| Fault::new(&rs::ANSWER, format!("the rows of {table} cannot be counted")))?;
+    }
+    Ok((counts[0], counts[1]))
+}
+
+/// Empties staging by TRUNCATE, which gives the room back but commits: so it comes last.
+pub async fn truncate(locked: &mut Locked, names: &Names, fence: i64) -> Result<bool, Fault> {
+    let state = &locked.row.state;
+    if state.fence != fence || state.staged.is_some() {
+        locked.session.commit().await?;
+        return Ok(false);
+    }
+    locked::require_oids(locked, names).await?;
+    fail_point!("truncate.before");
+    locked.session.run("truncate staging", &format!("TRUNCATE {}", names.staging.sql())).await?;
+    fail_point!("truncate.after");
+    // Redshift has committed by now and answers with a warning.
+    locked.session.run("commit", "COMMIT").await?;
+    Ok(true)
+}

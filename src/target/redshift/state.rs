@@ -1,0 +1,416 @@
+//! The state row: its table, how it is read, and the statements that move it.
+//!
+//! Every statement that moves it names what it expects and must touch exactly one row.
+
+use jiff::civil::DateTime;
+
+use super::names::{Names, Relation};
+use super::quote::{literal, optional};
+use crate::model::fault::rs;
+use crate::model::state::{Diverged, StagedRange, StreamIdentity};
+use crate::model::{CaptureIdentity, Epoch, Fault, Lsn, Seq, SourceIdentity, TableName, TargetState};
+
+/// Besides what [`TargetState`] carries, the row names the source table and production, so that
+/// two of them can never share it unseen, and the figures of the last batch.
+#[must_use]
+pub fn create(state: &Relation) -> String {
+    format!(
+        r#"CREATE TABLE {} (
+  "pipeline" VARCHAR(1024) NOT NULL,
+  "source_server" VARCHAR(1024) NOT NULL,
+  "source_database" VARCHAR(1024) NOT NULL,
+  "database_guid" VARCHAR(64),
+  "recovery_fork_guid" VARCHAR(64),
+  "s3_root" VARCHAR(4096) NOT NULL,
+  "source_table" VARCHAR(1024) NOT NULL,
+  "production" VARCHAR(1024) NOT NULL,
+  "epoch" INTEGER NOT NULL,
+  "applied_seq" BIGINT NOT NULL,
+  "applied_lsn" CHAR(20),
+  "staged_epoch" INTEGER,
+  "staged_from" BIGINT,
+  "staged_to" BIGINT,
+  "staged_rows" BIGINT,
+  "fence" BIGINT NOT NULL,
+  "capture_instance" VARCHAR(1024),
+  "capture_object_id" INTEGER,
+  "capture_created" VARCHAR(64),
+  "column_hash" VARCHAR(64),
+  "production_oid" BIGINT NOT NULL,
+  "staging_oid" BIGINT NOT NULL,
+  "diverged_why" VARCHAR(4096),
+  "diverged_since" TIMESTAMP,
+  "applied_at" TIMESTAMP,
+  "last_deleted" BIGINT,
+  "last_inserted" BIGINT
+) DISTSTYLE ALL"#,
+        state.sql()
+    )
+}
+
+/// The one row of a table that was never loaded.
+#[must_use]
+pub fn insert(names: &Names, table: &TableName, identity: &StreamIdentity, production_oid: u32, staging_oid: u32) -> String {
+    let source = &identity.source;
+    format!(
+        r#"INSERT INTO {} (
+  "pipeline", "source_server", "source_database", "database_guid", "recovery_fork_guid", "s3_root",
+  "source_table", "production", "epoch", "applied_seq", "fence", "production_oid", "staging_oid"
+) VALUES (
+  {}, {}, {}, {}, {}, {},
+  {}, {}, 0, -1, 0, {production_oid}, {staging_oid}
+)"#,
+        names.state.sql(),
+        literal(&identity.pipeline),
+        literal(&source.server),
+        literal(&source.database),
+        optional(source.database_guid.as_deref()),
+        optional(source.recovery_fork_guid.as_deref()),
+        literal(&identity.root),
+        literal(&table.to_string()),
+        literal(&names.production.sql()),
+    )
+}
+
+#[must_use]
+pub fn select(state: &Relation) -> String {
+    format!(
+        r#"SELECT "pipeline", "source_server", "source_database", "database_guid", "recovery_fork_guid", "s3_root",
+       "source_table", "production", "epoch", "applied_seq", "applied_lsn",
+       "staged_epoch", "staged_from", "staged_to", "staged_rows", "fence",
+       "capture_instance", "capture_object_id", "capture_created", "column_hash",
+       "production_oid", "staging_oid", "diverged_why", "diverged_since", "applied_at"
+  FROM {}"#,
+        state.sql()
+    )
+}
+
+/// State with the two facts that only the row knows.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StateRow {
+    pub state: TargetState,
+    pub source_table: String,
+    pub production: String,
+}
+
+/// Reads the answer to [`select`]: exactly one row (rule L8).
+pub fn read(names: &Names, rows: &[Vec<Option<String>>]) -> Result<StateRow, Fault> {
+    let [row] = rows else {
+        return Err(Fault::new(&rs::STATE_ROWS, format!("{} holds {} rows", names.state.sql(), rows.len()))
+            .evidence("state", names.state.sql())
+            .evidence("rows", rows.len()));
+    };
+    Fields { row, at: 0, state: &names.state }.state_row()
+}
+
+/// The values of one row, one after the other.
+struct Fields<'a> {
+    row: &'a [Option<String>],
+    at: usize,
+    state: &'a Relation,
+}
+
+impl Fields<'_> {
+    fn next(&mut self) -> Option<String> {
+        let value = self.row.get(self.at).cloned().flatten();
+        self.at += 1;
+        // A CHAR comes back padded.
+        value.map(|text| text.trim_end().to_owned())
+    }
+
+    fn unreadable(&self) -> Fault {
+        Fault::new(&rs::ANSWER, format!("value {} of {} cannot be read", self.at, self.state.sql())).evidence("state", self.state.sql())
+    }
+
+    fn need(&mut self) -> Result<String, Fault> {
+        self.next().ok_or_else(|| self.unreadable())
+    }
+
+    fn parse<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Fault> {
+        self.next().map(|text| text.parse().map_err(|_| self.unreadable())).transpose()
+    }
+
+    fn number<T: std::str::FromStr>(&mut self) -> Result<T, Fault> {
+        self.parse()?.ok_or_else(|| self.unreadable())
+    }
+
+    fn state_row(mut self) -> Result<StateRow, Fault> {
+        let pipeline = self.need()?;
+        let source =
+            SourceIdentity { server: self.need()?, database: self.need()?, database_guid: self.next(), recovery_fork_guid: self.next() };
+        let identity = StreamIdentity { pipeline, source, root: self.need()? };
+        let source_table = self.need()?;
+        let production = self.need()?;
+        let epoch = self.number::<Epoch>()?;
+        let applied_seq = Seq::try_from(self.number::<i64>()?).ok();
+        let applied_lsn = self.parse::<Lsn>()?;
+        let staged = (self.parse::<Epoch>()?, self.parse::<Seq>()?, self.parse::<Seq>()?, self.parse::<u64>()?);
+        let staged = match staged {
+            (Some(epoch), Some(from), Some(to), Some(rows)) => Some(StagedRange { epoch, from, to, rows }),
+            (None, None, None, None) => None,
+            _ => return Err(self.unreadable()),
+        };
+        let fence = self.number()?;
+        let capture = match (self.next(), self.parse::<i32>()?, self.parse::<DateTime>()?) {
+            (Some(instance), Some(object_id), Some(create_date)) => Some(CaptureIdentity { instance, object_id, create_date }),
+            (None, None, None) => None,
+            _ => return Err(self.unreadable()),
+        };
+        let column_hash = self.next();
+        let production_oid = self.number()?;
+        let staging_oid = self.number()?;
+        let diverged = match (self.next(), self.next()) {
+            (Some(why), since) => Some(Diverged { why, since: since.unwrap_or_default() }),
+            (None, _) => None,
+        };
+        let applied_at = self.next();
+        let state = TargetState {
+            identity,
+            epoch,
+            applied_seq,
+            applied_lsn,
+            staged,
+            fence,
+            capture,
+            column_hash,
+            production_oid,
+            staging_oid,
+            diverged,
+            applied_at,
+        };
+        Ok(StateRow { state, source_table, production })
+    }
+}
+
+/// What a statement that moves the state expects to find.
+fn expected(fence: i64, epoch: Epoch) -> String {
+    format!(r#"WHERE "fence" = {fence} AND "epoch" = {epoch}"#)
+}
+
+const STAGED_NONE: &str = r#""staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL"#;
+
+/// L1.
+#[must_use]
+pub fn raise_fence(state: &Relation, from: i64) -> String {
+    format!(r#"UPDATE {} SET "fence" = {} WHERE "fence" = {from}"#, state.sql(), from + 1)
+}
+
+/// L3: staging holds the range.
+#[must_use]
+pub fn set_staged(state: &Relation, fence: i64, staged: &StagedRange) -> String {
+    let StagedRange { epoch, from, to, rows } = staged;
+    format!(
+        r#"UPDATE {}
+   SET "staged_epoch" = {epoch}, "staged_from" = {from}, "staged_to" = {to}, "staged_rows" = {rows}
+ {} AND "applied_seq" = {} AND "staged_from" IS NULL"#,
+        state.sql(),
+        expected(fence, *epoch),
+        before(*from),
+    )
+}
+
+/// L4: staging was emptied, nothing was applied.
+#[must_use]
+pub fn set_unstaged(state: &Relation, fence: i64, epoch: Epoch) -> String {
+    format!("UPDATE {}\n   SET {STAGED_NONE}\n {}", state.sql(), expected(fence, epoch))
+}
+
+/// Figures of an apply for the state row.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved<'a> {
+    pub epoch: Epoch,
+    pub from: Seq,
+    pub to: Seq,
+    pub lsn_to: Lsn,
+    pub deleted: u64,
+    pub inserted: u64,
+    /// Why production differs from now on; an older reason stays.
+    pub diverged: Option<&'a str>,
+}
+
+/// L4: production holds the range.
+#[must_use]
+pub fn set_applied(state: &Relation, fence: i64, moved: &Moved<'_>) -> String {
+    let Moved { epoch, from, to, lsn_to, deleted, inserted, diverged } = moved;
+    let diverged = diverged.map_or_else(String::new, |why| {
+        format!(
+            ",\n       \"diverged_why\" = COALESCE(\"diverged_why\", {}), \"diverged_since\" = COALESCE(\"diverged_since\", GETDATE())",
+            literal(why)
+        )
+    });
+    format!(
+        r#"UPDATE {}
+   SET "applied_seq" = {to}, "applied_lsn" = '{lsn_to}', "applied_at" = GETDATE(), "last_deleted" = {deleted}, "last_inserted" = {inserted},
+       {STAGED_NONE}{diverged}
+ {} AND "applied_seq" = {} AND "staged_from" = {from} AND "staged_to" = {to}"#,
+        state.sql(),
+        expected(fence, *epoch),
+        before(*from),
+    )
+}
+
+/// R7: the record moves the position and sets the hash, with nothing staged.
+#[must_use]
+pub fn set_schema(state: &Relation, fence: i64, epoch: Epoch, seq: Seq, lsn_to: Lsn, column_hash: &str) -> String {
+    format!(
+        r#"UPDATE {}
+   SET "applied_seq" = {seq}, "applied_lsn" = '{lsn_to}', "applied_at" = GETDATE(), "column_hash" = {}
+ {} AND "applied_seq" = {} AND "staged_from" IS NULL"#,
+        state.sql(),
+        literal(column_hash),
+        expected(fence, epoch),
+        before(seq),
+    )
+}
+
+/// L5.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened<'a> {
+    /// The epoch that the state held.
+    pub old_epoch: Epoch,
+    pub epoch: Epoch,
+    pub lsn_to: Lsn,
+    pub capture: &'a CaptureIdentity,
+    pub column_hash: &'a str,
+    pub production_oid: u32,
+    pub staging_oid: u32,
+    pub deleted: u64,
+    pub inserted: u64,
+    /// `None` clears the mark: the snapshot has replaced production.
+    pub diverged: Option<&'a str>,
+}
+
+/// L5: the epoch is open.
+#[must_use]
+pub fn set_opened(state: &Relation, fence: i64, opened: &Opened<'_>) -> String {
+    let Opened { old_epoch, epoch, lsn_to, capture, column_hash, production_oid, staging_oid, deleted, inserted, diverged } = opened;
+    format!(
+        r#"UPDATE {}
+   SET "epoch" = {epoch}, "applied_seq" = 0, "applied_lsn" = '{lsn_to}', "applied_at" = GETDATE(),
+       "last_deleted" = {deleted}, "last_inserted" = {inserted},
+       {STAGED_NONE},
+       "capture_instance" = {}, "capture_object_id" = {}, "capture_created" = {}, "column_hash" = {},
+       "production_oid" = {production_oid}, "staging_oid" = {staging_oid},
+       "diverged_why" = {}, "diverged_since" = {}
+ {}"#,
+        state.sql(),
+        literal(&capture.instance),
+        capture.object_id,
+        literal(&capture.create_date.to_string()),
+        literal(column_hash),
+        optional(*diverged),
+        if diverged.is_some() { "GETDATE()" } else { "NULL" },
+        expected(fence, *old_epoch),
+    )
+}
+
+/// After our own DDL under the lock.
+#[must_use]
+pub fn set_oids(state: &Relation, fence: i64, production_oid: u32, staging_oid: u32) -> String {
+    format!(
+        r#"UPDATE {}
+   SET "production_oid" = {production_oid}, "staging_oid" = {staging_oid}
+ WHERE "fence" = {fence} AND "staged_from" IS NULL"#,
+        state.sql()
+    )
+}
+
+/// `applied_seq` before `seq`: -1 before record 0.
+fn before(seq: Seq) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ddl::tests::orders;
+    use super::*;
+
+    fn row() -> Vec<Option<String>> {
+        let text = |text: &str| Some(text.to_owned());
+        vec![
+            text("main"),
+            text("SQL1"),
+            text("shop"),
+            None,
+            None,
+            text("s3://b/v1/main/"),
+            text("dbo.Orders"),
+            text("\"sales\".\"orders\""),
+            text("2"),
+            text("41"),
+            text("0000002a000000ffffff"),
+            text("2"),
+            text("42"),
+            text("43"),
+            text("7"),
+            text("5"),
+            text("dbo_Orders"),
+            text("99"),
+            text("2026-11-23T08:00:00.123"),
+            text("ab"),
+            text("16400"),
+            text("16401"),
+            None,
+            None,
+            text("2026-11-23 08:00:01"),
+        ]
+    }
+
+    #[test]
+    fn a_row_reads_back() {
+        let (names, _) = orders();
+        let read = read(&names, &[row()]).unwrap();
+        assert_eq!((read.state.epoch, read.state.applied_seq), (2, Some(41)));
+        assert_eq!(read.state.staged, Some(StagedRange { epoch: 2, from: 42, to: 43, rows: 7 }));
+        assert_eq!(read.state.capture.unwrap().instance, "dbo_Orders");
+        assert_eq!(read.source_table, "dbo.Orders");
+    }
+
+    #[test]
+    fn before_record_0_there_is_no_position() {
+        let (names, _) = orders();
+        let mut row = row();
+        row[9] = Some("-1".into());
+        row[10] = None;
+        row[11..15].fill(None);
+        row[16..20].fill(None);
+        let state = read(&names, &[row]).unwrap().state;
+        assert_eq!((state.applied_seq, state.applied_lsn, state.staged, state.capture), (None, None, None, None));
+    }
+
+    #[test]
+    fn any_number_of_rows_but_one_is_a_fault() {
+        let (names, _) = orders();
+        for rows in [vec![], vec![row(), row()]] {
+            assert_eq!(read(&names, &rows).unwrap_err().code(), rs::STATE_ROWS.code);
+        }
+        let mut half = row();
+        half[12] = None;
+        assert_eq!(read(&names, &[half]).unwrap_err().code(), rs::ANSWER.code, "half a staged range");
+    }
+
+    #[test]
+    fn moves_name_what_they_expect() {
+        let (names, _) = orders();
+        let lsn_to: Lsn = "0000002a000000ffffff".parse().unwrap();
+        let staged = StagedRange { epoch: 2, from: 42, to: 43, rows: 7 };
+        insta::assert_snapshot!(set_staged(&names.state, 5, &staged), @r#"
+        UPDATE "d2r"."sales__orders__state"
+           SET "staged_epoch" = 2, "staged_from" = 42, "staged_to" = 43, "staged_rows" = 7
+         WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41 AND "staged_from" IS NULL
+        "#);
+        let moved = Moved { epoch: 2, from: 42, to: 43, lsn_to, deleted: 3, inserted: 2, diverged: Some("it's so") };
+        insta::assert_snapshot!(set_applied(&names.state, 5, &moved), @r#"
+        UPDATE "d2r"."sales__orders__state"
+           SET "applied_seq" = 43, "applied_lsn" = '0000002a000000ffffff', "applied_at" = GETDATE(), "last_deleted" = 3, "last_inserted" = 2,
+               "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL,
+               "diverged_why" = COALESCE("diverged_why", 'it''s so'), "diverged_since" = COALESCE("diverged_since", GETDATE())
+         WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41 AND "staged_from" = 42 AND "staged_to" = 43
+        "#);
+        insta::assert_snapshot!(set_schema(&names.state, 5, 2, 1, lsn_to, "ab"), @r#"
+        UPDATE "d2r"."sales__orders__state"
+           SET "applied_seq" = 1, "applied_lsn" = '0000002a000000ffffff', "applied_at" = GETDATE(), "column_hash" = 'ab'
+         WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 0 AND "staged_from" IS NULL
+        "#);
+    }
+}
