@@ -5,6 +5,7 @@ mod compare;
 mod config;
 mod encode;
 mod lab_cdc_log;
+mod lab_redshift;
 mod lab_s3;
 mod lab_s3_faults;
 mod layering;
