@@ -86,19 +86,19 @@ pub fn wide_columns() -> Vec<ResultColumn> {
     ]
 }
 
-pub fn wide_row(id: i64) -> Vec<Datum> {
+pub fn wide_row() -> Vec<Datum> {
     vec![
-        Datum::Int(id),
-        Datum::Int(id % 1000),
-        Datum::Decimal { unscaled: i128::from(id) * 10_001, scale: 4 },
+        Datum::Int(0),
+        Datum::Int(999),
+        Datum::Decimal { unscaled: 10_001, scale: 4 },
         text("Kaffeekanne, groß"),
         text("K-0042"),
         Datum::DateTime2 { days: 738_000, ticks: 36_000_000_007 },
         Datum::Date(738_000),
-        Datum::Bit(id % 2 == 0),
+        Datum::Bit(true),
         Datum::Guid([7; 16]),
         Datum::Bytes(vec![1, 2, 3, 4]),
-        if id % 3 == 0 { Datum::Null } else { text("a note") },
+        Datum::Null,
         Datum::Float(0.5),
     ]
 }
@@ -106,8 +106,11 @@ pub fn wide_row(id: i64) -> Vec<Datum> {
 impl EchoSession {
     fn stream(&self, count: u64, sink: &mut dyn Sink) -> Result<(), Cancelled> {
         sink.columns(&wide_columns())?;
+        let mut row = wide_row();
         for sent in 0..count {
-            if let Err(cancelled) = sink.row(&wide_row(i64::try_from(sent).unwrap())) {
+            row[0] = Datum::Int(i64::try_from(sent).unwrap());
+            row[10] = if sent % 3 == 0 { Datum::Null } else { Datum::Text(vec![0x17C; 6]) };
+            if let Err(cancelled) = sink.row(&row) {
                 self.events.send(Event::Cancelled { rows: sent }).ok();
                 return Err(cancelled);
             }
@@ -130,6 +133,12 @@ impl Session for EchoSession {
             ("number", Some(value)) => Self::one_number(value.parse().unwrap(), sink),
             ("stream", Some(count)) => self.stream(count.parse().unwrap(), sink),
             ("types", _) => super::values::send(sink),
+            ("surrogate", _) => {
+                sink.columns(&[column("n", DataType::NVarChar(Some(3)), true), column("c", DataType::VarChar(Some(3)), true)])?;
+                let units = Datum::Text(vec![u16::from(b'a'), 0xD83D, u16::from(b'b')]);
+                sink.row(&[units.clone(), units])?;
+                sink.done(Some(1))
+            }
             ("two", _) => {
                 Self::one_number(1, sink)?;
                 sink.columns(&[column("a", DataType::VarChar(Some(10)), true)])?;

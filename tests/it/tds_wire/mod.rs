@@ -1,8 +1,12 @@
 //! The lab's TDS server by itself, driven by clients that other people wrote.
 
+mod clients;
 mod echo;
 mod encryption;
+mod interrupts;
+mod raw;
 mod requests;
+mod types;
 mod values;
 
 use db_to_redshift::lab::sqlserver::wire::{self, Options, Server, tls};

@@ -72,6 +72,7 @@ impl<'a> Reply<'a> {
         self.output.tokens.append(&mut self.return_values);
         let status = if self.last_error.is_some() { done::ERROR } else { done::FINAL };
         self.waiting = Some(Waiting { kind: DoneKind::DoneProc, status, command: command::NONE, rows: 0 });
+        self.statement_kind = DoneKind::Done;
         self.in_rows = false;
         self.failed_statement = false;
     }
@@ -102,10 +103,13 @@ impl<'a> Reply<'a> {
 
     /// Ends the message. Returns whether the connection may go on.
     pub(super) fn finish(mut self) -> bool {
-        if self.waiting.is_none() || self.failed_statement {
+        let in_call = self.statement_kind == DoneKind::DoneInProc;
+        if self.waiting.is_none() || self.failed_statement || in_call {
             self.settle(done::MORE);
             let status = if self.failed_statement { done::ERROR } else { done::FINAL };
-            self.waiting = Some(Waiting { kind: DoneKind::Done, status, command: command::NONE, rows: 0 });
+            // A call that was broken off ends here.
+            let kind = if in_call { DoneKind::DoneProc } else { DoneKind::Done };
+            self.waiting = Some(Waiting { kind, status, command: command::NONE, rows: 0 });
         }
         self.settle(done::FINAL);
         self.output.send_end().is_ok() && !self.fatal
@@ -234,11 +238,14 @@ impl Sink for Reply<'_> {
 
     fn output(&mut self, name: &str, data_type: &DataType, value: &Datum) -> Result<(), Cancelled> {
         self.output.check()?;
-        let Some((_, ordinal)) = self.outputs.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+        // A client may give parameters of a procedure by their place: the next of those it is.
+        let named = self.outputs.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
+        let Some(at) = named.or_else(|| self.outputs.iter().position(|(known, _)| known.is_empty())) else {
             return Err(self.refuse(name, Mismatch("not an OUTPUT parameter of this call")));
         };
+        let (_, ordinal) = self.outputs.remove(at);
         let start = self.return_values.len();
-        if let Err(mismatch) = tokens::put_return_value(&mut self.return_values, *ordinal, name, data_type, value) {
+        if let Err(mismatch) = tokens::put_return_value(&mut self.return_values, ordinal, name, data_type, value) {
             self.return_values.truncate(start);
             return Err(self.refuse(name, mismatch));
         }
