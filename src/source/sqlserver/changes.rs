@@ -88,10 +88,13 @@ pub async fn stream(sessions: &Sessions, request: &ChangesRequest, page_rows: u3
     let place = Place::new(format!("the changes of {} could not be read from {}", request.table, request.instance))
         .needs("SELECT ON SCHEMA::[cdc]");
     let decoder = RowDecoder::new(&request.table, &request.shape)?;
-    let mut driver = sessions.open().await?;
-    let has_command_id = match request.mode {
-        ChangesMode::Net => false,
-        ChangesMode::All => has_command_id(sessions, &mut driver, &place, &request.instance).await?,
+    let (driver, has_command_id) = match request.mode {
+        ChangesMode::Net => (sessions.open_patient().await?, false),
+        ChangesMode::All => {
+            let mut driver = sessions.open().await?;
+            let found = has_command_id(sessions, &mut driver, &place, &request.instance).await?;
+            (driver, found)
+        }
     };
     let reader = Reader {
         place: place.clone(),

@@ -31,14 +31,17 @@ const PACKET_BYTES: u32 = 16_000;
 /// An Azure gateway sends us to the node that holds the database; that node may have moved.
 const REDIRECTIONS: usize = 3;
 
-/// A connection that is logged in and set up.
-pub async fn open(settings: &SourceSettings) -> Result<Driver, Fault> {
+/// A connection that is logged in and set up. `silence` is how long the server may send nothing
+/// while we wait for it.
+pub async fn open(settings: &SourceSettings, silence: Duration) -> Result<Driver, Fault> {
     let authority = authority(settings).await?;
     let (mut host, mut port) = (settings.host.clone(), settings.port);
     for _ in 0..=REDIRECTIONS {
         let place = Place::new(format!("no connection to SQL Server at {host}:{port}"));
         let socket = tcp(&host, port, &place).await?;
-        let config = config(settings, &host, port, authority.as_deref());
+        let mut config = config(settings, &host, port, authority.as_deref());
+        // Runs only while we wait for the server, so a slow reader of a long stream never meets it.
+        config.command_timeout(Some(silence));
         // The handshake's state is large; nobody who opens a connection should carry it.
         match Box::pin(Client::connect(config, socket.compat_write())).await {
             Ok(client) => return set_up(client, settings, &place).await,
@@ -85,8 +88,6 @@ fn config(settings: &SourceSettings, host: &str, port: u16, authority: Option<&[
     config.authentication(AuthMethod::sql_server(&settings.user, settings.password.expose()));
     config.packet_size(PACKET_BYTES);
     config.handshake_timeout(Some(HANDSHAKE_TIMEOUT));
-    // Runs only while we wait for the server, so a slow reader of a long stream never meets it.
-    config.command_timeout(Some(settings.timeout));
     // A lone surrogate in a value must not end the whole read; keys that hold one are refused
     // where they are decoded.
     config.lossy_utf16_decoding(true);

@@ -38,6 +38,9 @@ SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
 const IDLE_CONNECTIONS: usize = 4;
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
+/// How much longer a statement that sorts may be silent.
+const PATIENCE: u32 = 20;
+
 pub type Parameter = ColumnData<'static>;
 
 #[must_use]
@@ -82,7 +85,12 @@ impl Sessions {
 
     /// A connection of its own, never given back.
     pub async fn open(&self) -> Result<Driver, Fault> {
-        connect::open(&self.settings).await
+        connect::open(&self.settings, self.settings.timeout).await
+    }
+
+    /// As [`Self::open`], for a statement that sorts all it has before its first row.
+    pub async fn open_patient(&self) -> Result<Driver, Fault> {
+        connect::open(&self.settings, self.settings.timeout.saturating_mul(PATIENCE)).await
     }
 
     /// The fault of a driver error.
