@@ -10,6 +10,7 @@ mod lab_s3;
 mod lab_s3_faults;
 mod layering;
 mod licences;
+mod source_redirect;
 mod source_types;
 mod source_wire;
 mod store_objects;
