@@ -1,1 +1,20 @@
-fn main() {}
+//! The program: arguments in, exit code out.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use db_to_redshift::cli;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> color_eyre::Result<ExitCode> {
+    color_eyre::install()?;
+    // Both TLS stacks share one provider; a second installation would only be refused.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // Faults and progress are shown by the command itself; the log is for RUST_LOG.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = cli::args::Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(ExitCode::from(runtime.block_on(cli::run(cli))))
+}

@@ -26,4 +26,28 @@ pub const UNREADABLE: Page = Page {
     next: &["ls -l <path> shows who may read it", "--config <path> names another file"],
 };
 
-pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE];
+pub const READ_ONLY: Page = Page {
+    code: "CFG-010",
+    title: "the command writes",
+    class: Class::Config,
+    meaning: "Nothing was changed: --read-only forbids every command that writes.",
+    next: &["leave --read-only out", "db-to-redshift status and db-to-redshift check only read"],
+};
+
+pub const NO_SUCH_CODE: Page = Page {
+    code: "CFG-011",
+    title: "no such fault",
+    class: Class::Config,
+    meaning: "The code is not in the dictionary of this version.",
+    next: &["db-to-redshift explain --list shows every code"],
+};
+
+pub const NOT_WRITTEN: Page = Page {
+    code: "CFG-012",
+    title: "the file could not be written",
+    class: Class::Config,
+    meaning: "Nothing was changed. A file that exists is never overwritten.",
+    next: &["name another path: db-to-redshift init <path>"],
+};
+
+pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN];

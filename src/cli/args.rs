@@ -1,0 +1,180 @@
+//! The argument tree.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Carries the changes that SQL Server CDC records through files in S3 into Amazon Redshift.
+///
+/// First time: `init` writes a configuration, `check` says what is missing, `enable` switches CDC
+/// on, `prepare` takes the first snapshot, and `sync` carries everything since, as often as you
+/// run it. `demo` shows all of it on three stand-in servers of its own.
+#[derive(Parser, Debug)]
+#[command(name = "db-to-redshift", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args, Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct Global {
+    /// Configuration file [default: $D2R_CONFIG, ./db-to-redshift.toml, then the user's folder].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Profile of the configuration file.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Only tables whose schema.table matches; `*` stands for anything. May be given again.
+    #[arg(long = "table", short = 't', global = true, value_name = "GLOB")]
+    pub tables: Vec<String>,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print one JSON event a line while jobs run.
+    #[arg(long, global = true)]
+    pub events: bool,
+    /// Refuse every command that writes.
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Wait for a table that another job works on, instead of leaving it with exit code 3.
+    #[arg(long, global = true)]
+    pub wait: bool,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Command {
+    /// Look at connections, permissions and unfinished work; change nothing.
+    Check,
+    /// Create bucket, target tables and state, and open an epoch for each table.
+    Prepare(Prepare),
+    /// Write the source's new changes to S3.
+    Extract,
+    /// Load what stands in S3 into Redshift.
+    Load,
+    /// Load what waits, extract, load again.
+    Sync,
+    /// Show each table in the source, in S3 and in Redshift.
+    Status,
+    /// List the source's tables and whether CDC tracks them.
+    Tables,
+    /// List the newest runs: who ran what, and how it ended.
+    Runs(Most),
+    /// Switch CDC on for the database and for the tables that --table names.
+    Enable(Enable),
+    /// Explain a fault by its code.
+    Explain(Explain),
+    /// Write a commented configuration file to start from.
+    Init(Init),
+}
+
+impl Command {
+    /// As the user types it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Prepare(_) => "prepare",
+            Self::Extract => "extract",
+            Self::Load => "load",
+            Self::Sync => "sync",
+            Self::Status => "status",
+            Self::Tables => "tables",
+            Self::Runs(_) => "runs",
+            Self::Enable(_) => "enable",
+            Self::Explain(_) => "explain",
+            Self::Init(_) => "init",
+        }
+    }
+
+    /// Whether it changes anything in the three systems.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync | Self::Enable(_))
+    }
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Prepare {
+    /// How the epoch begins.
+    #[arg(long, value_enum, default_value_t = Mode::Snapshot)]
+    pub mode: Mode,
+    /// Open another epoch although one is open: production is replaced by a new snapshot.
+    #[arg(long)]
+    pub new_epoch: bool,
+    /// Let the first snapshot replace rows in production that this program did not load.
+    #[arg(long)]
+    pub replace: bool,
+    /// With `--mode start`: keep the rows in production; the table counts as diverged until verified.
+    #[arg(long)]
+    pub trusted: bool,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Copy the table as it is, then its changes.
+    Snapshot,
+    /// Carry changes only, into an empty table.
+    Start,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Most {
+    /// How many at the most.
+    #[arg(long, default_value_t = 20)]
+    pub most: usize,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Enable {
+    /// Gating role: only its members read the changes. Made when it is missing.
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Explain {
+    /// As in SYNC-002.
+    #[arg(required_unless_present = "list")]
+    pub code: Option<String>,
+    /// List every code with its title.
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Init {
+    /// Where to write.
+    #[arg(default_value = "db-to-redshift.toml")]
+    pub path: PathBuf,
+}
+
+#[cfg(feature = "lab")]
+#[derive(Args, Debug, Clone)]
+pub struct Demo {
+    /// Print a report instead of opening a screen.
+    #[arg(long)]
+    pub headless: bool,
+    /// Seed of the workload: the same seed makes the same changes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Rounds of changes and sync.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: u32,
+    /// Transactions in each round.
+    #[arg(long, default_value_t = 60)]
+    pub transactions: usize,
+}
+
+#[cfg(feature = "lab")]
+#[derive(Args, Debug, Clone)]
+pub struct Lab {
+    /// Load this T-SQL script (batches end at GO) instead of the sample company.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Encrypt both databases with certificates of the lab's own.
+    #[arg(long)]
+    pub tls: bool,
+}

@@ -1,0 +1,54 @@
+//! `check`: one line each, green or a fault with next actions.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::connect::LiveEngine;
+use super::{exit, output, select};
+use crate::engine::check::{Finding, Found};
+use crate::engine::event::EventReceiver;
+use crate::model::Fault;
+use crate::model::fault::sync;
+
+pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
+    // A source that cannot be reached is a line of the check, not its end.
+    let tables = match select::tables(&engine, &global.tables, select::From::Source).await {
+        Err(fault) if fault.is(&sync::NO_TABLE) => return Err(fault),
+        other => other.unwrap_or_default(),
+    };
+    let findings = engine.check(&tables).await;
+    if global.json {
+        println!("{}", json!({ "findings": findings.iter().map(finding_json).collect::<Vec<_>>() }));
+    } else {
+        findings.iter().for_each(print);
+    }
+    Ok(exit::worst(findings.iter().map(|finding| match &finding.result {
+        Found::Fault(fault) => exit::of(fault),
+        Found::Good(_) | Found::Warning(_) => exit::DONE,
+    })))
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let (result, text, fault) = match &finding.result {
+        Found::Good(text) => ("good", text.clone(), Value::Null),
+        Found::Warning(text) => ("warning", text.clone(), Value::Null),
+        Found::Fault(fault) => ("fault", fault.what().to_owned(), output::fault_json(fault)),
+    };
+    json!({ "area": finding.area, "what": finding.what, "result": result, "text": text, "fault": fault })
+}
+
+fn print(finding: &Finding) {
+    let Finding { area, what, result } = finding;
+    match result {
+        Found::Good(text) => println!("ok       {area}  {what}: {text}"),
+        Found::Warning(text) => println!("warning  {area}  {what}: {text}"),
+        Found::Fault(fault) => {
+            println!("FAULT    {area}  {what}");
+            for line in output::fault_text(fault).lines() {
+                println!("         {line}");
+            }
+        }
+    }
+}

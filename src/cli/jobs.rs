@@ -1,0 +1,114 @@
+//! `prepare`, `extract`, `load` and `sync`: the jobs that write.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::args::{Command, Global, Mode, Prepare};
+use super::connect::LiveEngine;
+use super::{exit, output, select, watch};
+use crate::engine::event::{EventReceiver, Outcome, TableReport};
+use crate::engine::prepare::{OpenMode, PrepareOptions};
+use crate::model::control::{RunRecord, RunTable};
+use crate::model::{Fault, TableName};
+use crate::store::ChangeStore;
+
+pub async fn run(global: &Global, command: &Command, (engine, events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
+    let from = if matches!(command, Command::Load) { select::From::Store } else { select::From::Source };
+    let tables = select::tables(&engine, &global.tables, from).await?;
+    let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
+    let reports = work(&engine, command, &tables).await;
+    note_run(&engine, &reports).await;
+    // The last sender goes with the engine: then everything was shown.
+    drop(engine);
+    if let Err(error) = shown.await {
+        tracing::warn!(%error, "the progress display ended early");
+    }
+    if global.json {
+        println!("{}", json!({ "command": command.name(), "tables": reports.iter().map(report_json).collect::<Vec<_>>() }));
+    } else if !global.events {
+        print(&reports);
+    }
+    Ok(exit::worst(reports.iter().map(|report| report.outcome.as_ref().map_or_else(exit::of, |_| exit::DONE))))
+}
+
+async fn work(engine: &Arc<LiveEngine>, command: &Command, tables: &[TableName]) -> Vec<TableReport> {
+    match command {
+        Command::Prepare(options) => engine.prepare(tables, prepare_options(options)).await,
+        Command::Extract => engine.extract(tables).await,
+        Command::Load => engine.load(tables).await,
+        _ => engine.sync(tables).await,
+    }
+}
+
+fn prepare_options(options: &Prepare) -> PrepareOptions {
+    let mode = match options.mode {
+        Mode::Snapshot => OpenMode::Snapshot,
+        Mode::Start => OpenMode::Start,
+    };
+    PrepareOptions { mode, new_epoch: options.new_epoch, trusted: options.trusted, replace: options.replace }
+}
+
+/// Who ran what, for `runs`. A run that cannot be noted is still a run.
+async fn note_run(engine: &LiveEngine, reports: &[TableReport]) {
+    let line = |report: &TableReport| {
+        let (outcome, done) = match &report.outcome {
+            Ok(outcome) => (outcome.as_str().to_owned(), *outcome),
+            Err(fault) => (fault.code().to_owned(), Outcome::default()),
+        };
+        RunTable {
+            table: report.table.clone(),
+            outcome: format!("{} {outcome}", report.job.as_str()),
+            batches: done.batches,
+            rows: done.rows,
+        }
+    };
+    let run = RunRecord {
+        run: engine.run.id,
+        command: engine.run.command.clone(),
+        by: engine.run.holder.clone(),
+        finished: Some(Timestamp::now()),
+        tables: reports.iter().map(line).collect(),
+    };
+    if let Err(fault) = engine.store.put_run(&run).await {
+        tracing::warn!(%fault, "the run could not be noted");
+    }
+}
+
+fn report_json(report: &TableReport) -> Value {
+    let mut document = json!({ "table": report.table, "job": report.job });
+    match &report.outcome {
+        Ok(outcome) => {
+            document["outcome"] = json!(outcome.as_str());
+            document["batches"] = json!(outcome.batches);
+            document["rows"] = json!(outcome.rows);
+        }
+        Err(fault) => {
+            document["outcome"] = json!("fault");
+            document["fault"] = output::fault_json(fault);
+        }
+    }
+    document
+}
+
+fn print(reports: &[TableReport]) {
+    let mut rows = vec![["TABLE", "JOB", "OUTCOME", "BATCHES", "ROWS"].map(str::to_owned).to_vec()];
+    for report in reports {
+        let (outcome, batches, moved) = match &report.outcome {
+            Ok(outcome) => (outcome.as_str(), output::count(outcome.batches), output::count(outcome.rows)),
+            Err(fault) => (fault.code(), String::new(), String::new()),
+        };
+        rows.push(vec![report.table.to_string(), report.job.as_str().to_owned(), outcome.to_owned(), batches, moved]);
+    }
+    if reports.is_empty() {
+        println!("no tables: CDC tracks none that the configuration does not skip");
+    } else {
+        print!("{}", output::table(&rows));
+    }
+    for report in reports {
+        if let Err(fault) = &report.outcome {
+            println!("\n{}: {}", report.table, output::fault_text(fault).trim_end());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Text and JSON for people and programs. Results go to standard output, talk to standard error.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::model::Fault;
+
+/// A fault as the documents show it.
+#[must_use]
+pub fn fault_json(fault: &Fault) -> Value {
+    let evidence: serde_json::Map<_, _> = fault.facts().iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({
+        "code": fault.code(),
+        "title": fault.page().title,
+        "what": fault.what(),
+        "evidence": evidence,
+        "meaning": fault.page().meaning,
+        "next": fault.actions().collect::<Vec<_>>(),
+    })
+}
+
+/// A fault for a person: what happened, the evidence, what it means, what to do.
+#[must_use]
+pub fn fault_text(fault: &Fault) -> String {
+    let mut text = format!("{} {}\n  {}\n", fault.code(), fault.page().title, fault.what());
+    let width = fault.facts().iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in fault.facts() {
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(text, "    {name:width$}  {value}");
+    }
+    let mut source = std::error::Error::source(fault);
+    while let Some(error) = source {
+        let _ = writeln!(text, "    caused by: {error}");
+        source = error.source();
+    }
+    let _ = writeln!(text, "  Meaning: {}", fault.page().meaning);
+    for action in fault.actions() {
+        let _ = writeln!(text, "  Next: {action}");
+    }
+    text
+}
+
+/// Columns of text, the first row as heading; numbers are the caller's business.
+#[must_use]
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(line.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// 1234567 as `1,234,567`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the unit that keeps the number short.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+pub fn bytes(number: u64) -> String {
+    let units = ["B", "KB", "MB", "GB", "TB"];
+    let mut size = number as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < units.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{size:.1} {}", units[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::sync;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_250_000), "1.2 MB");
+    }
+
+    #[test]
+    fn a_fault_shows_everything_it_knows() {
+        let fault = Fault::new(&sync::GAP, "changes are gone").evidence("low-water mark", 7).next("do this");
+        let text = fault_text(&fault);
+        for part in ["SYNC-002", "changes are gone", "low-water mark  7", "Meaning:", "Next: do this"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert_eq!(fault_json(&fault)["evidence"]["low-water mark"], "7");
+    }
+}

@@ -1,0 +1,40 @@
+//! `runs`: who ran what, and how it ended.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::Global;
+use super::connect::LiveEngine;
+use super::{exit, output};
+use crate::engine::event::EventReceiver;
+use crate::model::Fault;
+use crate::store::ChangeStore;
+
+pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
+    let runs = engine.store.runs(most).await?;
+    if global.json {
+        println!("{}", json!({ "runs": runs }));
+        return Ok(exit::DONE);
+    }
+    let mut rows = vec![["BEGAN", "COMMAND", "BY", "TABLES", "BATCHES", "ROWS", "OUTCOME"].map(str::to_owned).to_vec()];
+    for run in &runs {
+        let bad: Vec<String> = run
+            .tables
+            .iter()
+            .filter(|table| table.outcome.contains('-'))
+            .map(|table| format!("{} {}", table.table, table.outcome))
+            .collect();
+        rows.push(vec![
+            run.by.since.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            run.command.clone(),
+            format!("{}@{}", run.by.user, run.by.host),
+            run.tables.iter().map(|table| &table.table).collect::<std::collections::BTreeSet<_>>().len().to_string(),
+            output::count(run.tables.iter().map(|table| table.batches).sum()),
+            output::count(run.tables.iter().map(|table| table.rows).sum()),
+            if bad.is_empty() { "done".to_owned() } else { bad.join(", ") },
+        ]);
+    }
+    print!("{}", output::table(&rows));
+    Ok(exit::DONE)
+}

@@ -1,0 +1,48 @@
+//! Which tables a command works on.
+
+use crate::config::settings::matches;
+use crate::engine::Engine;
+use crate::model::fault::sync;
+use crate::model::{Fault, TableName};
+use crate::source::Source;
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+/// Where the names come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum From {
+    /// Tables that CDC tracks; with patterns every user table, so that a missing capture shows.
+    Source,
+    /// Tables that have records: a load needs no source.
+    Store,
+}
+
+/// The tables that `--table` names, or all of them, without those that the configuration skips.
+pub async fn tables<S: Source, C: ChangeStore, T: Target>(
+    engine: &Engine<S, C, T>,
+    patterns: &[String],
+    from: From,
+) -> Result<Vec<TableName>, Fault> {
+    let mut known: Vec<(TableName, bool)> = match from {
+        From::Source => engine.source.tables().await?.into_iter().map(|table| (table.name, table.tracked)).collect(),
+        From::Store => engine.store.tables().await?.into_iter().map(|table| (table, true)).collect(),
+    };
+    known.sort();
+    known.retain(|(table, _)| !engine.settings.is_skipped(table));
+    if patterns.is_empty() {
+        return Ok(known.into_iter().filter(|(_, tracked)| *tracked).map(|(table, _)| table).collect());
+    }
+    for pattern in patterns {
+        if !known.iter().any(|(table, _)| matches(pattern, &table.to_string())) {
+            let names: Vec<String> = known.iter().map(|(table, _)| table.to_string()).collect();
+            let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(pattern, a).total_cmp(&strsim::jaro_winkler(pattern, b)));
+            let fault = Fault::new(&sync::NO_TABLE, format!("no table matches {pattern:?}"));
+            return Err(match nearest {
+                Some(nearest) => fault.evidence("nearest", nearest),
+                None => fault,
+            });
+        }
+    }
+    let wanted = |table: &TableName| patterns.iter().any(|pattern| matches(pattern, &table.to_string()));
+    Ok(known.into_iter().map(|(table, _)| table).filter(wanted).collect())
+}

@@ -1,0 +1,158 @@
+//! Traces around bounds, windows and guards.
+
+use db_to_redshift::engine::prepare::PrepareOptions;
+use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::{RecordKind, TableName, Value};
+use db_to_redshift::store::ChangeStore;
+
+use crate::support::memory_source::lsn;
+use crate::support::rig::{Rig, fault, id, row};
+
+fn one(table: &TableName) -> &[TableName] {
+    std::slice::from_ref(table)
+}
+
+/// Trace 6: a quiet table in a busy database must reach its change although the window is
+/// bounded in transactions (E3, E4).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_06_a_quiet_table_in_a_busy_database_moves_on() {
+    let rig = Rig::start().await;
+    let quiet = rig.prepared().await;
+    let busy = rig.source.table("busy", rig.source.with(|inner| inner.get(&quiet).instance.shape.columns().to_vec()));
+    for n in 0..50 {
+        rig.source.with(|inner| inner.commit(|tran| tran.insert(&busy, row(n, "x", n))));
+    }
+    let change = rig.source.with(|inner| inner.commit(|tran| tran.insert(&quiet, row(7, "seven", 7))));
+    for n in 50..60 {
+        rig.source.with(|inner| inner.commit(|tran| tran.insert(&busy, row(n, "x", n))));
+    }
+    let engine = rig.engine_with(|settings| settings.extract.max_transactions = 5);
+    crate::support::rig::done(engine.extract(one(&quiet)).await);
+    let record = rig.s3.store.record(&quiet, 1, 1).await.unwrap().unwrap();
+    assert_eq!(record.counts.rows(), 1);
+    assert!(record.lsn_to >= change, "the window is counted from the first change of this table");
+    rig.load(&quiet).await;
+    rig.assert_equal(&quiet).await;
+}
+
+/// Trace 7: max LSN goes back: the source was restored (E2).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_07_a_source_that_went_back_stops_the_stream() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.sync(&table).await;
+    rig.source.with(|inner| {
+        inner.mapping.pop();
+        inner.next -= 10;
+    });
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::WENT_BACK));
+}
+
+/// Trace 25: a point-in-time restore whose new LSNs run past the old head (E2, R7).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_25_another_history_under_the_same_lsns_stops_the_stream() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.sync(&table).await;
+    rig.source.with(|inner| {
+        inner.mapping.last_mut().unwrap().tran_id = "restored".into();
+        inner.commit(|tran| tran.insert(&table, row(2, "b", 2)));
+    });
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::WENT_BACK));
+}
+
+/// Trace 8: a lost gating role reads as a low-water mark of zero (E2).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_08_a_low_water_mark_of_zero_is_no_access() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.get(&table).min = lsn(0));
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::NO_ACCESS));
+}
+
+/// Trace 9: clean-up moves the mark while rows are read (E9).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_09_clean_up_during_the_read_leaves_no_record() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "b", 2))));
+    let cleaned = table.clone();
+    rig.source.before("changes", move |inner| {
+        let max = inner.max();
+        let table = inner.get(&cleaned);
+        table.min = max;
+        table.changes.retain(|row| row.lsn >= max);
+    });
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::GAP));
+    assert!(rig.s3.store.record(&table, 1, 1).await.unwrap().is_none());
+}
+
+/// Trace 26: a change captured between the reading of max and the probe lies above the window
+/// and comes with the next one (E3).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_26_a_change_between_max_and_probe_is_not_lost() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(Inner::idle);
+    let late = table.clone();
+    rig.source.before("first_changes", move |inner| {
+        inner.commit(|tran| tran.insert(&late, row(1, "late", 1)));
+    });
+    rig.extract(&table).await;
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+use crate::support::memory_source::Inner;
+
+/// Trace 15: a fresh instance begins above L0; its first batch begins where it begins (R2).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_15_a_fresh_instance_above_l0_opens_at_its_own_start() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    let start = lsn(5_000);
+    rig.source.with(|inner| inner.get(&table).min = start);
+    crate::support::rig::done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    let record = rig.s3.store.record(&table, 1, 0).await.unwrap().unwrap();
+    assert_eq!((record.kind, record.lsn_to), (RecordKind::Snapshot, start.prev()));
+    rig.source.with(|inner| inner.next = 6_000);
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// Trace 16: a column dropped and added again under its name is another column (E2).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_16_a_column_that_came_back_is_drift() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| {
+        let instance = &mut inner.get(&table).instance;
+        let mut columns = instance.shape.columns().to_vec();
+        columns[2].column_id = 4;
+        instance.shape = db_to_redshift::model::TableShape::new(columns);
+        inner.commit(|tran| tran.insert(&table, row(1, "a", 1)));
+    });
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::DRIFT));
+}
+
+/// Trace 11: a row is updated, then deleted, before the scan reaches it (E7).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_11_a_row_updated_and_deleted_before_the_scan_leaves_nothing() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "large", 1))));
+    let scanned = table.clone();
+    rig.source.before("scan", move |inner| {
+        inner.commit(|tran| tran.update(&scanned, &id(1), &[(2, Value::Int(2))]));
+        inner.commit(|tran| tran.delete(&scanned, &id(1)));
+    });
+    crate::support::rig::done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    rig.sync(&table).await;
+    let record = rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap();
+    assert_eq!(record.counts.gone, 1);
+    assert!(rig.production().await.is_empty());
+}

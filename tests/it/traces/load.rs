@@ -1,0 +1,237 @@
+//! Traces around staging, fence, epochs and lost answers.
+
+use std::sync::Arc;
+
+use db_to_redshift::engine::load::plan;
+use db_to_redshift::engine::prepare::PrepareOptions;
+use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::{CommitRecord, PartFile, TableName, Value};
+use db_to_redshift::store::ChangeStore;
+use db_to_redshift::target::{ApplyOutcome, LoadRange, Loader, Target};
+
+use crate::support::rig::{Rig, done, fault, id, row};
+
+fn one(table: &TableName) -> &[TableName] {
+    std::slice::from_ref(table)
+}
+
+/// The range of one recorded batch, for a loader with this fence.
+async fn range(rig: &Rig, table: &TableName, seq: u64, fence: i64) -> LoadRange {
+    let record: CommitRecord = rig.s3.store.record(table, 1, seq).await.unwrap().unwrap();
+    let parts: Vec<PartFile> = record.parts.clone();
+    let key = rig.s3.store.put_manifest(table, 1, seq, seq, &parts).await.unwrap();
+    let identity = rig.engine().identity(&record.source);
+    plan::range(&[record], &identity, fence, Some(rig.s3.store.url(&key))).unwrap()
+}
+
+/// Trace 1: L1 commits apply and stalls; L2 takes over and stages; L1 wakes and truncates (L6).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_01_a_stalled_loader_cannot_truncate_what_another_staged() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "one", 1))));
+    rig.extract(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "two", 2))));
+    rig.extract(&table).await;
+    let target = rig.target();
+    let identity = range(&rig, &table, 1, 0).await.identity;
+    let mut first = target.loader(&table).await.unwrap();
+    let fence = first.raise_fence(&identity).await.unwrap().fence;
+    let batch = range(&rig, &table, 1, fence).await;
+    first.stage(&batch).await.unwrap();
+    assert!(matches!(first.apply(&batch).await.unwrap(), ApplyOutcome::Applied(_)));
+    let mut second = target.loader(&table).await.unwrap();
+    let newer = second.raise_fence(&identity).await.unwrap().fence;
+    assert!(newer > fence);
+    let next = range(&rig, &table, 2, newer).await;
+    second.stage(&next).await.unwrap();
+    let woken = first.truncate_staging(fence).await;
+    assert!(!matches!(woken, Ok(true)), "the stalled loader truncated");
+    assert!(matches!(second.apply(&next).await.unwrap(), ApplyOutcome::Applied(_)));
+    rig.assert_equal(&table).await;
+    assert!(first.stage(&next).await.unwrap_err().is(&sync::STALE_FENCE));
+}
+
+/// Traces 3 and 23: a new snapshot while an older epoch stands in staging (L1, L2, L5).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_03_a_new_snapshot_drops_what_an_older_epoch_staged() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "old", 1))));
+    rig.extract(&table).await;
+    let target = rig.target();
+    let mut stalled = target.loader(&table).await.unwrap();
+    let identity = range(&rig, &table, 1, 0).await.identity;
+    let fence = stalled.raise_fence(&identity).await.unwrap().fence;
+    let batch = range(&rig, &table, 1, fence).await;
+    stalled.stage(&batch).await.unwrap();
+    rig.source.with(|inner| {
+        inner.commit(|tran| tran.delete(&table, &id(1)));
+        inner.commit(|tran| tran.insert(&table, row(2, "new", 2)));
+    });
+    done(rig.engine().prepare(one(&table), PrepareOptions { new_epoch: true, ..PrepareOptions::default() }).await);
+    rig.load(&table).await;
+    let state = target.state(&table).await.unwrap().unwrap();
+    assert_eq!((state.epoch, state.applied_seq, state.staged), (2, Some(0), None));
+    assert!(stalled.apply(&batch).await.is_err(), "a batch of the old epoch was applied");
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// Trace 4: a row with a large value is inserted and then updated without it, in one batch
+/// (E5, E7, L4), past the overlap, where nothing is read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_04_an_untouched_large_value_comes_from_the_same_batch_or_from_production() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(jiff::ToSpan::hours(5)).unwrap());
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "first", 1))));
+    rig.sync(&table).await;
+    let rereads = rig.source.with(|inner| inner.rereads);
+    rig.source.with(|inner| {
+        inner.commit(|tran| tran.insert(&table, row(2, "second", 2)));
+        inner.commit(|tran| tran.update(&table, &id(2), &[(2, Value::Int(22))]));
+        inner.commit(|tran| tran.update(&table, &id(1), &[(2, Value::Int(11))]));
+    });
+    rig.sync(&table).await;
+    assert_eq!(rig.source.with(|inner| inner.rereads), rereads, "past the overlap nothing is read again");
+    rig.assert_equal(&table).await;
+}
+
+/// A value that was deleted with its row does not come back with the next row of that key (L4).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_04_a_deleted_row_lends_its_large_value_to_nobody() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(jiff::ToSpan::hours(5)).unwrap());
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "old", 1))));
+    rig.sync(&table).await;
+    rig.source.with(|inner| {
+        inner.commit(|tran| tran.delete(&table, &id(1)));
+        inner.commit(|tran| tran.insert(&table, vec![Value::Int(1), Value::Null, Value::Int(5)]));
+        inner.commit(|tran| tran.update(&table, &id(1), &[(2, Value::Int(6))]));
+    });
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// Trace 13: the PUT of a record is carried out but its answer is lost (R3).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_13_a_record_whose_answer_was_lost_counts_once() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.s3.lab.faults().lose_reply("PutObject", "/records/", 1);
+    rig.extract(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "b", 2))));
+    rig.sync(&table).await;
+    assert_eq!(rig.s3.store.seqs_after(&table, 1, None).await.unwrap(), [0, 1, 2]);
+    rig.assert_equal(&table).await;
+}
+
+/// Trace 18: a range of empty batches only moves state without a COPY (L3).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_18_empty_batches_move_state_without_a_copy() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    for _ in 0..3 {
+        rig.source.with(|inner| {
+            inner.clock = inner.clock.checked_add(jiff::ToSpan::hours(20)).unwrap();
+            inner.idle();
+        });
+        assert_eq!(rig.extract(&table).await.batches, 1, "a quiet table that lags gets an empty record");
+        assert_eq!(rig.extract(&table).await.batches, 0, "and no second one");
+    }
+    rig.load(&table).await;
+    let state = rig.target().state(&table).await.unwrap().unwrap();
+    assert_eq!((state.applied_seq, state.staged), (Some(3), None));
+    assert_eq!(state.applied_lsn, Some(rig.source.with(|inner| inner.max())));
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// Trace 19: two first loads at once: one creates state, the loser reads it (L8).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_19_two_first_preparations_make_one_state() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    let facts = rig.source.with(|inner| (inner.get(&table).instance.shape.clone(), inner.identity.clone()));
+    let identity = rig.engine().identity(&facts.1);
+    let target = Arc::new(rig.target());
+    let race: Vec<_> = (0..4)
+        .map(|_| {
+            let (target, table, shape, identity) = (Arc::clone(&target), table.clone(), facts.0.clone(), identity.clone());
+            tokio::spawn(async move { target.prepare(&table, &shape, &identity).await.map(|_| ()) })
+        })
+        .collect();
+    for racer in race {
+        racer.await.unwrap().unwrap();
+    }
+    let mut loader = target.loader(&table).await.unwrap();
+    assert_eq!(loader.raise_fence(&identity).await.unwrap().fence, 1);
+}
+
+/// Another stream may not touch this one's target, even under the same table names (trace 14).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_14_two_sources_never_share_a_state() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    let target = rig.target();
+    let mut identity = range_identity(&rig, &table).await;
+    identity.source.database = "other".into();
+    let mut loader = target.loader(&table).await.unwrap();
+    assert!(loader.raise_fence(&identity).await.unwrap_err().is(&sync::OTHER_STREAM));
+}
+
+async fn range_identity(rig: &Rig, table: &TableName) -> db_to_redshift::model::state::StreamIdentity {
+    let record = rig.s3.store.record(table, 1, 0).await.unwrap().unwrap();
+    rig.engine().identity(&record.source)
+}
+
+/// Two extractors and two loaders on one table at once: one chain of records, each change once.
+#[tokio::test(flavor = "multi_thread")]
+async fn rival_workers_make_one_chain() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    for round in 0..8 {
+        rig.source.with(|inner| {
+            for n in 0..5 {
+                inner.commit(|tran| tran.insert(&table, row(round * 10 + n, "x", n)));
+            }
+            inner.commit(|tran| tran.update(&table, &id(round * 10), &[(2, Value::Int(-1))]));
+        });
+        let rivals: Vec<_> = (0..4)
+            .map(|n| {
+                let (engine, table) = (rig.engine_with(|settings| settings.extract.max_transactions = 2), table.clone());
+                tokio::spawn(async move { if n % 2 == 0 { engine.extract(&[table]).await } else { engine.load(&[table]).await } })
+            })
+            .collect();
+        for rival in rivals {
+            for report in rival.await.unwrap() {
+                if let Err(fault) = report.outcome {
+                    assert!(fault.is(&sync::BUSY) || fault.is(&sync::STALE_FENCE) || fault.is(&sync::LEASE_LOST), "{fault:?}");
+                }
+            }
+        }
+    }
+    rig.sync(&table).await;
+    let seqs = rig.s3.store.seqs_after(&table, 1, None).await.unwrap();
+    assert_eq!(seqs, (0..seqs.len() as u64).collect::<Vec<_>>());
+    rig.assert_equal(&table).await;
+}
+
+/// State that another day's backup brought back, with the files of the batches gone (trace 21).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_21_a_target_ahead_of_its_records_is_a_fault() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.sync(&table).await;
+    rig.s3.store.delete_records(&table, 1, &[1]).await.unwrap();
+    assert!(fault(rig.engine().load(one(&table)).await).is(&sync::RECORDS_GONE));
+}
