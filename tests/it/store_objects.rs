@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use db_to_redshift::config::{S3Credentials, Secret};
 use db_to_redshift::lab::s3::{Effect, Rule, S3Options, start};
-use db_to_redshift::model::fault::s3::{BAD_CREDENTIALS, CONNECT, DENIED, NO_BUCKET, NO_CONDITIONS};
+use db_to_redshift::model::fault::s3::{BAD_CREDENTIALS, CONNECT, DENIED, MISSING, NO_BUCKET, NO_CONDITIONS};
 use db_to_redshift::model::hex;
 use db_to_redshift::store::s3::S3Store;
 use db_to_redshift::store::{Attempt, BucketFacts, ChangeStore, PartUpload};
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::support::store::{BUCKET, S3Lab, s3_lab, settings, table};
+use crate::support::store::{BUCKET, S3Lab, record, s3_lab, settings, table};
 
 const MIB: usize = 1024 * 1024;
 
@@ -178,8 +178,8 @@ async fn the_probe_proves_conditions_and_clears_up() {
     assert!(at.store.probe().await.unwrap_err().is(&DENIED));
 }
 
-/// A store that says yes to everything, as some do that do not know conditional writes.
-async fn yes_sayer() -> String {
+/// A server that gives one answer to everything.
+async fn parrot(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -197,7 +197,8 @@ async fn yes_sayer() -> String {
                     _ => break,
                 }
             }
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+            let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
     url
@@ -207,10 +208,27 @@ async fn yes_sayer() -> String {
 async fn a_store_that_ignores_conditions_is_refused() {
     let lab = start(S3Options::default()).await.unwrap();
     let mut settings = settings(&lab);
-    settings.endpoint_url = Some(yes_sayer().await);
+    settings.endpoint_url = Some(parrot("200 OK\r\nETag: \"1\"").await);
     let store = S3Store::connect(&settings, "shop").await.unwrap();
     let fault = store.probe().await.unwrap_err();
     assert!(fault.is(&NO_CONDITIONS) && fault.what().contains("If-None-Match"), "{fault}");
+}
+
+/// A wrong address must not look like an empty store.
+#[tokio::test]
+async fn a_server_that_is_no_store_is_not_an_empty_one() {
+    let lab = start(S3Options::default()).await.unwrap();
+    let mut settings = settings(&lab);
+    settings.endpoint_url = Some(parrot("404 Not Found").await);
+    let store = S3Store::connect(&settings, "shop").await.unwrap();
+    for fault in [
+        store.control(&table()).await.map(|_| ()),
+        store.epochs(&table()).await.map(|_| ()),
+        store.put_record(&record(1)).await.map(|_| ()),
+    ] {
+        let fault = fault.unwrap_err();
+        assert!(fault.is(&MISSING) && fault.facts().contains(&("status".into(), "404".into())), "{fault}");
+    }
 }
 
 #[tokio::test]

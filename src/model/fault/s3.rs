@@ -75,7 +75,10 @@ pub const EXPIRED: Page = Page {
     title: "the AWS credentials have expired",
     class: Class::Failed,
     meaning: "The session token is past its time. What was recorded before stays; the job can go on with new credentials.",
-    next: &["log in again, as in: aws sso login", "start the job again"],
+    next: &[
+        "take new credentials; with AWS SSO: aws sso login, then eval \"$(aws configure export-credentials --format env)\"",
+        "start the job again",
+    ],
 };
 
 pub const CLOCK_SKEW: Page = Page {

@@ -67,7 +67,7 @@ impl S3Store {
     async fn bucket_exists(&self) -> Result<bool, Fault> {
         match self.client.head_bucket().bucket(&self.bucket).send().await {
             Ok(_) => Ok(true),
-            Err(error) if Answer::of(&error).status == Some(404) => Ok(false),
+            Err(error) if Answer::of(&error).is_nothing() => Ok(false),
             Err(error) => Err(fault("could not look for the bucket", &self.bucket, &error)),
         }
     }

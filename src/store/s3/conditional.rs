@@ -51,7 +51,8 @@ impl S3Store {
                 Err(error) => error,
             };
             let answer = Answer::of(&error);
-            if answer.condition_failed() {
+            // `If-Match` where nothing stands is answered by 404.
+            if answer.is_refused() || expected.is_some() && answer.is_absent() {
                 return Ok(Met::Refused { unsure });
             }
             let fault = fault("could not write an object on a condition", key, &error);

@@ -31,14 +31,19 @@ impl Answer {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
-    /// The object, or the setting asked for, is not there; the bucket is.
+    /// The object is not there. Only S3's own word counts: any web server says 404.
     pub fn is_absent(&self) -> bool {
-        self.status == Some(404) && !self.code_is(&["NoSuchBucket", "NoSuchUpload"])
+        self.code_is(&["NoSuchKey"])
     }
 
-    /// A conditional write met another object (412), or with `If-Match` none at all (404).
-    pub fn condition_failed(&self) -> bool {
-        self.status == Some(412) || self.code_is(&["PreconditionFailed"]) || self.is_absent()
+    /// Of a HEAD, which has no code: the object, or its bucket, is not there.
+    pub fn is_nothing(&self) -> bool {
+        self.status == Some(404)
+    }
+
+    /// 412: something else stands there.
+    pub fn is_refused(&self) -> bool {
+        self.status == Some(412)
     }
 
     /// 409: another write was under way; nothing was decided.

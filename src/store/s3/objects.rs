@@ -54,7 +54,7 @@ impl S3Store {
     pub(super) async fn exists(&self, key: &str) -> Result<bool, Fault> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(_) => Ok(true),
-            Err(error) if Answer::of(&error).is_absent() => Ok(false),
+            Err(error) if Answer::of(&error).is_nothing() => Ok(false),
             Err(error) => Err(fault("could not look for an object", key, &error)),
         }
     }
