@@ -5,4 +5,5 @@
 
 pub mod redshift;
 pub mod s3;
+pub mod sample;
 pub mod sqlserver;
