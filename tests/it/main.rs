@@ -17,3 +17,4 @@ mod store_objects;
 mod store_records;
 mod support;
 mod tds_wire;
+mod traces;

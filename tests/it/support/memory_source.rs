@@ -12,8 +12,8 @@ use db_to_redshift::model::{
     CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, SqlType, TableName, TableShape, Value,
 };
 use db_to_redshift::source::{
-    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, MappingFacts, Pages, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable,
-    TableFacts, Watermarks,
+    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, MappingFacts, Pages, ProbeRange, ScanIsolation, ServerFacts, Source,
+    SourceTable, TableFacts, Watermarks,
 };
 use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
@@ -70,7 +70,7 @@ impl MemorySource {
         let clock = date(2026, 3, 2).at(9, 0, 0, 0);
         let inner = Inner { identity, tables: BTreeMap::new(), mapping: Vec::new(), clock, next: 100, rereads: 0, probes: 0 };
         let source = Self { inner: Arc::new(Mutex::new(inner)), hooks: Arc::default() };
-        source.with(|inner| inner.idle());
+        source.with(Inner::idle);
         source
     }
 
@@ -228,7 +228,14 @@ impl Source for MemorySource {
 
     async fn start_up(&self) -> Result<ServerFacts, Fault> {
         let identity = self.enter("start_up", |inner| inner.identity.clone());
-        Ok(ServerFacts { identity, version: "0".into(), edition: "memory".into(), cdc_enabled: true, snapshot_isolation: true, encrypted: None })
+        Ok(ServerFacts {
+            identity,
+            version: "0".into(),
+            edition: "memory".into(),
+            cdc_enabled: true,
+            snapshot_isolation: true,
+            encrypted: None,
+        })
     }
 
     async fn tables(&self) -> Result<Vec<SourceTable>, Fault> {

@@ -1,6 +1,8 @@
 //! What tests share.
 
 pub mod compare;
+pub mod memory_source;
+pub mod rig;
 pub mod s3;
 pub mod scripted_sql_server;
 pub mod store;

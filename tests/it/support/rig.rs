@@ -11,14 +11,17 @@ use db_to_redshift::config::{
 use db_to_redshift::engine::event::{Event, Events, Outcome, TableReport};
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::engine::{Engine, Run};
-use db_to_redshift::lab::redshift::{Redshift as LabRedshift, RedshiftOptions, S3Access};
+use db_to_redshift::lab::redshift::{self as lab_redshift, Redshift as LabRedshift, RedshiftOptions, S3Access};
 use db_to_redshift::model::{Fault, SqlType, TableName, Value};
 use db_to_redshift::store::s3::S3Store;
-use db_to_redshift::target::redshift::{CopyAccess, Redshift};
+use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift};
 use tokio_util::sync::CancellationToken;
 
 use super::memory_source::{MemorySource, column, text};
 use super::store::{S3Lab, s3_lab, settings as s3_settings};
+
+/// Database, user and password of the lab's Redshift.
+const NAME: &str = "dwh";
 
 pub struct Rig {
     pub source: MemorySource,
@@ -39,7 +42,9 @@ impl Rig {
             secret_key: options.secret_key.clone(),
             region: options.region.clone(),
         };
-        let redshift = LabRedshift::start(RedshiftOptions::new(access)).await.unwrap();
+        let (database, user, password) = (NAME.into(), NAME.into(), NAME.into());
+        let options = RedshiftOptions { s3: access, source: None, database, user, password, tls: false };
+        let redshift = lab_redshift::start(options).await.unwrap();
         let settings = settings(&s3, &redshift);
         Self { source: MemorySource::new(), s3, redshift, settings }
     }
@@ -73,8 +78,12 @@ impl Rig {
 
     pub fn target(&self) -> Redshift {
         let options = self.s3.lab.options();
-        let access = CopyAccess::keys(&options.access_key, Secret::new(options.secret_key.clone()), None);
-        Redshift::new(self.settings.redshift.clone(), access)
+        let login = CopyLogin::Keys {
+            access_key_id: options.access_key.clone(),
+            secret_access_key: Secret::new(options.secret_key.clone()),
+            session_token: None,
+        };
+        Redshift::new(self.settings.redshift.clone(), CopyAccess { login, region: Some(options.region.clone()) })
     }
 
     /// `dbo.t (id int key, note nvarchar(max), n int)`, prepared.
@@ -85,7 +94,8 @@ impl Rig {
     }
 
     pub fn table(&self) -> TableName {
-        let columns = vec![column("id", 1, SqlType::Int, Some(1)), column("note", 2, SqlType::NVarCharMax, None), column("n", 3, SqlType::Int, None)];
+        let columns =
+            vec![column("id", 1, SqlType::Int, Some(1)), column("note", 2, SqlType::NVarCharMax, None), column("n", 3, SqlType::Int, None)];
         self.source.table("t", columns)
     }
 
@@ -118,8 +128,9 @@ impl Rig {
             Value::Text(words) => Some(words.clone()),
             _ => None,
         };
-        let rows: BTreeMap<i64, _> =
-            self.source.with(|inner| inner.get(table).rows.values().map(|row| (number(&row[0]).unwrap(), (words(&row[1]), number(&row[2])))).collect());
+        let rows: BTreeMap<i64, _> = self.source.with(|inner| {
+            inner.get(table).rows.values().map(|row| (number(&row[0]).unwrap(), (words(&row[1]), number(&row[2])))).collect()
+        });
         rows.into_iter().map(|(id, (note, n))| (id, note, n)).collect()
     }
 
@@ -129,7 +140,16 @@ impl Rig {
 
     /// Rows of a query as text, by a plain client.
     pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        super::redshift::query(&self.redshift, sql).await
+        let addr = self.redshift.addr();
+        let text = format!("host={} port={} user={NAME} password={NAME} dbname={NAME}", addr.ip(), addr.port());
+        let (client, connection) = tokio_postgres::connect(&text, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let messages = client.simple_query(sql).await.unwrap();
+        let rows = messages.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()),
+            _ => None,
+        });
+        rows.collect()
     }
 }
 
@@ -152,15 +172,15 @@ fn settings(s3: &S3Lab, redshift: &LabRedshift) -> Settings {
         redshift: RedshiftSettings {
             host: redshift.addr().ip().to_string(),
             port: redshift.addr().port(),
-            database: redshift.database().into(),
-            user: redshift.user().into(),
-            password: Secret::new(redshift.password()),
+            database: NAME.into(),
+            user: NAME.into(),
+            password: Secret::new(NAME),
             tls: Tls::Off,
             copy_role: None,
             target_schema: "public".into(),
             staging_schema: "d2r_staging".into(),
             control_schema: "d2r_control".into(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(20),
         },
         extract: ExtractSettings { parallel: 2, max_transactions: 1_000, part_bytes: 1 << 20, page_rows: 1_000, compression_level: 1 },

@@ -5,8 +5,8 @@ use db_to_redshift::model::fault::sync;
 use db_to_redshift::model::{RecordKind, TableName, Value};
 use db_to_redshift::store::ChangeStore;
 
-use crate::support::memory_source::lsn;
-use crate::support::rig::{Rig, fault, id, row};
+use crate::support::memory_source::{Inner, lsn};
+use crate::support::rig::{Rig, done, fault, id, row};
 
 fn one(table: &TableName) -> &[TableName] {
     std::slice::from_ref(table)
@@ -27,7 +27,7 @@ async fn trace_06_a_quiet_table_in_a_busy_database_moves_on() {
         rig.source.with(|inner| inner.commit(|tran| tran.insert(&busy, row(n, "x", n))));
     }
     let engine = rig.engine_with(|settings| settings.extract.max_transactions = 5);
-    crate::support::rig::done(engine.extract(one(&quiet)).await);
+    done(engine.extract(one(&quiet)).await);
     let record = rig.s3.store.record(&quiet, 1, 1).await.unwrap().unwrap();
     assert_eq!(record.counts.rows(), 1);
     assert!(record.lsn_to >= change, "the window is counted from the first change of this table");
@@ -106,8 +106,6 @@ async fn trace_26_a_change_between_max_and_probe_is_not_lost() {
     rig.assert_equal(&table).await;
 }
 
-use crate::support::memory_source::Inner;
-
 /// Trace 15: a fresh instance begins above L0; its first batch begins where it begins (R2).
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_15_a_fresh_instance_above_l0_opens_at_its_own_start() {
@@ -115,7 +113,7 @@ async fn trace_15_a_fresh_instance_above_l0_opens_at_its_own_start() {
     let table = rig.table();
     let start = lsn(5_000);
     rig.source.with(|inner| inner.get(&table).min = start);
-    crate::support::rig::done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
     let record = rig.s3.store.record(&table, 1, 0).await.unwrap().unwrap();
     assert_eq!((record.kind, record.lsn_to), (RecordKind::Snapshot, start.prev()));
     rig.source.with(|inner| inner.next = 6_000);
@@ -150,7 +148,7 @@ async fn trace_11_a_row_updated_and_deleted_before_the_scan_leaves_nothing() {
         inner.commit(|tran| tran.update(&scanned, &id(1), &[(2, Value::Int(2))]));
         inner.commit(|tran| tran.delete(&scanned, &id(1)));
     });
-    crate::support::rig::done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
     rig.sync(&table).await;
     let record = rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap();
     assert_eq!(record.counts.gone, 1);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use db_to_redshift::engine::load::plan;
 use db_to_redshift::engine::prepare::PrepareOptions;
+use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::fault::sync;
 use db_to_redshift::model::{CommitRecord, PartFile, TableName, Value};
 use db_to_redshift::store::ChangeStore;
@@ -50,7 +51,7 @@ async fn trace_01_a_stalled_loader_cannot_truncate_what_another_staged() {
     assert!(!matches!(woken, Ok(true)), "the stalled loader truncated");
     assert!(matches!(second.apply(&next).await.unwrap(), ApplyOutcome::Applied(_)));
     rig.assert_equal(&table).await;
-    assert!(first.stage(&next).await.unwrap_err().is(&sync::STALE_FENCE));
+    assert!(first.stage(&batch).await.unwrap_err().is(&sync::STALE_FENCE));
 }
 
 /// Traces 3 and 23: a new snapshot while an older epoch stands in staging (L1, L2, L5).
@@ -123,7 +124,7 @@ async fn trace_13_a_record_whose_answer_was_lost_counts_once() {
     let rig = Rig::start().await;
     let table = rig.prepared().await;
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
-    rig.s3.lab.faults().lose_reply("PutObject", "/records/", 1);
+    rig.s3.lab.faults().add(Rule::new(Effect::LoseReply).operation("PutObject").key("/records/"));
     rig.extract(&table).await;
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "b", 2))));
     rig.sync(&table).await;

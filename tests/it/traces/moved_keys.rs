@@ -41,9 +41,8 @@ async fn trace_10_the_order_of_pairs_inside_a_transaction_does_not_matter() {
         inner.commit(|tran| (1..=4).for_each(|n| tran.insert(&table, row(n, &format!("note {n}"), n))));
     });
     rig.sync(&table).await;
-    let lsn = rig.source.with(|inner| {
-        inner.commit(|tran| (1..=4).rev().for_each(|n| tran.update(&table, &id(n), &[(0, Value::Int(n + 1))])))
-    });
+    let lsn =
+        rig.source.with(|inner| inner.commit(|tran| (1..=4).rev().for_each(|n| tran.update(&table, &id(n), &[(0, Value::Int(n + 1))]))));
     rig.source.with(|inner| {
         let rows = inner.get(&table).changes.iter_mut().filter(|row| row.lsn == lsn);
         for row in rows {
@@ -60,7 +59,9 @@ async fn trace_10_the_order_of_pairs_inside_a_transaction_does_not_matter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_05_and_28_a_key_that_changes_only_in_case() {
     let rig = Rig::start().await;
-    let table = rig.source.table("t", vec![column("id", 1, SqlType::NVarChar { length: 10 }, Some(1)), column("note", 2, SqlType::NVarCharMax, None)]);
+    let table = rig
+        .source
+        .table("t", vec![column("id", 1, SqlType::NVarChar { length: 10 }, Some(1)), column("note", 2, SqlType::NVarCharMax, None)]);
     done(rig.engine().prepare(std::slice::from_ref(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await);
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, vec![text("abc"), text("large")])));
     rig.sync(&table).await;
