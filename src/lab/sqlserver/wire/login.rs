@@ -10,6 +10,8 @@ pub(super) struct Version(pub u32);
 impl Version {
     /// SQL Server 2005: the first with ALL_HEADERS, PLP and long row counts.
     pub(super) const V7_2: Self = Self(0x7209_0002);
+    /// SQL Server 2008: date, time, datetime2 and datetimeoffset.
+    pub(super) const V7_3: Self = Self(0x730A_0003);
     /// SQL Server 2008 R2: NBCROW.
     pub(super) const V7_3B: Self = Self(0x730B_0003);
     /// SQL Server 2012 and later.
@@ -18,6 +20,10 @@ impl Version {
     /// What the server answers: the client's version, or ours when the client knows a newer one.
     pub(super) fn negotiated(self) -> Option<Self> {
         (self >= Self::V7_2).then(|| self.min(Self::V7_4))
+    }
+
+    pub(super) fn has_new_times(self) -> bool {
+        self >= Self::V7_3
     }
 
     pub(super) fn has_null_bitmap_rows(self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! From the socket inwards: `connection` (PRELOGIN, TLS, LOGIN7), `packet`, `handshake`, `tls`,
 //! `prelogin`, `login`; then a thread a session: `worker`, `request` (`calls`, `transactions`,
-//! `parameters`), `runner`; and back outwards `reply`, `tokens`, `type_info`, `values`, `output`.
+//! `parameters`), `runner`; and back outwards `reply`, `tokens`, `type_info`, `values`, `down_level`, `output`.
 //! [`faults`] is how a test cuts connections. Facts: MS-TDS, the published protocol.
 
 mod bytes;
@@ -10,6 +10,7 @@ mod calls;
 mod code_page;
 mod connection;
 mod declarations;
+mod down_level;
 pub mod faults;
 mod handshake;
 mod login;
@@ -19,6 +20,8 @@ mod parameters;
 mod prelogin;
 mod reply;
 mod request;
+#[cfg(test)]
+mod round_trip;
 mod runner;
 pub mod tls;
 mod tokens;

@@ -2,6 +2,7 @@
 
 use super::super::session::{Cancelled, Message, Sink};
 use super::super::types::{DataType, Datum, ResultColumn};
+use super::down_level;
 use super::login::Version;
 use super::output::Output;
 use super::tokens::{self, Change, DoneKind, command, done};
@@ -24,7 +25,10 @@ pub(super) struct Reply<'a> {
     /// DONE in a batch, DONEINPROC in a procedure.
     statement_kind: DoneKind,
     waiting: Option<Waiting>,
+    /// The columns as they are sent, and whether they may be NULL.
     columns: Vec<(DataType, bool)>,
+    /// The columns as the engine declared them; only for clients that lack the newer types.
+    declared: Vec<DataType>,
     in_rows: bool,
     /// An error since the last DONE.
     failed_statement: bool,
@@ -47,6 +51,7 @@ impl<'a> Reply<'a> {
             statement_kind: DoneKind::Done,
             waiting: None,
             columns: Vec::new(),
+            declared: Vec::new(),
             in_rows: false,
             failed_statement: false,
             last_error: None,
@@ -145,6 +150,22 @@ impl<'a> Reply<'a> {
         Cancelled
     }
 
+    fn sent_type(&self, data_type: &DataType) -> DataType {
+        let old = if self.version.has_new_times() { None } else { down_level::data_type(data_type) };
+        old.unwrap_or_else(|| data_type.clone())
+    }
+
+    /// A row as a client that lacks the newer types reads it.
+    fn put_down_level_row(&mut self, row: &[Datum]) -> Result<(), (usize, Mismatch)> {
+        let old: Vec<Datum> = self
+            .declared
+            .iter()
+            .zip(row)
+            .map(|(data_type, value)| down_level::value(data_type, value).unwrap_or_else(|| value.clone()))
+            .collect();
+        self.put_row(if old.len() == row.len() { &old } else { row })
+    }
+
     fn put_row(&mut self, row: &[Datum]) -> Result<(), (usize, Mismatch)> {
         let out = &mut self.output.tokens;
         if row.len() != self.columns.len() {
@@ -188,16 +209,27 @@ impl Sink for Reply<'_> {
     fn columns(&mut self, columns: &[ResultColumn]) -> Result<(), Cancelled> {
         self.output.check()?;
         self.settle(done::MORE);
-        self.columns = columns.iter().map(|column| (column.data_type.clone(), column.nullable)).collect();
         self.in_rows = true;
-        tokens::put_columns(&mut self.output.tokens, columns);
+        if self.version.has_new_times() {
+            self.columns = columns.iter().map(|column| (column.data_type.clone(), column.nullable)).collect();
+            tokens::put_columns(&mut self.output.tokens, columns);
+        } else {
+            self.declared = columns.iter().map(|column| column.data_type.clone()).collect();
+            let mut old = columns.to_vec();
+            for column in &mut old {
+                column.data_type = self.sent_type(&column.data_type);
+            }
+            self.columns = old.iter().map(|column| (column.data_type.clone(), column.nullable)).collect();
+            tokens::put_columns(&mut self.output.tokens, &old);
+        }
         Ok(())
     }
 
     fn row(&mut self, row: &[Datum]) -> Result<(), Cancelled> {
         self.output.check()?;
         let start = self.output.tokens.len();
-        if let Err((column, mismatch)) = self.put_row(row) {
+        let put = if self.declared.is_empty() { self.put_row(row) } else { self.put_down_level_row(row) };
+        if let Err((column, mismatch)) = put {
             self.output.tokens.truncate(start);
             return Err(self.refuse(&format!("column {}", column + 1), mismatch));
         }
@@ -245,7 +277,10 @@ impl Sink for Reply<'_> {
         };
         let (_, ordinal) = self.outputs.remove(at);
         let start = self.return_values.len();
-        if let Err(mismatch) = tokens::put_return_value(&mut self.return_values, ordinal, name, data_type, value) {
+        let sent_type = self.sent_type(data_type);
+        let old = if self.version.has_new_times() { None } else { down_level::value(data_type, value) };
+        let sent = old.as_ref().unwrap_or(value);
+        if let Err(mismatch) = tokens::put_return_value(&mut self.return_values, ordinal, name, &sent_type, sent) {
             self.return_values.truncate(start);
             return Err(self.refuse(name, mismatch));
         }
