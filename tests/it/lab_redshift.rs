@@ -1,268 +1,6 @@
-//! The lab's Redshift as its clients see it.
+//! Statements in the lab's Redshift.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex};
-
-use async_trait::async_trait;
-use bytes::Bytes;
-use db_to_redshift::lab::redshift::{self, Action, Object, ObjectBody, ObjectSource, Redshift, RedshiftOptions, S3Access};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-pub const PASSWORD: &str = "Not-a-secret-1";
-
-/// A bucket in memory, named `lab`.
-#[derive(Default)]
-pub struct Bucket(Mutex<BTreeMap<String, Bytes>>);
-
-impl Bucket {
-    pub fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
-        self.0.lock().unwrap().insert(key.to_owned(), Bytes::from(body.into()));
-    }
-
-    pub fn put_zstd(&self, key: &str, body: &str) {
-        self.put(key, zstd::encode_all(body.as_bytes(), 1).unwrap());
-    }
-
-    /// A manifest over these keys, with their true lengths.
-    pub fn put_manifest(&self, key: &str, keys: &[&str]) {
-        let entries: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let length = self.0.lock().unwrap().get(*key).map_or(0, Bytes::len);
-                serde_json::json!({"url": format!("s3://lab/{key}"), "mandatory": true, "meta": {"content_length": length}})
-            })
-            .collect();
-        self.put(key, serde_json::json!({ "entries": entries }).to_string());
-    }
-}
-
-#[async_trait]
-impl ObjectSource for Bucket {
-    async fn list(&self, bucket: &str, prefix: &str) -> io::Result<Vec<String>> {
-        assert_eq!(bucket, "lab");
-        Ok(self.0.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
-    }
-
-    async fn get(&self, bucket: &str, key: &str) -> io::Result<Option<Object>> {
-        assert_eq!(bucket, "lab");
-        let found = self.0.lock().unwrap().get(key).cloned();
-        Ok(found.map(|body| Object { length: body.len() as u64, body: Box::new(Pieces(body)) }))
-    }
-}
-
-/// Gives a body out in small pieces.
-struct Pieces(Bytes);
-
-#[async_trait]
-impl ObjectBody for Pieces {
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        let length = self.0.len().min(1000);
-        Ok((length > 0).then(|| self.0.split_to(length)))
-    }
-}
-
-pub struct Lab {
-    pub redshift: Redshift,
-    pub bucket: Arc<Bucket>,
-}
-
-pub async fn lab(tls: bool) -> Lab {
-    let bucket = Arc::new(Bucket::default());
-    let s3 = S3Access {
-        endpoint: "http://127.0.0.1:1".to_owned(),
-        access_key: "a".to_owned(),
-        secret_key: "s".to_owned(),
-        region: "eu-west-1".to_owned(),
-    };
-    let options = RedshiftOptions {
-        s3,
-        source: Some(bucket.clone()),
-        database: "dev".to_owned(),
-        user: "loader".to_owned(),
-        password: PASSWORD.to_owned(),
-        tls,
-    };
-    Lab { redshift: redshift::start(options).await.unwrap(), bucket }
-}
-
-impl Lab {
-    pub async fn connect(&self) -> Client {
-        let address = self.redshift.addr();
-        let text = format!("host=127.0.0.1 port={} user=loader password={PASSWORD} dbname=dev sslmode=disable", address.port());
-        let (client, connection) = tokio_postgres::connect(&text, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
-    }
-}
-
-/// Rows of the last statement, values as text.
-pub async fn rows(client: &Client, sql: &str) -> Vec<Vec<Option<String>>> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let row = |message| match message {
-        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()),
-        _ => None,
-    };
-    messages.into_iter().filter_map(row).collect()
-}
-
-/// The one value of a query.
-pub async fn one(client: &Client, sql: &str) -> String {
-    let rows = rows(client, sql).await;
-    assert_eq!(rows.len(), 1, "{sql}");
-    rows[0][0].clone().unwrap_or_else(|| "NULL".to_owned())
-}
-
-/// The error of a statement: its SQLSTATE and message.
-pub async fn error(client: &Client, sql: &str) -> (String, String) {
-    let error = client.simple_query(sql).await.err().unwrap_or_else(|| panic!("{sql} succeeded"));
-    let error = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error:?}"));
-    (error.code().code().to_owned(), error.message().to_owned())
-}
-
-pub async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
-
-const OPTIONS: &str = "IAM_ROLE 'arn:aws:iam::123456789012:role/lab' FORMAT AS CSV QUOTE AS '\"' DELIMITER ',' NULL AS '@null' ZSTD \
-                       DATEFORMAT 'auto' TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF MAXERROR 0";
-
-#[tokio::test]
-async fn a_copy_by_manifest_inside_a_transaction() {
-    let lab = lab(false).await;
-    let client = lab.connect().await;
-    assert!(one(&client, "SELECT version()").await.starts_with("PostgreSQL 8.0.2"));
-    assert_eq!(one(&client, "SELECT pg_last_copy_id()").await, "-1");
-    run(
-        &client,
-        "CREATE TABLE \"Stage\" (\"Id\" BIGINT NOT NULL, name VARCHAR(20), price DECIMAL(10,2), at TIMESTAMPTZ, ok BOOLEAN, raw VARBYTE(4), PRIMARY KEY (\"Id\"))
-         DISTKEY(\"Id\") SORTKEY(\"Id\")",
-    )
-    .await;
-    lab.bucket.put_zstd("p/1", "1,\"a \"\"b\"\",\nc\",1.999,2024-02-03T04:05:06.123456+01:00,t,00ff\n2,\"\",@null,@null,@null,@null\n");
-    lab.bucket.put_zstd("p/2", "3,\"@null\",-0.5,\"2024-02-03 04:05:06\",0,\n");
-    lab.bucket.put_manifest("p/m", &["p/1", "p/2"]);
-    let copy = format!(
-        "COPY \"stage\" (\"id\",\"name\",\"price\",\"at\",\"ok\",\"raw\") FROM 's3://lab/p/m' MANIFEST REGION 'eu-west-1' {OPTIONS}"
-    );
-
-    run(&client, "BEGIN").await;
-    run(&client, &copy).await;
-    assert_eq!(one(&client, "SELECT pg_last_copy_count()").await, "3");
-    let found = rows(&client, "SELECT id, name, price, at AT TIME ZONE 'UTC', ok, raw FROM stage ORDER BY id").await;
-    let expected = [
-        ["1", "a \"b\",\nc", "1.99", "2024-02-03 03:05:06.123456", "t", "00ff"],
-        ["2", "", "NULL", "NULL", "NULL", "NULL"],
-        ["3", "NULL", "-0.50", "2024-02-03 04:05:06", "f", "NULL"],
-    ];
-    let found: Vec<Vec<String>> =
-        found.into_iter().map(|row| row.into_iter().map(|value| value.unwrap_or_else(|| "NULL".to_owned())).collect()).collect();
-    assert_eq!(found, expected);
-    run(&client, "ROLLBACK").await;
-    assert_eq!(one(&client, "SELECT count(*) FROM stage").await, "0");
-    assert_eq!(one(&client, "SELECT pg_last_copy_count()").await, "3", "the figure outlives the transaction");
-
-    run(&client, &copy).await;
-    assert_eq!(one(&client, "SELECT count(*) FROM stage").await, "3");
-    lab.redshift.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_refused_value_aborts_and_is_told_in_the_error_tables() {
-    let lab = lab(false).await;
-    let client = lab.connect().await;
-    run(&client, "CREATE TABLE t (id INT NOT NULL, name VARCHAR(3))").await;
-    lab.bucket.put_zstd("bad", "1,abc\n2,\"x\ny\"\n3,\u{e9}\u{e9}\n");
-    run(&client, "BEGIN; INSERT INTO t VALUES (9, 'i')").await;
-    let (code, message) = error(&client, &format!("COPY t FROM 's3://lab/bad' {OPTIONS}")).await;
-    assert_eq!(
-        (code.as_str(), message.as_str()),
-        ("XX000", "Load into table 't' failed.  Check 'sys_load_error_detail' system table for details.")
-    );
-    assert_eq!(error(&client, "SELECT 1").await.0, "25P02");
-    run(&client, "ROLLBACK").await;
-    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "0");
-    assert_eq!(one(&client, "SELECT pg_last_copy_count()").await, "0");
-    let detail =
-        "SELECT trim(file_name), line_number, trim(column_name), trim(column_type), trim(column_length), error_code, trim(error_message)
-                    FROM sys_load_error_detail WHERE query_id = pg_last_copy_id()";
-    let found: Vec<_> = rows(&client, detail).await[0].iter().map(|value| value.clone().unwrap()).collect();
-    assert_eq!(found, ["s3://lab/bad", "4", "name", "varchar", "3", "1204", "String length exceeds DDL length"]);
-    let raw = rows(&client, "SELECT trim(raw_line), trim(raw_field_value), err_code FROM stl_load_errors").await;
-    assert_eq!(raw[0].iter().map(|value| value.clone().unwrap()).collect::<Vec<_>>(), ["3,\u{e9}\u{e9}", "\u{e9}\u{e9}", "1204"]);
-}
-
-#[tokio::test]
-async fn each_load_error_has_its_code() {
-    let lab = lab(false).await;
-    let client = lab.connect().await;
-    run(&client, "CREATE TABLE t (i INT NOT NULL, d DATE, c CHAR(2))").await;
-    for (line, code) in [
-        ("1,2024-01-01,a,x", "1202"),
-        ("1,2024-01-01", "1203"),
-        ("", "1211"),
-        ("1,2024-13-01,a", "1205"),
-        ("x,2024-01-01,a", "1207"),
-        ("2147483648,2024-01-01,a", "1222"),
-        (",2024-01-01,a", "1213"),
-        ("1,2024-01-01,\u{e9}", "1215"),
-        ("1,2024-01-01,\"a\"b", "1216"),
-    ] {
-        lab.bucket.put_zstd("one", &format!("{line}\n"));
-        error(&client, &format!("COPY t FROM 's3://lab/one' {OPTIONS}")).await;
-        assert_eq!(one(&client, "SELECT error_code FROM sys_load_error_detail WHERE query_id = pg_last_copy_id()").await, code, "{line}");
-    }
-}
-
-#[tokio::test]
-async fn a_copy_that_never_began_leaves_the_figures_alone() {
-    let lab = lab(false).await;
-    let client = lab.connect().await;
-    run(&client, "CREATE TABLE t (id INT)").await;
-    lab.bucket.put_zstd("good", "1\n2\n");
-    run(&client, &format!("COPY t FROM 's3://lab/good' {OPTIONS}")).await;
-    let id = one(&client, "SELECT pg_last_copy_id()").await;
-    for wrong in [
-        format!("COPY nowhere FROM 's3://lab/good' {OPTIONS}"),
-        format!("COPY t FROM 's3://lab/missing' {OPTIONS}"),
-        format!("COPY t FROM 's3://lab/missing' MANIFEST {OPTIONS}"),
-        format!("COPY t FROM 's3://lab/good' FASTER {OPTIONS}"),
-        format!("COPY t FROM 's3://lab/good' GZIP {OPTIONS}"),
-        "COPY t FROM 's3://lab/good' CSV".to_owned(),
-        "COPY t FROM STDIN".to_owned(),
-    ] {
-        error(&client, &wrong).await;
-        assert_eq!(one(&client, "SELECT pg_last_copy_count()").await, "2", "{wrong}");
-        assert_eq!(one(&client, "SELECT pg_last_copy_id()").await, id, "{wrong}");
-    }
-}
-
-#[tokio::test]
-async fn manifests_are_held_to_their_word() {
-    let lab = lab(false).await;
-    let client = lab.connect().await;
-    run(&client, "CREATE TABLE t (id INT)").await;
-    lab.bucket.put_zstd("good", "1\n");
-    let copy = format!("COPY t FROM 's3://lab/m' MANIFEST {OPTIONS}");
-    for (entries, said) in [
-        (serde_json::json!([]), "has no entries"),
-        (serde_json::json!([{"url": "s3://lab/gone", "mandatory": true}]), "Mandatory file"),
-        (serde_json::json!([{"url": "s3://lab/good", "mandatory": true, "meta": {"content_length": 1}}]), "content_length"),
-    ] {
-        lab.bucket.put("m", serde_json::json!({ "entries": entries }).to_string());
-        let (code, message) = error(&client, &copy).await;
-        assert!(code == "XX000" && message.contains(said), "{message}");
-    }
-    let entries = serde_json::json!([{"url": "s3://lab/gone", "mandatory": false}, {"url": "s3://lab/good", "mandatory": true}]);
-    lab.bucket.put("m", serde_json::json!({ "entries": entries }).to_string());
-    run(&client, &copy).await;
-    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "1");
-    // A file that is cut short is no end of data.
-    let whole = zstd::encode_all(&b"1\n2\n"[..], 1).unwrap();
-    lab.bucket.put("good", &whole[..whole.len() - 2]);
-    assert!(error(&client, &copy).await.1.contains("ends inside a zstd frame"));
-    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "1");
-}
+use crate::support::redshift::{error, lab, one, rows, run};
 
 #[tokio::test]
 async fn truncate_commits_what_came_before() {
@@ -356,50 +94,84 @@ async fn the_snapshot_is_taken_after_the_lock() {
 }
 
 #[tokio::test]
-async fn faults_on_request() {
+async fn names_longer_than_postgresql_allows() {
     let lab = lab(false).await;
     let client = lab.connect().await;
-    run(&client, "CREATE TABLE t (id INT)").await;
-    let faults = lab.redshift.faults();
+    let (one_name, other) = (format!("{}1", "n".repeat(120)), format!("{}2", "N".repeat(120)));
+    for name in [&one_name, &other] {
+        run(&client, &format!("CREATE TABLE \"{name}\" (\"{name}_c\" INT)")).await;
+    }
+    run(&client, &format!("INSERT INTO {one_name} VALUES (1)")).await;
+    assert_eq!(one(&client, &format!("SELECT count(*) FROM \"{other}\"")).await, "0");
+    let lower = other.to_lowercase();
+    let found = rows(&client, &format!("SELECT table_name, column_name FROM svv_columns WHERE table_name = '{lower}'")).await;
+    assert_eq!(found, [[Some(lower.clone()), Some(format!("{lower}_c"))]]);
+    assert_eq!(rows(&client, &format!("SELECT oid FROM pg_class WHERE relname = '{lower}'")).await.len(), 1);
+    let (_, message) = error(&client, &format!("CREATE TABLE {other} (a INT)")).await;
+    assert!(message.contains(&lower), "{message}");
+    // Redshift cuts at 127 bytes, so that these two are one table.
+    run(&client, &format!("CREATE TABLE {} (a INT)", "x".repeat(127))).await;
+    assert_eq!(error(&client, &format!("CREATE TABLE {} (a INT)", "x".repeat(128))).await.0, "42P07");
+}
 
-    let lost = faults.on("commit", 1, Action::CutAfter);
-    run(&client, "BEGIN").await;
-    run(&client, "INSERT INTO t VALUES (1)").await;
-    assert!(client.batch_execute("COMMIT").await.unwrap_err().is_closed());
-    assert!(lost.was_hit());
+#[tokio::test]
+async fn the_case_of_quoted_names() {
+    let lab = lab(false).await;
     let client = lab.connect().await;
-    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "1", "the commit took effect");
+    run(&client, "CREATE TABLE \"Mixed\" (\"Id\" INT)").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM mixed WHERE \"ID\" IS NULL").await, "0");
+    run(&client, "SET enable_case_sensitive_identifier TO true").await;
+    assert_eq!(one(&client, "SHOW enable_case_sensitive_identifier").await, "true");
+    assert_eq!(error(&client, "SELECT count(*) FROM \"Mixed\"").await.0, "42P01");
+    run(&client, "RESET enable_case_sensitive_identifier").await;
+    run(&client, "SELECT count(*) FROM \"Mixed\"").await;
+}
 
-    let _ = faults.on("COMMIT", 1, Action::CutBefore);
-    run(&client, "BEGIN").await;
-    run(&client, "INSERT INTO t VALUES (2)").await;
-    assert!(client.batch_execute("COMMIT").await.is_err());
+#[tokio::test]
+async fn catalogue_views() {
+    let lab = lab(false).await;
     let client = lab.connect().await;
-    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "1", "the commit never ran");
+    run(&client, "CREATE SCHEMA s").await;
+    run(
+        &client,
+        "CREATE TABLE s.t (id BIGINT NOT NULL, v VARBYTE(8), d DECIMAL(20,4)) DISTSTYLE KEY DISTKEY (id) COMPOUND SORTKEY (id, d)",
+    )
+    .await;
+    assert_eq!(rows(&client, "SELECT * FROM pg_table_def WHERE tablename = 't'").await.len(), 0, "s is not on the search path");
+    run(&client, "SET search_path TO s, public").await;
+    let found = rows(&client, "SELECT \"column\", type, distkey, sortkey, \"notnull\" FROM pg_table_def WHERE tablename = 't'").await;
+    let found: Vec<Vec<_>> = found.iter().map(|row| row.iter().map(|value| value.as_deref().unwrap()).collect()).collect();
+    assert_eq!(found, [["id", "bigint", "t", "1", "t"], ["v", "binary varying(8)", "f", "0", "f"], ["d", "numeric(20,4)", "f", "2", "f"]]);
+    assert_eq!(one(&client, "SELECT count(*) FROM svv_table_info").await, "0", "empty tables are not listed");
+    run(&client, "INSERT INTO t VALUES (1, 'abc', 1.00005)").await;
+    // The figures follow a little later, as in Redshift.
+    while rows(&client, "SELECT tbl_rows FROM svv_table_info WHERE \"schema\" = 's'").await.is_empty() {}
+    assert_eq!(one(&client, "SELECT diststyle FROM svv_table_info WHERE \"table\" = 't'").await, "KEY(id)");
+    assert_eq!(rows(&client, "SELECT v, d FROM t").await, [[Some("616263".to_owned()), Some("1.0001".to_owned())]]);
+    assert_eq!(one(&client, "SELECT count(*) FROM stv_slices").await, "2");
+}
 
-    let _ = faults.on("insert into t", 2, Action::Conflict);
-    run(&client, "INSERT INTO t VALUES (3)").await;
-    run(&client, "BEGIN").await;
-    assert_eq!(error(&client, "INSERT INTO t VALUES (4)").await, ("XX000".to_owned(), "1023".to_owned()));
-    assert_eq!(error(&client, "SELECT 1").await.0, "25P02");
+#[tokio::test]
+async fn statements_of_redshift_that_postgresql_lacks() {
+    let lab = lab(false).await;
+    let client = lab.connect().await;
+    run(&client, "CREATE TABLE a (id INT IDENTITY(1,1), at TIMESTAMP DEFAULT sysdate, v VARCHAR(10) DEFAULT 'x' ENCODE lzo)").await;
+    run(&client, "CREATE TABLE b (LIKE a INCLUDING DEFAULTS)").await;
+    run(&client, "INSERT INTO a (v) VALUES (DEFAULT), (NVL(NULL, 'y'))").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM a WHERE at <= GETDATE() + interval '1 minute' AND id IN (1, 2)").await, "2");
+    for sql in ["VACUUM a", "VACUUM DELETE ONLY a TO 100 PERCENT", "ANALYZE a PREDICATE COLUMNS", "ANALYZE"] {
+        run(&client, sql).await;
+    }
+    assert_eq!(error(&client, "BEGIN; ALTER TABLE b APPEND FROM a").await.0, "25001");
     run(&client, "ROLLBACK").await;
-
-    let held = faults.on("delete from t", 1, Action::Hold);
-    let deleting = run(&client, "DELETE FROM t");
-    let observer = lab.connect().await;
-    let watching = async {
-        held.hit().await;
-        assert_eq!(one(&observer, "SELECT count(*) FROM t").await, "2");
-        held.release();
-    };
-    tokio::join!(deleting, watching);
-    assert_eq!(one(&observer, "SELECT count(*) FROM t").await, "0");
-
-    let pid = one(&client, "SELECT pg_backend_pid()").await.parse().unwrap();
-    assert!(lab.redshift.sessions().iter().any(|session| session.pid == pid));
-    assert!(lab.redshift.kill(pid));
-    assert!(client.batch_execute("SELECT 1").await.is_err());
-    faults.pause(true);
-    let text = format!("host=127.0.0.1 port={} user=loader password={PASSWORD} dbname=dev sslmode=disable", lab.redshift.addr().port());
-    assert!(tokio_postgres::connect(&text, NoTls).await.is_err());
+    run(&client, "ALTER TABLE b APPEND FROM a").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM b").await, "2");
+    assert_eq!(one(&client, "SELECT count(*) FROM a").await, "0");
+    assert_eq!(error(&client, "INSERT INTO b (id, v) VALUES (1, '12345678901')").await.0, "22001", "LIKE copies lengths");
+    run(&client, "ALTER TABLE b ADD COLUMN n NVARCHAR(5)").await;
+    assert_eq!(error(&client, "UPDATE b SET n = 'ééé'").await.0, "22001");
+    run(&client, "DELETE FROM b USING a WHERE b.id = a.id").await;
+    // In one message: one transaction.
+    error(&client, "DELETE FROM b; SELECT 1 / 0").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM b").await, "2");
 }

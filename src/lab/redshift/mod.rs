@@ -7,7 +7,8 @@
 //! - `wire/`: messages, start-up, TLS, password
 //! - `sql/`: Redshift's SQL read as tokens: refused, rewritten, or served
 //! - `copy/`: COPY from S3
-//! - `session.rs`: one client's session; `relay.rs`: the server's answers in Redshift's words
+//! - `session.rs`: one client's session; `statement.rs`: one statement of it;
+//!   `relay.rs`: the server's answers in Redshift's words
 //!
 //! What differs from Redshift, knowingly: trailing blanks count when VARCHAR is compared; a
 //! SELECT without a table takes the transaction's snapshot; writers conflict by row, not by table;
@@ -23,6 +24,7 @@ mod postgres;
 mod relay;
 mod session;
 mod sql;
+mod statement;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -23,12 +23,19 @@ const REPORTED: &[&str] =
 pub(super) struct Relay {
     varbytes: Vec<usize>,
     text_rows: bool,
+    /// Rows may hold names that stand for longer ones.
+    names_in_rows: bool,
 }
 
 impl Relay {
     /// Whether rows come in text form; the binary form of VARBYTE needs no change.
     pub fn text_rows(&mut self, text: bool) {
         self.text_rows = text;
+    }
+
+    /// Whether the statement reads the catalogue while there are long names.
+    pub fn names_in_rows(&mut self, names: bool) {
+        self.names_in_rows = names;
     }
 
     pub async fn forward(&mut self, frame: Frame, names: &LongNames, out: &mut FrameWriter) -> io::Result<()> {
@@ -53,13 +60,20 @@ impl Relay {
                 }
                 out.send(b'T', &row_description(&columns)).await
             }
-            b'D' if self.text_rows && !self.varbytes.is_empty() => {
+            b'D' if self.text_rows && (self.names_in_rows || !self.varbytes.is_empty()) => {
                 let Some(mut values) = row_values(&frame.body) else { return out.send(b'D', &frame.body).await };
                 for at in &self.varbytes {
                     if let Some(Some(value)) = values.get_mut(*at)
                         && value.starts_with(b"\\x")
                     {
                         *value = value.slice(2..);
+                    }
+                }
+                if self.names_in_rows {
+                    for value in values.iter_mut().flatten() {
+                        if let Ok(text) = str::from_utf8(value) {
+                            *value = Bytes::from(names.restore(text));
+                        }
                     }
                 }
                 out.send(b'D', &row(&values)).await

@@ -8,14 +8,11 @@ use bytes::{BufMut, BytesMut};
 
 use super::Shared;
 use super::backend::{Backend, Standing};
-use super::copy::load;
-use super::faults::Action;
 use super::relay::Relay;
 use super::sql::plan::{Planned, Work, plan};
 use super::sql::rewrite::Context;
-use super::sql::settings::Effect;
 use super::wire::frame::{Frame, FrameReader, FrameWriter};
-use super::wire::message::{SqlError, notice, one_text, take_i16, take_text, text};
+use super::wire::message::{SqlError, take_i16, take_i32, take_text, text};
 
 pub(super) struct Session {
     pub shared: Arc<Shared>,
@@ -25,8 +22,8 @@ pub(super) struct Session {
     pub writer: FrameWriter,
     pub backend: Backend,
     pub relay: Relay,
-    case_sensitive: bool,
-    last_copy: (i64, i64),
+    pub case_sensitive: bool,
+    pub last_copy: (i64, i64),
     /// ReadyForQuery messages that the server still owes for Sync messages of the client.
     owed: u32,
     /// The server was given messages of the extended protocol since the last [`Session::settle`].
@@ -37,11 +34,6 @@ pub(super) struct Session {
     served: HashMap<String, Arc<Planned>>,
     /// The statement of each portal.
     portals: HashMap<String, String>,
-}
-
-/// The connection ends here on purpose.
-fn cut() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a planned fault")
 }
 
 fn malformed() -> io::Error {
@@ -171,7 +163,7 @@ impl Session {
         self.relay.forward(frame, &self.shared.long_names, &mut self.writer).await
     }
 
-    async fn tell(&mut self, error: &SqlError) -> io::Result<()> {
+    pub(super) async fn tell(&mut self, error: &SqlError) -> io::Result<()> {
         let mut error = error.clone();
         error.message = self.shared.long_names.restore(&error.message);
         self.writer.send(b'E', &error.body()).await
@@ -237,128 +229,6 @@ impl Session {
         Ok(())
     }
 
-    /// Runs one statement and tells the client everything but ReadyForQuery. `false`: it failed.
-    async fn perform(&mut self, planned: &Planned) -> io::Result<bool> {
-        let due = self.shared.faults.due(&planned.source);
-        match &due {
-            Some((Action::CutBefore, _)) => return Err(cut()),
-            Some((Action::Hold, handle)) => handle.released().await,
-            Some((Action::Conflict, _)) => {
-                self.backend.fail().await?;
-                let detail =
-                    "Serializable isolation violation on table - 100001, transactions forming the cycle are: 2001, 2002 (pid:1001)";
-                self.tell(&SqlError::new("XX000", "1023").detail(detail)).await?;
-                return Ok(false);
-            }
-            Some((Action::CutAfter, _)) | None => {}
-        }
-        let silent = matches!(due, Some((Action::CutAfter, _)));
-        let result = self.work(planned, silent).await?;
-        if silent {
-            return Err(cut());
-        }
-        match result {
-            Ok(()) => Ok(true),
-            Err(None) => Ok(false),
-            Err(Some(error)) => {
-                self.backend.fail().await?;
-                self.tell(&error).await?;
-                Ok(false)
-            }
-        }
-    }
-
-    /// The inner error is one that the client has not been told yet.
-    async fn work(&mut self, planned: &Planned, silent: bool) -> io::Result<Result<(), Option<SqlError>>> {
-        if self.backend.standing == Standing::Failed && !matches!(planned.work, Work::Pass { .. }) {
-            return Ok(Err(Some(SqlError::new(
-                "25P02",
-                "current transaction is aborted, commands ignored until end of transaction block",
-            ))));
-        }
-        match &planned.work {
-            Work::Pass { sql, after, effect } => {
-                if !self.pass(sql, silent).await? {
-                    return Ok(Err(None));
-                }
-                if let Some(after) = after
-                    && let Err(error) = self.backend.query(after).await?
-                {
-                    return Ok(Err(Some(error)));
-                }
-                if let Some(Effect::CaseSensitive(on)) = effect {
-                    self.case_sensitive = *on;
-                }
-                Ok(Ok(()))
-            }
-            Work::Instead { sql, tag } => self.quietly(&[sql], tag, silent).await,
-            Work::Truncate { sql } if self.backend.standing == Standing::InTransaction => {
-                self.quietly(&["COMMIT", sql], "TRUNCATE TABLE", silent).await
-            }
-            Work::Truncate { sql } => self.quietly(&[sql], "TRUNCATE TABLE", silent).await,
-            Work::Append { to, from } => {
-                let moved = format!("WITH moved AS (DELETE FROM {from} RETURNING *) INSERT INTO {to} SELECT * FROM moved");
-                self.quietly(&[&moved], "ALTER TABLE APPEND", silent).await
-            }
-            Work::Copy(copy) => {
-                let ended = load::run(&mut self.backend, &self.shared, copy, load::Who { pid: self.pid, user: &self.user }).await?;
-                if let Some(id) = ended.id {
-                    let rows = ended.result.as_ref().map_or(0, |rows| i64::try_from(*rows).unwrap_or(i64::MAX));
-                    self.last_copy = (rows, id);
-                }
-                match ended.result {
-                    Ok(rows) if !silent => {
-                        let said = format!(
-                            "Load into table '{}' completed, {rows} record(s) loaded successfully.",
-                            copy.table.rsplit('.').next().unwrap_or_default().trim_matches('"')
-                        );
-                        self.writer.send(b'N', &notice("INFO", self.shared.long_names.restore(&said))).await?;
-                        self.writer.send(b'C', &one_text("COPY")).await?;
-                        Ok(Ok(()))
-                    }
-                    Ok(_) => Ok(Ok(())),
-                    Err(error) => Ok(Err(Some(error))),
-                }
-            }
-        }
-    }
-
-    /// Gives a statement to the server and its answers to the client. `false`: it failed.
-    async fn pass(&mut self, sql: &str, silent: bool) -> io::Result<bool> {
-        self.backend.send_query(sql).await?;
-        let mut good = true;
-        loop {
-            let frame = self.backend.next().await?;
-            match frame.tag {
-                b'Z' => return Ok(good),
-                b'G' => {
-                    // Redshift has no COPY over the connection; planning refuses it.
-                    self.backend.writer.send(b'f', b"not served\0").await?;
-                    self.backend.writer.flush().await?;
-                }
-                tag => {
-                    good &= tag != b'E';
-                    if !silent {
-                        self.relay.forward(frame, &self.shared.long_names, &mut self.writer).await?;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Runs statements of which the client sees one tag.
-    async fn quietly(&mut self, all: &[&str], tag: &str, silent: bool) -> io::Result<Result<(), Option<SqlError>>> {
-        for sql in all {
-            if let Err(error) = self.backend.query(sql).await? {
-                return Ok(Err(Some(error)));
-            }
-        }
-        if !silent {
-            self.writer.send(b'C', &one_text(tag)).await?;
-        }
-        Ok(Ok(()))
-    }
-
     /// Parse: a statement that the proxy runs itself stands in the server as an empty one.
     async fn parse(&mut self, frame: &Frame) -> io::Result<()> {
         let mut body = &frame.body[..];
@@ -420,7 +290,7 @@ fn text_results(mut body: &[u8]) -> Option<bool> {
         take_i16(&mut body)?;
     }
     for _ in 0..take_i16(&mut body)? {
-        let length = super::wire::message::take_i32(&mut body)?;
+        let length = take_i32(&mut body)?;
         body = body.get(usize::try_from(length).unwrap_or(0)..)?;
     }
     let mut all_text = true;

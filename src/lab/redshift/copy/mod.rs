@@ -1,11 +1,13 @@
 //! COPY from S3: grammar, files, CSV, values by Redshift's rules, and the load itself.
 
-pub(super) mod csv;
-pub(super) mod dates;
-pub(super) mod errors;
-pub(super) mod files;
+mod csv;
+mod dates;
+mod errors;
+mod files;
+mod history;
 pub(super) mod load;
 pub(super) mod options;
 pub mod source;
-pub(super) mod values;
-pub(super) mod zstd;
+mod table;
+mod values;
+mod zstd;

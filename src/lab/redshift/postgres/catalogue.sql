@@ -17,7 +17,7 @@ $$ SELECT transaction_timestamp() AT TIME ZONE 'UTC' $$;
 CREATE FUNCTION pg_catalog.pg_last_copy_count(figure bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT figure $$;
 CREATE FUNCTION pg_catalog.pg_last_copy_id(figure bigint) RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT figure::integer $$;
 
-CREATE FUNCTION pg_catalog.len(value text) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT length(rtrim(value, ' ')) $$;
+CREATE FUNCTION pg_catalog.len(value text) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT length(value) $$;
 CREATE FUNCTION pg_catalog.charindex(part text, whole text) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT strpos(whole, part) $$;
 CREATE FUNCTION pg_catalog.to_varbyte(value text, form text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT AS
 $$ SELECT decode(value, CASE lower(form) WHEN 'utf8' THEN 'utf-8' ELSE lower(form) END) WHERE lower(form) IN ('hex', 'base64')

@@ -19,12 +19,17 @@ const KEPT: usize = 40;
 pub(in super::super) struct LongNames(Mutex<HashMap<String, String>>);
 
 impl LongNames {
-    /// The name that PostgreSQL gets, and whether it is a stand-in that was not known before.
+    /// The name that PostgreSQL gets.
     fn stand_in(&self, name: &str) -> String {
         let digest = Sha256::digest(name.as_bytes());
         let short = format!("{}~{}", cut(name, KEPT), hex(&digest[..10]));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(short.clone(), name.to_owned());
         short
+    }
+
+    /// Whether any name ever was too long.
+    pub fn any(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Puts the long names back into a text of the server's.
@@ -73,6 +78,11 @@ pub(in super::super) fn for_postgres(token: &mut Token, case_sensitive: bool, lo
         }
         _ => {}
     }
+}
+
+/// What PostgreSQL's catalogue holds for a name that a literal spells.
+pub(super) fn catalogued(name: &str, long: &LongNames) -> Option<String> {
+    (POSTGRES_MOST + 1..=REDSHIFT_MOST).contains(&name.len()).then(|| long.stand_in(name))
 }
 
 fn fit(name: String, long: &LongNames) -> String {

@@ -3,7 +3,7 @@
 
 use super::super::wire::message::SqlError;
 use super::lexer::{Kind, Token, lex};
-use super::names::{LongNames, for_postgres};
+use super::names::{LongNames, catalogued, for_postgres};
 use super::types;
 
 /// The part of a session that changes what a text means.
@@ -20,6 +20,7 @@ pub(in super::super) struct Context<'a> {
 /// Rewrites all tokens of a statement.
 pub(super) fn all(tokens: &[Token], context: &Context<'_>) -> Result<Vec<Token>, SqlError> {
     let mut out: Vec<Token> = Vec::with_capacity(tokens.len());
+    let catalogue = tokens.iter().any(|token| token.is_name() && of_catalogue(&token.text));
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         let before = out.iter().rev().find(|token| token.kind != Kind::Space);
@@ -29,7 +30,11 @@ pub(super) fn all(tokens: &[Token], context: &Context<'_>) -> Result<Vec<Token>,
         let typed = before.is_some_and(|token| token.symbol("::")) || (before.is_some_and(|token| token.is("as")) && in_cast(&out));
         at += 1;
         match token.kind {
-            Kind::Literal => out.push(Token::new(Kind::Literal, literal(&token.text)?)),
+            Kind::Literal => {
+                let short = if catalogue { catalogued(&value(&token.text)?, context.long_names) } else { None };
+                let text = short.map_or_else(|| literal(&token.text), |short| Ok(quote(&short)))?;
+                out.push(Token::new(Kind::Literal, text));
+            }
             Kind::Word if typed => {
                 let (kind, used) = types::cast(&tokens[at - 1..])?;
                 out.push(Token::new(Kind::Word, kind));
@@ -54,6 +59,12 @@ pub(super) fn all(tokens: &[Token], context: &Context<'_>) -> Result<Vec<Token>,
         }
     }
     Ok(out)
+}
+
+/// Whether a statement with this name in it may read names from the catalogue.
+pub(in super::super) fn of_catalogue(name: &str) -> bool {
+    let name = name.trim_matches('"').to_ascii_lowercase();
+    name == "information_schema" || ["pg_", "svv_", "stv_", "stl_", "sys_"].iter().any(|front| name.starts_with(front))
 }
 
 /// The last open parenthesis belongs to `CAST`.

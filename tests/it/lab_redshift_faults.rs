@@ -1,0 +1,55 @@
+//! Trouble on request in the lab's Redshift.
+
+use db_to_redshift::lab::redshift::Action;
+use tokio_postgres::NoTls;
+
+use crate::support::redshift::{PASSWORD, error, lab, one, run};
+
+#[tokio::test]
+async fn faults_on_request() {
+    let lab = lab(false).await;
+    let client = lab.connect().await;
+    run(&client, "CREATE TABLE t (id INT)").await;
+    let faults = lab.redshift.faults();
+
+    let lost = faults.on("commit", 1, Action::CutAfter);
+    run(&client, "BEGIN").await;
+    run(&client, "INSERT INTO t VALUES (1)").await;
+    assert!(client.batch_execute("COMMIT").await.unwrap_err().is_closed());
+    assert!(lost.was_hit());
+    let client = lab.connect().await;
+    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "1", "the commit took effect");
+
+    let _ = faults.on("COMMIT", 1, Action::CutBefore);
+    run(&client, "BEGIN").await;
+    run(&client, "INSERT INTO t VALUES (2)").await;
+    assert!(client.batch_execute("COMMIT").await.is_err());
+    let client = lab.connect().await;
+    assert_eq!(one(&client, "SELECT count(*) FROM t").await, "1", "the commit never ran");
+
+    let _ = faults.on("insert into t", 2, Action::Conflict);
+    run(&client, "INSERT INTO t VALUES (3)").await;
+    run(&client, "BEGIN").await;
+    assert_eq!(error(&client, "INSERT INTO t VALUES (4)").await, ("XX000".to_owned(), "1023".to_owned()));
+    assert_eq!(error(&client, "SELECT 1").await.0, "25P02");
+    run(&client, "ROLLBACK").await;
+
+    let held = faults.on("delete from t", 1, Action::Hold);
+    let deleting = run(&client, "DELETE FROM t");
+    let observer = lab.connect().await;
+    let watching = async {
+        held.hit().await;
+        assert_eq!(one(&observer, "SELECT count(*) FROM t").await, "2");
+        held.release();
+    };
+    tokio::join!(deleting, watching);
+    assert_eq!(one(&observer, "SELECT count(*) FROM t").await, "0");
+
+    let pid = one(&client, "SELECT pg_backend_pid()").await.parse().unwrap();
+    assert!(lab.redshift.sessions().iter().any(|session| session.pid == pid));
+    assert!(lab.redshift.kill(pid));
+    assert!(client.batch_execute("SELECT 1").await.is_err());
+    faults.pause(true);
+    let text = format!("host=127.0.0.1 port={} user=loader password={PASSWORD} dbname=dev sslmode=disable", lab.redshift.addr().port());
+    assert!(tokio_postgres::connect(&text, NoTls).await.is_err());
+}
