@@ -7,3 +7,4 @@ pub mod redshift;
 pub mod s3;
 pub mod scripted_sql_server;
 pub mod store;
+pub mod target;
