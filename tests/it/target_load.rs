@@ -18,7 +18,8 @@ fn scanned() -> Vec<StagedRow> {
 async fn batches_are_staged_and_applied_in_order() {
     let lab = target_lab().await;
     let (mut loader, fence) = lab.started().await;
-    let first = [(1, vec![full(1, 1, "Ada", "a"), full(2, 2, "Bob", "b")]), (2, vec![]), (3, vec![delete(1, 2), full(2, 1, "Ada L.", "c")])];
+    let first =
+        [(1, vec![full(1, 1, "Ada", "a"), full(2, 2, "Bob", "b")]), (2, vec![]), (3, vec![delete(1, 2), full(2, 1, "Ada L.", "c")])];
     let applied = lab.load(&mut loader, fence, &first).await;
     assert_eq!(applied, Applied { deleted: 0, inserted: 1, lost_kept: 0 });
     assert_eq!(lab.production().await, [["1", "Ada L.", "c", "ab"]]);

@@ -72,6 +72,8 @@ pub struct Refused {
 
 const SEVENTH_DIGIT: &str = "the seventh fraction digit is cut: Redshift keeps microseconds";
 const BINARY_FLOAT: &str = "a binary floating-point number: Redshift shows fewer digits than it stores";
+/// COPY takes an empty CSV field for NULL in every type but CHAR and VARCHAR.
+const EMPTY_BINARY: &str = "an empty value becomes NULL: COPY cannot tell them apart";
 
 /// The one place that says which Redshift type carries a source column.
 ///
@@ -102,8 +104,11 @@ pub fn map(column: &Column) -> Result<Mapped, Refused> {
         SqlType::Char { length } | SqlType::VarChar { length } => exact(text(*length, if utf8 { 1 } else { 3 })),
         SqlType::NChar { length } | SqlType::NVarChar { length } => exact(text(*length, 3)),
         SqlType::VarCharMax | SqlType::NVarCharMax => lossy(RsType::VarChar(VARCHAR_MAX), too_long(VARCHAR_MAX)),
-        SqlType::Binary { length } | SqlType::VarBinary { length } => exact(RsType::VarByte(u32::from(*length).max(1))),
-        SqlType::VarBinaryMax => lossy(RsType::VarByte(VARBYTE_MAX), too_long(VARBYTE_MAX)),
+        SqlType::Binary { length } => exact(RsType::VarByte(u32::from(*length).max(1))),
+        SqlType::VarBinary { length } => lossy(RsType::VarByte(u32::from(*length).max(1)), EMPTY_BINARY.into()),
+        SqlType::VarBinaryMax => {
+            Ok(Mapped { rs: RsType::VarByte(VARBYTE_MAX), lossy: vec![too_long(VARBYTE_MAX), EMPTY_BINARY.to_owned()] })
+        }
         SqlType::Date => exact(RsType::Date),
         SqlType::Time { scale: 7 } => lossy(RsType::Time, SEVENTH_DIGIT.into()),
         SqlType::Time { .. } => exact(RsType::Time),
@@ -208,8 +213,8 @@ mod tests {
     row!(code_page_text: SqlType::Char { length: 10 } => "VARCHAR(30)", 0; SqlType::VarChar { length: 8000 } => "VARCHAR(24000)", 0);
     row!(utf16_text: SqlType::NChar { length: 10 } => "VARCHAR(30)", 0; SqlType::NVarChar { length: 4000 } => "VARCHAR(12000)", 0);
     row!(max_text: SqlType::VarCharMax => "VARCHAR(65535)", 1; SqlType::NVarCharMax => "VARCHAR(65535)", 1);
-    row!(binary: SqlType::Binary { length: 16 } => "VARBYTE(16)", 0; SqlType::VarBinary { length: 8000 } => "VARBYTE(8000)", 0);
-    row!(max_binary: SqlType::VarBinaryMax => "VARBYTE(1024000)", 1);
+    row!(binary: SqlType::Binary { length: 16 } => "VARBYTE(16)", 0; SqlType::VarBinary { length: 8000 } => "VARBYTE(8000)", 1);
+    row!(max_binary: SqlType::VarBinaryMax => "VARBYTE(1024000)", 2);
     row!(rowversion: SqlType::RowVersion => "VARBYTE(8)", 0);
     row!(date: SqlType::Date => "DATE", 0);
     row!(time: SqlType::Time { scale: 6 } => "TIME", 0; SqlType::Time { scale: 7 } => "TIME", 1);

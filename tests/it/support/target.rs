@@ -39,14 +39,8 @@ pub async fn target_lab_with(tls: bool) -> TargetLab {
         secret_key: options.secret_key.clone(),
         region: options.region.clone(),
     };
-    let options = RedshiftOptions {
-        s3: access,
-        source: None,
-        database: "dev".into(),
-        user: "loader".into(),
-        password: "lab password".into(),
-        tls,
-    };
+    let options =
+        RedshiftOptions { s3: access, source: None, database: "dev".into(), user: "loader".into(), password: "lab password".into(), tls };
     let lab = db_to_redshift::lab::redshift::start(options).await.unwrap();
     let target = Redshift::new(settings(&lab), role());
     TargetLab { lab, s3, target }
@@ -193,7 +187,11 @@ pub fn open(epoch: Epoch, fence: i64, load: OpenLoad, rows: u64) -> OpenEpoch {
         identity: identity(),
         epoch,
         lsn_to: lsn(0),
-        capture: CaptureIdentity { instance: "dbo_Orders".into(), object_id: 7, create_date: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 60_000_000) },
+        capture: CaptureIdentity {
+            instance: "dbo_Orders".into(),
+            object_id: 7,
+            create_date: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 60_000_000),
+        },
         shape: shape(),
         column_hash: shape().hash(),
         null_marker: MARKER.into(),
