@@ -16,7 +16,7 @@ struct Bench {
     database: Arc<Database>,
     connection: Connection,
     state: Arc<ConnectionState>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn argument(name: &str, value: &str) -> Argument {
@@ -62,7 +62,7 @@ impl Bench {
             indexes: vec![key],
         };
         catalog::create_table(&connection, &table).unwrap();
-        let bench = Self { cdc, database, connection, state, _folder: folder };
+        let bench = Self { cdc, database, connection, state, folder: folder };
         bench.call("sp_cdc_enable_db", &[]).unwrap();
         bench
     }
@@ -320,4 +320,24 @@ fn a_filled_change_table_is_like_a_captured_one() {
     bench.commit(&[("INSERT INTO \"dbo.orders\" (id) VALUES (5000)", &[])]);
     bench.cdc.capture_now("shop").unwrap();
     assert_eq!(bench.one::<i64>("SELECT id FROM \"cdc.dbo_orders_CT\" ORDER BY \"__$start_lsn\" DESC LIMIT 1"), 5000);
+}
+
+#[test]
+fn a_restore_takes_rows_and_lsns_back() {
+    let bench = Bench::enabled();
+    bench.commit(&[("INSERT INTO \"dbo.orders\" (id) VALUES (1)", &[])]);
+    bench.cdc.capture_now("shop").unwrap();
+    let (then, fork) = (bench.cdc.max_lsn("shop").unwrap(), catalog::meta::<Vec<u8>>(&bench.connection, "recovery_fork_guid").unwrap());
+    let copy = bench.folder.path().join("shop.bak");
+    bench.cdc.back_up("shop", &copy).unwrap();
+    bench.commit(&[("INSERT INTO \"dbo.orders\" (id) VALUES (2)", &[])]);
+    bench.cdc.capture_now("shop").unwrap();
+    assert!(bench.cdc.max_lsn("shop").unwrap() > then);
+    bench.cdc.restore("shop", &copy).unwrap();
+    assert_eq!(bench.cdc.max_lsn("shop").unwrap(), then, "the source went back");
+    assert_eq!(bench.one::<i64>("SELECT max(id) FROM \"dbo.orders\""), 1);
+    assert_ne!(catalog::meta::<Vec<u8>>(&bench.connection, "recovery_fork_guid").unwrap(), fork);
+    bench.commit(&[("INSERT INTO \"dbo.orders\" (id) VALUES (3)", &[])]);
+    bench.cdc.capture_now("shop").unwrap();
+    assert!(bench.cdc.max_lsn("shop").unwrap() > then);
 }

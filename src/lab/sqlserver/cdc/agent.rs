@@ -93,6 +93,11 @@ impl Agent {
         Ok(done)
     }
 
+    /// Runs `work` on the Agent's own connection, outside a transaction.
+    pub fn with_connection<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        work(&mut lock(&self.connection))
+    }
+
     /// One scan of the log, as `sp_cdc_scan` does it.
     pub fn scan(&self, limits: Limits) -> Result<Scan, (i64, String)> {
         let start = self.database.clock.stored_datetime();

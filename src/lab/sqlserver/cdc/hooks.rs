@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rusqlite::OptionalExtension;
 use rusqlite::types::Value;
 
-use super::errors::internal;
+use super::errors::{Trouble, internal};
 use super::{Cdc, changes, enable, instance, job, log, procedures, scalars, views};
 use crate::lab::sqlserver::engine::catalog::{self, Table};
 use crate::lab::sqlserver::engine::extension::{Call, Ddl, DdlKind, Extension, Procedure, Relation, RowChange, ScalarFunction};
@@ -75,7 +76,29 @@ impl Extension for Cdc {
         if !ddl.table.tracked_by_cdc || ddl.kind == DdlKind::DropTable {
             return Ok(());
         }
+        if ddl.kind == DdlKind::DropIndex {
+            keep_key(call, ddl.table)?;
+        }
         note(call, ddl).map_err(|e| internal(&e))
+    }
+}
+
+/// 22983 when the index that identifies the rows of an instance is gone.
+fn keep_key(call: &Call<'_>, before: &Table) -> Result<(), Message> {
+    let gone: Option<String> = call
+        .conn
+        .query_row(
+            "SELECT ct.index_name FROM \"cdc.change_tables\" ct
+              WHERE ct.source_object_id = ?1
+                AND ct.index_name NOT IN (SELECT i.name FROM __lab_indexes i WHERE i.object_id = ?1)",
+            [before.object_id],
+            |row| row.get(0),
+        )
+        .optional()
+        .map_err(|e| internal(&e))?;
+    match gone {
+        None => Ok(()),
+        Some(index) => Err(Trouble::KeyIndexUsed { index, table: before.name.clone() }.into()),
     }
 }
 

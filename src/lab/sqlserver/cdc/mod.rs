@@ -27,10 +27,12 @@ mod log;
 mod position;
 mod procedures;
 mod relations;
+mod restore;
 mod scalars;
 mod sql;
 mod views;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -195,6 +197,17 @@ impl Cdc {
             .agent(database)?
             .write(|connection| connection.query_row("SELECT max(start_lsn) FROM \"cdc.lsn_time_mapping\"", [], |row| row.get(0)))?;
         Ok(max.and_then(|bytes| Lsn::try_from(bytes.as_slice()).ok()))
+    }
+
+    /// Writes a copy of a database to a file, for [`Cdc::restore`].
+    pub fn back_up(&self, database: &str, file: &Path) -> Result<(), CdcError> {
+        Ok(self.agent(database)?.with_connection(|connection| restore::back_up(connection, file))?)
+    }
+
+    /// Restores the copy over the database: rows, change tables and LSNs go back, the recovery fork
+    /// guid is a new one.
+    pub fn restore(&self, database: &str, file: &Path) -> Result<(), CdcError> {
+        Ok(self.agent(database)?.with_connection(|connection| restore::restore(connection, file))?)
     }
 
     /// Fills an instance's change table, without its source table, as fast as SQLite writes.
