@@ -29,6 +29,8 @@ async fn strings_count_bytes_and_backslash_escapes() {
     run(&client, "ALTER TABLE t ALTER COLUMN v TYPE VARCHAR(6)").await;
     run(&client, "INSERT INTO t (v) VALUES ('ééé')").await;
     assert_eq!(error(&client, "BEGIN; ALTER TABLE t ALTER COLUMN v TYPE VARCHAR(8)").await.0, "25001");
+    run(&client, "ROLLBACK; CREATE TABLE k (v VARCHAR(4) PRIMARY KEY)").await;
+    assert!(error(&client, "ALTER TABLE k ALTER COLUMN v TYPE VARCHAR(8)").await.1.contains("declared key"));
 }
 
 #[tokio::test]

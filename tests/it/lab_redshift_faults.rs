@@ -1,6 +1,10 @@
 //! Trouble on request in the lab's Redshift.
 
+use std::process::Stdio;
+
 use db_to_redshift::lab::redshift::Action;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 use crate::support::redshift::{PASSWORD, error, lab, one, run};
@@ -52,4 +56,41 @@ async fn faults_on_request() {
     faults.pause(true);
     let text = format!("host=127.0.0.1 port={} user=loader password={PASSWORD} dbname=dev sslmode=disable", lab.redshift.addr().port());
     assert!(tokio_postgres::connect(&text, NoTls).await.is_err());
+}
+
+async fn output(program: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(program).args(arguments).output().await.unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The process that [`nothing_outlives_a_killed_process`] kills.
+#[tokio::test]
+#[ignore = "waits for its own death"]
+async fn a_lab_to_be_killed() {
+    let lab = lab(false).await;
+    let client = lab.connect().await;
+    println!("server process {}", one(&client, "SELECT pg_backend_pid()").await);
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_killed_process() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lab_redshift_faults::a_lab_to_be_killed", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let backend = loop {
+        let line = lines.next_line().await.unwrap().expect("the child starts a lab");
+        if let Some((_, pid)) = line.split_once("server process ") {
+            break pid.to_owned();
+        }
+    };
+    let (_, postmaster) = output("ps", &["-o", "ppid=", "-p", &backend]).await;
+    let (_, command) = output("ps", &["-o", "args=", "-p", &postmaster]).await;
+    let home = command.rsplit(" -k ").next().unwrap().to_owned();
+    assert!(std::path::Path::new(&home).join("data").exists(), "{command}");
+    child.kill().await.unwrap();
+    while output("ps", &["-p", &postmaster]).await.0 || std::path::Path::new(&home).exists() {}
 }

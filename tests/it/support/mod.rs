@@ -2,8 +2,8 @@
 
 pub mod compare;
 pub mod memory_source;
-pub mod rig;
 pub mod redshift;
+pub mod rig;
 pub mod s3;
 pub mod scripted_sql_server;
 pub mod store;

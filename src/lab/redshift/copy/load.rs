@@ -88,14 +88,10 @@ pub(in super::super) async fn run(backend: &mut Backend, shared: &Shared, copy: 
     let began = std::time::SystemTime::now();
     let streamed = stream(backend, copy, &table, &files, source.as_ref()).await;
     let result = match streamed {
-        Ok(rows) if !copy.no_load => {
+        Ok(rows) => {
             backend.writer.send(b'c', &[]).await?;
             backend.writer.flush().await?;
             backend.answer().await?.map(|_| rows)
-        }
-        Ok(_) => {
-            give_up(backend).await?;
-            Err(SqlError::not_served("COPY NOLOAD beyond a check of the files, which found nothing"))
         }
         Err(stop) => {
             give_up(backend).await?;

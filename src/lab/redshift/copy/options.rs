@@ -45,8 +45,6 @@ pub(in super::super) struct CopyStatement {
     /// Replaces bytes that are no UTF-8.
     pub accept_invalid: Option<char>,
     pub truncate_columns: bool,
-    /// Checks the files and loads nothing.
-    pub no_load: bool,
 }
 
 struct Reader<'a> {
@@ -150,7 +148,6 @@ pub(in super::super) fn read(tokens: &[Token], context: &Context<'_>) -> Result<
         ignore_header: 0,
         accept_invalid: None,
         truncate_columns: false,
-        no_load: false,
     };
     let mut seen = Seen::default();
     while reader.peek().is_some() {
@@ -258,7 +255,6 @@ fn option(reader: &mut Reader<'_>, copy: &mut CopyStatement, seen: &mut Seen) ->
             copy.accept_invalid = with.chars().next();
         }
         "truncatecolumns" => copy.truncate_columns = true,
-        "noload" => copy.no_load = true,
         _ => return Err(SqlError::not_served(format!("COPY option {}", word.to_ascii_uppercase()))),
     }
     Ok(())

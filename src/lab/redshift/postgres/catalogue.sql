@@ -87,10 +87,10 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------- distribution and sort keys
-CREATE TABLE pg_catalog.lab_attributes (relation oid PRIMARY KEY, dist_style text NOT NULL, dist_key text, sort_key text[] NOT NULL);
-CREATE FUNCTION pg_catalog.lab_set_attributes(relation text, dist_style text, dist_key text, sort_key text[]) RETURNS void
+CREATE TABLE pg_catalog.lab_attributes (relation oid PRIMARY KEY, dist_style text NOT NULL, dist_key text, sort_key text[] NOT NULL, keys text[] NOT NULL);
+CREATE FUNCTION pg_catalog.lab_set_attributes(relation text, dist_style text, dist_key text, sort_key text[], keys text[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER AS
-$$ INSERT INTO pg_catalog.lab_attributes VALUES (to_regclass(relation), dist_style, dist_key, sort_key) ON CONFLICT DO NOTHING $$;
+$$ INSERT INTO pg_catalog.lab_attributes VALUES (to_regclass(relation), dist_style, dist_key, sort_key, keys) ON CONFLICT DO NOTHING $$;
 
 -- Called by the owner, who must be allowed to alter the table.
 CREATE FUNCTION pg_catalog.lab_widen(relation text, column_name text, kind text) RETURNS void LANGUAGE plpgsql AS $$
@@ -99,6 +99,11 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('cannot alter type of column "%s": it must be a VARCHAR column without a default', column_name);
+  END IF;
+  PERFORM FROM pg_catalog.lab_attributes a WHERE a.relation = lab_widen.relation::regclass AND column_name = ANY (a.keys);
+  IF FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = format('cannot alter type of column "%s": it belongs to a declared key', column_name);
   END IF;
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', relation::regclass, column_name, kind);
 END $$;
@@ -191,7 +196,7 @@ CREATE VIEW pg_catalog.stv_slices AS SELECT 0 AS node, slice, slice AS localslic
 CREATE VIEW pg_catalog.stv_db_isolation_level AS
 SELECT oid::integer AS db_id, datname::text AS db_name, 'Snapshot Isolation'::text AS isolation_level FROM pg_database WHERE NOT datistemplate;
 
-GRANT SELECT ON pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history, pg_catalog.pg_table_def,
+GRANT SELECT ON pg_catalog.lab_attributes, pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history, pg_catalog.pg_table_def,
   pg_catalog.svv_tables, pg_catalog.svv_columns, pg_catalog.svv_table_info, pg_catalog.svv_transactions, pg_catalog.stv_slices,
   pg_catalog.stv_db_isolation_level TO PUBLIC;
 

@@ -79,6 +79,16 @@ fn usable(template: &Path, account: &Account) -> Result<bool, StartError> {
 
 async fn build(programs: &Programs, account: &Account, template: &Path) -> Result<(), StartError> {
     let home = private_folder(account)?;
+    let built = build_in(programs, account, &home).await;
+    if built.is_err() {
+        // What failed is said already; a folder left behind is no second failure.
+        let _ = fs::remove_dir_all(&home);
+    }
+    built?;
+    fs::rename(&home, template).during("putting the PostgreSQL template in place")
+}
+
+async fn build_in(programs: &Programs, account: &Account, home: &Path) -> Result<(), StartError> {
     let data = home.join("data");
     let output = account
         .command(&programs.initdb)
@@ -95,12 +105,12 @@ async fn build(programs: &Programs, account: &Account, template: &Path) -> Resul
     text.push_str(CONFIGURATION);
     fs::write(&conf, text).during("writing postgresql.conf")?;
 
-    let server = Postmaster::launch(programs, account, home.clone(), End::Keep).await?;
+    let server = Postmaster::launch(programs, account, home.to_owned(), End::Keep).await?;
     let client = connect(&server.socket(), "template1").await?;
-    client.batch_execute(CATALOGUE).await?;
+    let done = client.batch_execute(CATALOGUE).await;
     drop(client);
     server.stop().await?;
-    fs::rename(&home, template).during("putting the PostgreSQL template in place")
+    Ok(done?)
 }
 
 /// A copy of the template in a folder of its own.

@@ -11,6 +11,8 @@ struct Attributes {
     dist_style: Option<String>,
     dist_key: Option<String>,
     sort_key: Vec<String>,
+    /// Columns of declared keys: planner hints that are never enforced.
+    keys: Vec<String>,
 }
 
 /// Rewrites `CREATE … TABLE`; the tokens are dense and already in PostgreSQL's form. Returns the
@@ -62,12 +64,14 @@ fn begins_query(token: Option<&Token>) -> bool {
 }
 
 fn record(name: &str, attributes: &Attributes) -> String {
-    let sort = attributes.sort_key.iter().map(|column| literal(column)).collect::<Vec<_>>().join(", ");
+    let list = |names: &[String]| names.iter().map(|column| literal(column)).collect::<Vec<_>>().join(", ");
     format!(
-        "SELECT pg_catalog.lab_set_attributes({}, {}, {}, ARRAY[{sort}]::text[])",
+        "SELECT pg_catalog.lab_set_attributes({}, {}, {}, ARRAY[{}]::text[], ARRAY[{}]::text[])",
         literal(name),
         literal(attributes.dist_style.as_deref().unwrap_or(if attributes.dist_key.is_some() { "KEY" } else { "AUTO" })),
         attributes.dist_key.as_deref().map_or_else(|| "NULL".to_owned(), literal),
+        list(&attributes.sort_key),
+        list(&attributes.keys),
     )
 }
 
@@ -75,7 +79,7 @@ fn record(name: &str, attributes: &Attributes) -> String {
 fn items(inside: &[Token], attributes: &mut Attributes) -> Result<String, SqlError> {
     let mut texts = Vec::new();
     let mut columns: Vec<(usize, Column)> = Vec::new();
-    let mut keys: Vec<String> = Vec::new();
+    let mut primary: Vec<String> = Vec::new();
     let parts = split(inside);
     // CREATE TABLE t (a, b) AS …: names alone.
     if parts.iter().all(|part| part.len() == 1 && part[0].is_name()) {
@@ -86,7 +90,11 @@ fn items(inside: &[Token], attributes: &mut Attributes) -> Result<String, SqlErr
         if first.is("like") {
             texts.push(like(part)?);
         } else if first.is_any(&["constraint", "primary", "unique", "foreign"]) {
-            keys.extend(constraint(part)?);
+            let (is_primary, names) = constraint(part)?;
+            attributes.keys.extend(names.iter().map(|name| bare(name)));
+            if is_primary {
+                primary.extend(names);
+            }
         } else if first.is("check") {
             return Err(SqlError::new("0A000", "CHECK constraints are not supported"));
         } else {
@@ -95,7 +103,10 @@ fn items(inside: &[Token], attributes: &mut Attributes) -> Result<String, SqlErr
         }
     }
     for (at, column) in &mut columns {
-        column.primary_key |= keys.contains(&column.name);
+        if column.primary_key || column.unique {
+            attributes.keys.push(bare(&column.name));
+        }
+        column.primary_key |= primary.contains(&column.name);
         if column.dist_key {
             attributes.dist_key = Some(bare(&column.name));
         }
@@ -120,18 +131,18 @@ fn like(part: &[Token]) -> Result<String, SqlError> {
     Ok(format!("LIKE {parent} INCLUDING CONSTRAINTS{defaults}"))
 }
 
-/// A table constraint; returns the columns of a primary key.
-fn constraint(part: &[Token]) -> Result<Vec<String>, SqlError> {
+/// A table constraint: whether it is the primary key, and its columns.
+fn constraint(part: &[Token]) -> Result<(bool, Vec<String>), SqlError> {
     let at = if part[0].is("constraint") { 2 } else { 0 };
     let Some(kind) = part.get(at) else { return Err(SqlError::syntax("constraint")) };
-    match part.get(at + 1) {
-        Some(second) if kind.is("primary") && second.is("key") => {
-            let (columns, _) = enclosed(part, at + 2)?;
-            Ok(split(columns).into_iter().flatten().map(|token| token.text.clone()).collect())
-        }
-        Some(second) if (kind.is("unique") && second.symbol("(")) || (kind.is("foreign") && second.is("key")) => Ok(Vec::new()),
-        _ => Err(SqlError::syntax(&kind.text)),
-    }
+    let key = part.get(at + 1).is_some_and(|token| token.is("key"));
+    let open = match kind.text.to_ascii_lowercase().as_str() {
+        "primary" | "foreign" if key => at + 2,
+        "unique" => at + 1,
+        _ => return Err(SqlError::syntax(&kind.text)),
+    };
+    let (columns, _) = enclosed(part, open)?;
+    Ok((kind.is("primary"), split(columns).into_iter().flatten().map(|token| token.text.clone()).collect()))
 }
 
 /// DISTSTYLE, DISTKEY, SORTKEY, BACKUP and ENCODE AUTO after the columns.
@@ -194,7 +205,10 @@ mod tests {
             sql,
             "CREATE TABLE IF NOT EXISTS \"s\".\"t\" (\"id\" bigint NOT NULL, b bytea CONSTRAINT \"__lab_varbyte_8_b\" CHECK (octet_length(b) <= 8), c numeric(10,2) DEFAULT ( 1 + 2 ))"
         );
-        assert_eq!(record.unwrap(), "SELECT pg_catalog.lab_set_attributes('\"s\".\"t\"', 'KEY', 'id', ARRAY['id', 'c']::text[])");
+        assert_eq!(
+            record.unwrap(),
+            "SELECT pg_catalog.lab_set_attributes('\"s\".\"t\"', 'KEY', 'id', ARRAY['id', 'c']::text[], ARRAY['id', 'b']::text[])"
+        );
     }
 
     #[test]
