@@ -26,3 +26,6 @@ mod target_prepare;
 mod target_types;
 mod tds_wire;
 mod traces;
+mod tsql;
+mod tsql_cdc;
+mod tsql_start;

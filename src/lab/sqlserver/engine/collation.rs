@@ -52,6 +52,17 @@ fn binary(a: &str, b: &str) -> Ordering {
     a.trim_end_matches(' ').cmp(b.trim_end_matches(' '))
 }
 
+/// Whether two texts are the same under a collation's SQLite name.
+#[must_use]
+pub fn same(sqlite_name: &str, a: &str, b: &str) -> bool {
+    let order = match sqlite_name {
+        "LAB_BIN" => binary(a, b),
+        "LAB_CS" => with_case(a, b),
+        _ => ignoring_case(a, b),
+    };
+    order == Ordering::Equal
+}
+
 /// Makes the collations known to a connection.
 pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     conn.create_collation("LAB_CI", ignoring_case)?;

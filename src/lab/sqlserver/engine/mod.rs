@@ -27,6 +27,18 @@ pub mod catalog;
 pub mod clock;
 pub mod codec;
 pub mod collation;
+pub mod compile;
+
 pub mod extension;
+pub mod failure;
+pub mod function;
+pub mod functions;
+pub mod parse;
 pub mod server;
+pub mod session;
 pub mod type_name;
+pub mod value;
+pub mod views;
+
+/// What the server says it is: SQL Server 2022.
+pub const PRODUCT_VERSION: &str = "16.0.1000.6";

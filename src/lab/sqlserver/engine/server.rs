@@ -64,6 +64,7 @@ impl Database {
         let conn = database.connect()?;
         conn.execute_batch("PRAGMA journal_mode = WAL;")?;
         catalog::create_storage(&conn)?;
+        catalog::set_meta(&conn, "database_name", &name)?;
         let last: i64 = catalog::meta(&conn, "rowversion")?.unwrap_or(2000);
         database.rowversion.store(last.cast_unsigned(), Ordering::SeqCst);
         Ok(database)
@@ -86,6 +87,7 @@ impl Database {
         )?;
         conn.set_prepared_statement_cache_capacity(128);
         collation::register(&conn)?;
+        super::functions::register(&conn)?;
         let plain = FunctionFlags::SQLITE_UTF8;
         let shared = state.clone();
         conn.create_scalar_function("lab_logging", 0, plain, move |_| Ok(shared.logging.load(Ordering::SeqCst)))?;

@@ -1,5 +1,6 @@
 //! The catalogue's own tables in a database file.
 
+use crate::lab::sqlserver::engine::clock;
 use rusqlite::{Connection, OptionalExtension as _, params, types::FromSql, types::ToSql};
 
 /// `__lab_columns.type` to `scale` are as in `sys.columns` and `sys.types`; `column_id` counts on
@@ -70,7 +71,8 @@ CREATE TABLE IF NOT EXISTS __lab_index_columns (
 
 INSERT OR IGNORE INTO __lab_meta (key, value)
 VALUES ('catalogue_version', 1), ('next_object_id', 1013578649), ('rowversion', 2000),
-       ('is_cdc_enabled', 0), ('snapshot_isolation_state', 0);
+       ('is_cdc_enabled', 0), ('snapshot_isolation_state', 0),
+       ('database_guid', randomblob(16)), ('family_guid', randomblob(16)), ('recovery_fork_guid', randomblob(16));
 
 INSERT OR IGNORE INTO __lab_schemas (schema_id, name)
 VALUES (1, 'dbo'), (2, 'guest'), (3, 'INFORMATION_SCHEMA'), (4, 'sys'), (16384, 'db_owner');
@@ -78,7 +80,9 @@ VALUES (1, 'dbo'), (2, 'guest'), (3, 'INFORMATION_SCHEMA'), (4, 'sys'), (16384, 
 
 /// Makes the catalogue's tables in a new database file; harmless in an old one.
 pub fn create_storage(conn: &Connection) -> rusqlite::Result<()> {
-    conn.execute_batch(CREATE_STORAGE)
+    conn.execute_batch(CREATE_STORAGE)?;
+    conn.execute("INSERT OR IGNORE INTO __lab_meta (key, value) VALUES ('create_date', ?1)", [clock::stored_datetime_of_system()])?;
+    Ok(())
 }
 
 /// A single value of the database: `is_cdc_enabled`, `snapshot_isolation_state`, …
