@@ -18,7 +18,7 @@ async fn a_client_writes_and_reads_changes() {
     config.encryption(EncryptionLevel::Required);
     config.trust_cert();
     let tcp = TcpStream::connect(server.address()).await.unwrap();
-    let mut client = Client::connect(config, tcp.compat_write()).await.unwrap();
+    let mut client = Box::pin(Client::connect(config, tcp.compat_write())).await.unwrap();
     for sql in [
         "EXEC sys.sp_cdc_enable_db",
         "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, name nvarchar(20))",
