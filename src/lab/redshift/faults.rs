@@ -73,7 +73,8 @@ struct Inner {
 
 impl Faults {
     /// Plans `action` for the `nth` statement from now, counted from 1 over all sessions, whose
-    /// text contains `contains` in any case. It happens once.
+    /// text contains `contains` in any case. It happens once. Queries that return rows or take
+    /// parameters through the extended protocol are not looked at.
     #[must_use]
     pub fn on(&self, contains: &str, nth: u32, action: Action) -> Planted {
         let planted = Planted(Arc::new(watch::channel(Stage::Waiting).0));
