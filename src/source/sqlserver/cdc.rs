@@ -8,9 +8,9 @@ use crate::model::fault::src;
 use crate::model::{Fault, Lsn, MappingRow, hex};
 use crate::source::{MappingFacts, ProbeRange, Watermarks};
 
-/// A request takes 2,100 parameters, and a UNION of thousands of parts takes long to plan.
+/// Parts of one UNION: thousands would take long to plan, and a request takes 2,100 parameters.
 const RANGES: usize = 200;
-const INSTANCES: usize = 1_000;
+const INSTANCES: usize = 200;
 
 /// Low-water marks first, then the newest LSN, each a statement of its own: a bound that rises
 /// between the two never hides a gap, and a probe that runs afterwards sees all up to the maximum.

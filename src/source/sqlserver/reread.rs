@@ -14,7 +14,7 @@ use crate::model::{Column, Fault, SqlType, TableName, TableShape, Value};
 
 /// A request takes 2,100 parameters; a plan over more rows of constants takes long to make.
 const PARAMETERS: usize = 2_000;
-const KEYS: usize = 1_000;
+const KEYS: usize = 400;
 
 /// Rows of `table` whose key equals one of `keys` rows of parameters under the server's own
 /// comparison, which may be more than bytewise equality. Parameters run row by row.
