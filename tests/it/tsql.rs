@@ -442,6 +442,8 @@ fn batches_variables_and_control() {
             ("USE master SELECT DB_NAME() USE shop", "master"),
             ("USE nowhere", "!911"),
             ("SET FMTONLY ON", "!195"),
+            ("SET IMPLICIT_TRANSACTIONS OFF; SET DATEFORMAT ymd; SET LOCK_TIMEOUT 10000; SELECT @@LOCK_TIMEOUT", "10000"),
+            ("EXEC sp_executesql N'SET LOCK_TIMEOUT 5; SELECT @@LOCK_TIMEOUT'; SELECT @@LOCK_TIMEOUT", "5\n10000"),
             ("SET NOCOUNT ON; SET ANSI_NULLS, QUOTED_IDENTIFIER ON; SET DEADLOCK_PRIORITY LOW; SET TEXTSIZE 2147483647", ""),
         ],
     );
@@ -468,4 +470,26 @@ fn parameters_compare_as_bytes() {
     s.execute_sql("SELECT TOP (@n) n FROM l WHERE lsn > @from ORDER BY lsn", "@from binary(10), @n int", &[parameter, top], &mut sink)
         .unwrap();
     assert_eq!(sink.rows, vec![vec![Datum::Int(2)]]);
+}
+
+#[test]
+fn many_rows_stream() {
+    let lab = Lab::new();
+    let mut s = lab.session();
+    expect(
+        &mut s,
+        &[("CREATE TABLE big (id int IDENTITY(1, 1) PRIMARY KEY, name nvarchar(20), amount decimal(12, 2), at datetime2(3))", "")],
+    );
+    let row = "(N'some name', 12.34, '2024-05-06 07:08:09.123')";
+    let insert = format!("INSERT big (name, amount, at) VALUES {}", vec![row; 1000].join(", "));
+    for _ in 0..5 {
+        assert_eq!(run(&mut s, &insert).counts, [Some(1000)]);
+    }
+    expect(
+        &mut s,
+        &[("INSERT big (name, amount, at) SELECT a.name, a.amount, a.at FROM big a JOIN (VALUES (1), (2), (3)) v(n) ON 1 = 1", "")],
+    );
+    let sink = run(&mut s, "SELECT * FROM big");
+    assert_eq!((sink.rows.len(), sink.counts.as_slice()), (20_000, &[Some(20_000)][..]));
+    assert_eq!(sink.rows[19_999][0], Datum::Int(20_000));
 }

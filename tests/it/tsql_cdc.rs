@@ -47,6 +47,17 @@ fn changes_reach_the_change_table() {
             ),
             (&format!("{range} SELECT * FROM cdc.fn_cdc_get_all_changes_dbo_t(@to, 0x00, N'all')"), "!313"),
             ("SELECT * FROM cdc.fn_cdc_get_all_changes_none(0x01, 0x02, N'all')", "!208"),
+            (
+                "SELECT COUNT(*) AS n, IIF(MAX(w.start_lsn) <= sys.fn_cdc_get_max_lsn(), 'within', 'above') FROM (SELECT TOP (2) m.start_lsn FROM cdc.lsn_time_mapping AS m WHERE m.start_lsn >= 0x00 AND m.tran_id <> 0x00 ORDER BY m.start_lsn) AS w",
+                "2 within",
+            ),
+            (
+                "SELECT t.name, CASE WHEN EXISTS (SELECT 1 FROM sys.indexes AS i WHERE i.object_id = t.object_id AND i.is_primary_key = 1) THEN 1 ELSE 0 END AS has_key FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_ms_shipped = 0 AND s.name <> N'cdc'",
+                "t 1",
+            ),
+            ("SELECT j.retention FROM msdb.dbo.cdc_jobs AS j WHERE j.database_id = DB_ID() AND j.job_type = N'cleanup'", "4320"),
+            ("SELECT s.status FROM sys.dm_server_services AS s WHERE s.servicename LIKE N'SQL Server Agent (%'", "4"),
+            ("SELECT t.id, t.name FROM dbo.t AS t JOIN (VALUES (1)) AS k (id) ON k.id = t.id", "1 c"),
             ("SELECT sys.fn_cdc_get_min_lsn(N'none')", "0x00000000000000000000"),
         ],
     );

@@ -324,7 +324,8 @@ fn set(c: &mut Cursor<'_>) -> Result<Body> {
         "TRANSACTION" => SetOption::Isolation(isolation(c)?),
         "DATEFORMAT" => {
             let order = c.identifier()?;
-            if !order.eq_ignore_ascii_case("mdy") {
+            // Dates with the year in front read the same under both.
+            if !["mdy", "ymd"].iter().any(|o| order.eq_ignore_ascii_case(o)) {
                 return Err(Message::error(40510, format!("SET DATEFORMAT {order} is not supported in this version of SQL Server.")));
             }
             SetOption::Ignored

@@ -165,6 +165,15 @@ impl EngineSession {
         Call { conn: &self.conn, database: &self.database, user: &self.user }
     }
 
+    /// What SET changed inside a called text ends with the call; IDENTITY_INSERT stays.
+    fn restore_options(&mut self, outer: Options) {
+        let identity_insert = self.options.identity_insert;
+        if self.options.lock_timeout != outer.lock_timeout {
+            self.set_lock_timeout(outer.lock_timeout);
+        }
+        self.options = Options { identity_insert, ..outer };
+    }
+
     /// USE.
     fn change_database(&mut self, name: &str, sink: &mut dyn Sink) -> Run<()> {
         let Some(database) = self.server.database(name) else {
@@ -242,7 +251,10 @@ impl Session for EngineSession {
         };
         let names = execute::declared_names(declarations);
         self.variables = variables;
-        self.run_text(sql, sink)?;
+        let outer = self.options.clone();
+        let outcome = self.run_text(sql, sink);
+        self.restore_options(outer);
+        outcome?;
         for (i, parameter) in parameters.iter().enumerate().filter(|(_, p)| p.output) {
             let name = if parameter.name.is_empty() { names.get(i).cloned().unwrap_or_default() } else { parameter.name.clone() };
             if let Some((data_type, value)) = self.variables.get(&name.to_lowercase()) {
