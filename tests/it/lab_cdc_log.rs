@@ -62,7 +62,7 @@ impl Bench {
             indexes: vec![key],
         };
         catalog::create_table(&connection, &table).unwrap();
-        let bench = Self { cdc, database, connection, state, folder: folder };
+        let bench = Self { cdc, database, connection, state, folder };
         bench.call("sp_cdc_enable_db", &[]).unwrap();
         bench
     }

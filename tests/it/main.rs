@@ -4,6 +4,7 @@
 mod compare;
 mod config;
 mod encode;
+mod lab_cdc;
 mod lab_cdc_log;
 mod lab_redshift;
 mod lab_redshift_clients;

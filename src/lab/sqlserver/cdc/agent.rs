@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::capture::{self, Limits, Scan};
 use super::instance;
@@ -54,12 +54,26 @@ pub struct JobState {
     pub delay: Duration,
 }
 
+/// A writer of the database kept the scan waiting for too long: not a failure of capture, since a
+/// real log reader waits for nobody. The scan is to be tried again.
+pub const LOCKED: i64 = 1222;
+
+fn failure(error: &rusqlite::Error) -> (i64, String) {
+    if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
+        return (LOCKED, "Lock request time out period exceeded.".into());
+    }
+    let text = "Log Scan process failed in processing log records. Refer to previous errors in the current session to identify the cause and correct any associated problems.";
+    (22_859, format!("{text} {error}"))
+}
+
 /// The part of the Agent that serves one database.
 pub struct Agent {
     pub database: Arc<Database>,
     connection: Mutex<Connection>,
     pub job: Mutex<JobState>,
     pub wake: Condvar,
+    /// A scan has ended; with `job`.
+    pub scanned: Condvar,
     statistics: Mutex<Statistics>,
 }
 
@@ -81,7 +95,14 @@ impl Agent {
         super::log::create(&connection)?;
         super::relations::create_bare(&connection)?;
         super::sql::register(&connection)?;
-        Ok(Self { database, connection: Mutex::new(connection), job: Mutex::default(), wake: Condvar::new(), statistics: Mutex::default() })
+        Ok(Self {
+            database,
+            connection: Mutex::new(connection),
+            job: Mutex::default(),
+            wake: Condvar::new(),
+            scanned: Condvar::new(),
+            statistics: Mutex::default(),
+        })
     }
 
     /// Runs `work` in one write transaction on the Agent's own connection.
@@ -109,10 +130,30 @@ impl Agent {
                     let instances: Vec<_> = instance::all(connection)?.into_iter().map(|known| known.instance).collect();
                     capture::scan(connection, &instances, limits)
                 })
-                .map_err(|error| (22_859, format!("Log Scan process failed in processing log records. Refer to previous errors in the current session to identify the cause and correct any associated problems. {error}"))),
+                .map_err(|error| failure(&error)),
         };
-        self.note(start, &result);
+        if !matches!(result, Err((LOCKED, _))) {
+            self.note(start, &result);
+        }
+        drop(lock(&self.job));
+        self.scanned.notify_all();
         result
+    }
+
+    /// Waits until the job's thread has captured everything that is committed; false when the time
+    /// is up before.
+    pub fn wait_captured(&self, limit: Duration) -> rusqlite::Result<bool> {
+        let end = Instant::now() + limit;
+        let mut job = lock(&self.job);
+        loop {
+            // Under the lock: a scan that ends after this look can only be told to us later.
+            let waiting: bool = lock(&self.connection).query_row("SELECT EXISTS (SELECT 1 FROM __lab_cdc_commit)", [], |row| row.get(0))?;
+            let left = end.saturating_duration_since(Instant::now());
+            if !waiting || left.is_zero() {
+                return Ok(!waiting);
+            }
+            job = self.scanned.wait_timeout(job, left).map_or_else(|poisoned| poisoned.into_inner().0, |(job, _)| job);
+        }
     }
 
     /// Scans until no committed transaction is left.

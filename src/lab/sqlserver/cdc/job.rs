@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::agent::{Agent, lock};
+use super::agent::{Agent, LOCKED, lock};
 use super::capture::Limits;
 use super::jobs::{self, JobType};
 
@@ -80,6 +80,7 @@ fn run(agent: &Agent, idle: Duration) {
                     }
                 }
             }
+            Err((LOCKED, _)) => lock(&agent.job).work = true,
             Err((number, _)) => tracing::warn!(database = agent.database.name, number, "the lab's capture job failed"),
         }
     }

@@ -130,6 +130,12 @@ impl Cdc {
         Ok(job::stop(self.agent(database)?))
     }
 
+    /// Waits until the running job has captured everything that is committed. False when `limit`
+    /// is over before that.
+    pub fn wait_captured(&self, database: &str, limit: Duration) -> Result<bool, CdcError> {
+        Ok(self.agent(database)?.wait_captured(limit)?)
+    }
+
     /// Every scan fails with this error from now on (22859, 22863, 2628, …), or works again.
     pub fn fail_capture(&self, database: &str, error: Option<(i64, &str)>) -> Result<(), CdcError> {
         lock(&self.agent(database)?.job).failing = error.map(|(number, text)| (number, text.to_owned()));
