@@ -6,6 +6,14 @@
 //! stored. Uniqueness is kept by unique indexes, text compares by the collations of [`collation`].
 //! NOT NULL, lengths, ranges, identity and rowversion are checked by the engine, not by SQLite.
 //!
+//! A batch goes `parse` (statements; sqlparser for queries and DML) -> `compile` (SQLite's SQL with
+//! inferred types) -> `session` (transactions, writes, result sets); `value`, `function` and
+//! `functions` compute what SQLite cannot. What it does not do is refused by name (40510): MERGE,
+//! OUTPUT, temporary tables, cursors, views, checks and foreign keys, computed columns, TOP WITH
+//! TIES, correlated APPLY over tables. What differs in silence: lock hints mean nothing and readers
+//! never wait for a writer (they read what is committed); a unique index takes several NULLs; a
+//! column outside GROUP BY is not refused.
+//!
 //! What CDC needs of it:
 //! - [`server::Server`] holds the databases; [`server::Database::connect`] opens a connection with
 //!   everything registered (collations, functions). A writer of its own uses

@@ -138,7 +138,7 @@ impl EngineSession {
         let list = self.parse(sql)?;
         let outer = std::mem::replace(&mut self.variables, variables);
         self.nesting += 1;
-        let options = self.options.clone();
+        let options = self.options;
         let outcome = self.run_list(&list, sink);
         self.restore_options(options);
         self.nesting -= 1;

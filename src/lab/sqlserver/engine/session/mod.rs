@@ -58,7 +58,7 @@ impl Sessions for EngineSessions {
 }
 
 /// Options of SET.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Options {
     nocount: bool,
     xact_abort: bool,
@@ -251,7 +251,7 @@ impl Session for EngineSession {
         };
         let names = execute::declared_names(declarations);
         self.variables = variables;
-        let outer = self.options.clone();
+        let outer = self.options;
         let outcome = self.run_text(sql, sink);
         self.restore_options(outer);
         outcome?;
