@@ -14,6 +14,8 @@ mod lab_s3;
 mod lab_s3_faults;
 mod layering;
 mod licences;
+mod source_lab;
+mod source_lab_types;
 mod source_redirect;
 mod source_types;
 mod source_wire;

@@ -1,0 +1,73 @@
+//! The lab's SQL Server with a database of a test's own, and a plain client to write into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use db_to_redshift::config::{CleanUpPolicy, Secret, SourceSettings, Tls};
+use db_to_redshift::lab::sqlserver::cdc::Cdc;
+use db_to_redshift::lab::sqlserver::engine::server::{Server, User};
+use db_to_redshift::lab::sqlserver::engine::session::EngineSessions;
+use db_to_redshift::lab::sqlserver::wire::{self, Options};
+use db_to_redshift::source::sqlserver::SqlServer;
+use tempfile::TempDir;
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
+use tokio::net::TcpStream;
+use tokio_util::compat::TokioAsyncWriteCompatExt;
+
+const USER: &str = "keeper";
+const PASSWORD: &str = "Roast-7-beans";
+
+/// One server, one database, capture run by hand.
+pub struct Lab {
+    pub source: SqlServer,
+    pub database: String,
+    pub cdc: Arc<Cdc>,
+    settings: SourceSettings,
+    _wire: wire::Server,
+    _folder: TempDir,
+}
+
+impl Lab {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = "Roastery".to_owned();
+        let users = vec![User { name: USER.into(), password: PASSWORD.into() }];
+        let server = Arc::new(Server::open(folder.path(), &[&database], users).unwrap());
+        let cdc = Cdc::attach(&server).unwrap();
+        let wire = wire::serve(Arc::new(EngineSessions::new(server, false)), Options::default()).await.unwrap();
+        let settings = SourceSettings {
+            host: "127.0.0.1".into(),
+            port: wire.port(),
+            database: database.clone(),
+            user: USER.into(),
+            password: Secret::new(PASSWORD),
+            tls: Tls::Off,
+            cleanup: CleanUpPolicy::Never,
+            timeout: Duration::from_secs(60),
+        };
+        Self { source: SqlServer::new(settings.clone()), database, cdc, settings, _wire: wire, _folder: folder }
+    }
+
+    pub fn source_with_pages(&self, rows: u32) -> SqlServer {
+        SqlServer::new(self.settings.clone()).page_rows(rows)
+    }
+
+    /// Runs a batch as somebody else's program would.
+    pub async fn run(&self, sql: &str) {
+        let mut config = Config::new();
+        config.host("127.0.0.1");
+        config.port(self.settings.port);
+        config.database(&self.database);
+        config.authentication(AuthMethod::sql_server(USER, PASSWORD));
+        config.encryption(EncryptionLevel::NotSupported);
+        let tcp = TcpStream::connect(("127.0.0.1", self.settings.port)).await.unwrap();
+        let mut client = Box::pin(Client::connect(config, tcp.compat_write())).await.unwrap();
+        let ran = async { client.simple_query(sql).await?.into_results().await }.await;
+        ran.unwrap_or_else(|error| panic!("{}: {error}", &sql[..sql.len().min(200)]));
+    }
+
+    /// Moves everything that is committed into the change tables.
+    pub fn capture(&self) {
+        self.cdc.capture_now(&self.database).unwrap();
+    }
+}
