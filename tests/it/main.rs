@@ -12,6 +12,7 @@ mod lab_redshift_copy;
 mod lab_redshift_faults;
 mod lab_s3;
 mod lab_s3_faults;
+mod lab_start;
 mod layering;
 mod licences;
 mod source_lab;

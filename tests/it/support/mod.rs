@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod lab_sql_server;
+pub mod lab;
 pub mod memory_source;
 pub mod redshift;
 pub mod rig;
