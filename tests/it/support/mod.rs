@@ -1,8 +1,8 @@
 //! What tests share.
 
 pub mod compare;
-pub mod lab_sql_server;
 pub mod lab;
+pub mod lab_sql_server;
 pub mod memory_source;
 pub mod redshift;
 pub mod rig;
