@@ -68,6 +68,12 @@ pub enum Command {
     Explain(Explain),
     /// Write a commented configuration file to start from.
     Init(Init),
+    /// Run everything on three stand-in servers and prove that the target equals the source.
+    #[cfg(feature = "lab")]
+    Demo(Demo),
+    /// Keep the three stand-in servers up and print how to connect to them.
+    #[cfg(feature = "lab")]
+    Lab(Lab),
 }
 
 impl Command {
@@ -86,6 +92,10 @@ impl Command {
             Self::Enable(_) => "enable",
             Self::Explain(_) => "explain",
             Self::Init(_) => "init",
+            #[cfg(feature = "lab")]
+            Self::Demo(_) => "demo",
+            #[cfg(feature = "lab")]
+            Self::Lab(_) => "lab",
         }
     }
 
@@ -174,7 +184,4 @@ pub struct Lab {
     /// Load this T-SQL script (batches end at GO) instead of the sample company.
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// Encrypt both databases with certificates of the lab's own.
-    #[arg(long)]
-    pub tls: bool,
 }

@@ -3,11 +3,15 @@
 pub mod args;
 mod check;
 pub mod connect;
+#[cfg(feature = "lab")]
+mod demo;
 mod enable;
 mod exit;
 mod explain;
 mod init;
 mod jobs;
+#[cfg(feature = "lab")]
+mod lab;
 mod output;
 mod runs;
 mod select;
@@ -31,7 +35,7 @@ use self::connect::LiveEngine;
 /// Runs a command and returns the exit code of the process.
 pub async fn run(cli: Cli) -> u8 {
     let json = cli.global.json;
-    match dispatch(cli).await {
+    match Box::pin(dispatch(cli)).await {
         Ok(code) => code,
         Err(fault) => {
             if json {
@@ -51,6 +55,10 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
     match &command {
         Command::Explain(explain) => explain::run(&global, explain),
         Command::Init(init) => init::run(init),
+        #[cfg(feature = "lab")]
+        Command::Demo(demo) => Box::pin(demo::run(&global, demo)).await,
+        #[cfg(feature = "lab")]
+        Command::Lab(lab) => lab::run(&global, lab).await,
         Command::Check => check::run(&global, connected(&global, &command).await?).await,
         Command::Status => status::run(&global, connected(&global, &command).await?).await,
         Command::Tables => tables::run(&global, connected(&global, &command).await?).await,

@@ -7,7 +7,9 @@
 //! Nothing here shares code with the client side but `crate::model`, so that a misunderstanding
 //! on one side cannot hide behind the same one on the other.
 
+pub mod compare;
 pub mod connect;
+pub mod direct;
 pub mod redshift;
 pub mod s3;
 pub mod sample;

@@ -3,7 +3,9 @@
 
 mod compare;
 mod config;
+mod crash;
 mod encode;
+mod equality;
 mod lab_cdc;
 mod lab_cdc_log;
 mod lab_redshift;

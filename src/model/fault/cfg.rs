@@ -50,4 +50,12 @@ pub const NOT_WRITTEN: Page = Page {
     next: &["name another path: db-to-redshift init <path>"],
 };
 
-pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN];
+pub const LAB: Page = Page {
+    code: "CFG-020",
+    title: "the lab failed",
+    class: Class::Failed,
+    meaning: "One of the stand-in servers could not do its part. None of your databases is involved.",
+    next: &["./run setup installs what the lab needs", "without PostgreSQL's server programs: apt-get install postgresql"],
+};
+
+pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &LAB];

@@ -4,6 +4,7 @@ pub mod compare;
 pub mod lab;
 pub mod lab_sql_server;
 pub mod memory_source;
+pub mod pipeline;
 pub mod redshift;
 pub mod rig;
 pub mod s3;

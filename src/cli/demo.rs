@@ -1,0 +1,194 @@
+//! `demo`: the lab, the sample company, changes, sync, and the proof that both sides are equal.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Demo, Global};
+use super::connect::{self, LiveEngine};
+use super::lab::{failed, source};
+use super::{exit, output, stop_on_signals, watch};
+use crate::config;
+use crate::engine::Run;
+use crate::engine::check::Found;
+use crate::engine::event::TableReport;
+use crate::engine::prepare::PrepareOptions;
+use crate::lab::compare::{self, Comparison, Pair};
+use crate::lab::direct::Direct;
+use crate::lab::sample::{self, Workload};
+use crate::lab::{Lab, LabOptions};
+use crate::model::{Fault, TableName};
+use crate::source::Source;
+use crate::target::Target;
+
+/// What was done, with its time.
+struct Step {
+    name: String,
+    seconds: f64,
+    rows: u64,
+    batches: u64,
+}
+
+/// The demo under way.
+struct Stage {
+    lab: Lab,
+    source: Direct,
+    engine: Arc<LiveEngine>,
+    tables: Vec<TableName>,
+    steps: Vec<Step>,
+    /// The first fault of each report.
+    faults: Vec<String>,
+}
+
+pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
+    let cancel = CancellationToken::new();
+    stop_on_signals(cancel.clone());
+    let started = Instant::now();
+    say(global, "starting the lab: SQL Server, S3 and Redshift stand-ins on loopback");
+    let options = LabOptions { source_database: sample::DATABASE.to_owned(), bucket: None, ..LabOptions::default() };
+    let lab = Lab::start(options).await.map_err(|error| failed("the lab could not be started", error))?;
+    let mut direct = source(&lab)?;
+    let batches = [sample::schema_batches(), sample::seed_batches(demo.seed)].concat();
+    let seeded = direct.run_all(batches.iter().map(String::as_str)).map_err(|error| failed("the sample could not be made", error))?;
+    capture(&lab)?;
+    let file = lab.write_config().map_err(|error| failed("the lab's configuration could not be written", error))?;
+    let settings = config::load(Some(&file), None)?;
+    let (engine, events) = connect::engine(settings, Run::new("demo", false), cancel).await?;
+    let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
+    let first = Step { name: "start the lab, fill the source".into(), seconds: started.elapsed().as_secs_f64(), rows: seeded, batches: 0 };
+    let mut stage = Stage { lab, source: direct, engine, tables: Vec::new(), steps: vec![first], faults: Vec::new() };
+    let compared = stage.play(demo).await;
+    let Stage { lab, engine, steps, faults, .. } = stage;
+    drop(engine);
+    if let Err(error) = shown.await {
+        tracing::warn!(%error, "the progress display ended early");
+    }
+    lab.stop().await.map_err(|error| failed("the lab could not be stopped", error))?;
+    let compared = compared?;
+    let equal = faults.is_empty() && !compared.is_empty() && compared.iter().all(Comparison::is_equal);
+    if global.json {
+        println!("{}", report_json(demo, &steps, &compared, &faults, equal));
+    } else {
+        print(demo, &steps, &compared, &faults, equal);
+    }
+    Ok(if equal { exit::DONE } else { exit::FAILED })
+}
+
+impl Stage {
+    async fn play(&mut self, demo: &Demo) -> Result<Vec<Comparison>, Fault> {
+        self.tables = self.engine.source.tables().await?.into_iter().filter(|table| table.tracked).map(|table| table.name).collect();
+        self.tables.sort();
+        self.prepare().await?;
+        let mut workload = Workload::new(demo.seed);
+        for round in 1..=demo.rounds {
+            let started = Instant::now();
+            let mut changed = 0;
+            for batch in workload.by_ref().take(demo.transactions) {
+                changed += self.source.run(&batch).map_err(|error| failed("the workload met an error", error))?.changed;
+            }
+            capture(&self.lab)?;
+            self.steps.push(Step {
+                name: format!("round {round}: {} transactions", demo.transactions),
+                seconds: started.elapsed().as_secs_f64(),
+                rows: changed,
+                batches: 0,
+            });
+            let started = Instant::now();
+            let reports = self.engine.sync(&self.tables).await;
+            self.note(format!("round {round}: sync"), started, reports);
+        }
+        self.compare().await
+    }
+
+    async fn prepare(&mut self) -> Result<(), Fault> {
+        let started = Instant::now();
+        let reports = self.engine.prepare(&self.tables, PrepareOptions::default()).await;
+        self.note("prepare: tables, snapshots".into(), started, reports);
+        let started = Instant::now();
+        let reports = self.engine.load(&self.tables).await;
+        self.note("load: snapshots".into(), started, reports);
+        let started = Instant::now();
+        let findings = self.engine.check(&self.tables).await;
+        for finding in findings {
+            if let Found::Fault(fault) = finding.result {
+                self.faults.push(format!("check {}: {fault}", finding.area));
+            }
+        }
+        self.steps.push(Step { name: "check".into(), seconds: started.elapsed().as_secs_f64(), rows: 0, batches: 0 });
+        Ok(())
+    }
+
+    fn note(&mut self, name: String, started: Instant, reports: Vec<TableReport>) {
+        let mut step = Step { name, seconds: started.elapsed().as_secs_f64(), rows: 0, batches: 0 };
+        for report in reports {
+            match report.outcome {
+                // A sync extracts and loads the same rows: they count once.
+                Ok(outcome) => {
+                    step.rows = step.rows.saturating_add(if report.job == crate::engine::event::Job::Load { outcome.rows } else { 0 });
+                    step.batches += outcome.batches;
+                }
+                Err(fault) => self.faults.push(format!("{} {}: {fault}", report.job.as_str(), report.table)),
+            }
+        }
+        self.steps.push(step);
+    }
+
+    async fn compare(&mut self) -> Result<Vec<Comparison>, Fault> {
+        let started = Instant::now();
+        let pair = |table: &TableName| Pair { table: table.clone(), production: self.engine.target.names(table).production };
+        let pairs: Vec<Pair> = self.tables.iter().map(pair).collect();
+        let client = compare::redshift(&self.lab).await.map_err(|error| failed("the lab's Redshift cannot be reached", error))?;
+        let compared = compare::tables(&mut self.source, &client, &pairs).await.map_err(|error| failed("the comparison failed", error))?;
+        self.steps.push(Step { name: "compare".into(), seconds: started.elapsed().as_secs_f64(), rows: 0, batches: 0 });
+        Ok(compared)
+    }
+}
+
+/// Moves what was committed into the change tables now.
+fn capture(lab: &Lab) -> Result<(), Fault> {
+    let database = &lab.options().source_database;
+    let captured = lab.sqlserver.cdc.capture_now(database).map(drop);
+    captured
+        .and_then(|()| lab.sqlserver.cdc.capture_idle_tick(database).map(drop))
+        .map_err(|error| failed("capture failed in the lab", error))
+}
+
+fn say(global: &Global, text: &str) {
+    if !global.json && !global.events {
+        eprintln!("{text}");
+    }
+}
+
+fn report_json(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String], equal: bool) -> serde_json::Value {
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| json!({ "step": step.name, "seconds": step.seconds, "rows": step.rows, "batches": step.batches }))
+        .collect();
+    let tables: Vec<_> = compared
+        .iter()
+        .map(|line| json!({ "table": line.table, "source_rows": line.source_rows, "target_rows": line.target_rows, "missing": line.missing, "surplus": line.surplus, "equal": line.is_equal() }))
+        .collect();
+    json!({ "seed": demo.seed, "steps": steps, "tables": tables, "faults": faults, "equal": equal })
+}
+
+fn print(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String], equal: bool) {
+    println!("Demo of the sample company {} (seed {})\n", sample::DATABASE, demo.seed);
+    let mut rows = vec![["STEP", "ROWS", "BATCHES", "SECONDS"].map(str::to_owned).to_vec()];
+    let number = |number: u64| if number == 0 { String::new() } else { output::count(number) };
+    rows.extend(steps.iter().map(|step| vec![step.name.clone(), number(step.rows), number(step.batches), format!("{:.2}", step.seconds)]));
+    println!("{}", output::table(&rows));
+    let mut rows = vec![["TABLE", "SOURCE ROWS", "PRODUCTION ROWS", "RESULT"].map(str::to_owned).to_vec()];
+    for line in compared {
+        let result =
+            if line.is_equal() { "equal".to_owned() } else { format!("DIFFERENT: {} missing, {} surplus", line.missing, line.surplus) };
+        rows.push(vec![line.table.to_string(), output::count(line.source_rows), output::count(line.target_rows), result]);
+    }
+    println!("{}", output::table(&rows));
+    for fault in faults {
+        println!("fault: {fault}");
+    }
+    let verdict = if equal { "production equals the source in every table" } else { "production does NOT equal the source" };
+    println!("{verdict}");
+}
