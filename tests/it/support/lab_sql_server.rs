@@ -43,7 +43,7 @@ impl Lab {
             password: Secret::new(PASSWORD),
             tls: Tls::Off,
             cleanup: CleanUpPolicy::Never,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
         };
         Self { source: SqlServer::new(settings.clone()), database, cdc, settings, _wire: wire, _folder: folder }
     }

@@ -91,10 +91,6 @@ impl Pipeline {
         tables
     }
 
-    pub async fn sync(&self, tables: &[TableName]) {
-        done(self.engine().await.sync(tables).await);
-    }
-
     /// Production equals the source, by a reader of another make.
     pub async fn assert_equal(&self, tables: &[TableName]) {
         let options = self.lab.options();
