@@ -1,8 +1,8 @@
 """One text per value, the same for equal values of source and production.
 
 The rules are those of the mapping from SQL Server to Redshift: what production is
-documented to lose (the seventh digit of a time, the offset of a datetimeoffset) is taken
-from the source value too; nothing else is.
+documented to lose (the seventh digit of a time, the offset of a datetimeoffset, the difference
+between an empty binary value and NULL) is taken from the source value too; nothing else is.
 """
 
 import datetime
@@ -62,11 +62,12 @@ def _text(value, column):
 
 
 def _bytes(value, _column):
+    # COPY reads an empty field as NULL in every type but text, so empty and NULL are one.
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
+        return bytes(value).hex() or None
     if isinstance(value, str):
         digits = value[2:] if value.startswith("\\x") else value
-        return bytes.fromhex(digits).hex()
+        return bytes.fromhex(digits).hex() or None
     raise NotUnderstood(f"{type(value).__name__} for bytes")
 
 

@@ -1,5 +1,7 @@
 //! Deleting what nobody needs any more (rules R4 and R5). Never fails a job.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::Engine;
@@ -44,15 +46,26 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let head = self.store.head(table, epoch, applied).await?;
         let keep = SignedDuration::try_from(self.settings.store.keep).unwrap_or(SignedDuration::MAX);
         let now = Timestamp::now();
+        let mut rivals: BTreeMap<Seq, usize> = BTreeMap::new();
+        for files in &attempts {
+            *rivals.entry(files.attempt.seq).or_default() += 1;
+        }
         let mut keys = Vec::new();
+        // Records are older the lower their number: behind the first that is young only the seqs
+        // with several attempts need a look.
+        let mut young = false;
         for files in attempts {
             let seq = files.attempt.seq;
             if seq > head {
                 break;
             }
+            if young && rivals.get(&seq) == Some(&1) {
+                continue;
+            }
             let Some(record) = self.store.record(table, epoch, seq).await? else { continue };
             let named = record.attempt == files.attempt.id;
             let past_keep = seq <= applied && now.duration_since(record.created_at) >= keep;
+            young |= !past_keep;
             if !named || past_keep {
                 keys.extend(files.keys);
             }

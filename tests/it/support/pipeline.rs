@@ -1,5 +1,6 @@
 //! The whole thing: the lab with its SQL Server, the sample company, and the program on it.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -38,6 +39,9 @@ impl Pipeline {
             Direct::login(&*lab.sqlserver.sessions, &options.source_user, &options.source_password, &options.source_database).unwrap();
         sql.run_all(batches).unwrap();
         let config = lab.write_config().unwrap();
+        // Loaded files go at once, so that their deletion is part of every run.
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("{text}\n[store]\nkeep = \"0s\"\n")).unwrap();
         let pipeline = Self { lab, sql, config };
         pipeline.capture();
         pipeline
@@ -107,7 +111,7 @@ impl Pipeline {
             json!({ "schema": table.schema, "table": table.name, "production": production })
         };
         let mapping = json!(tables.iter().map(entry).collect::<Vec<_>>()).to_string();
-        let compared = compare(&source, &super::lab::target(&self.lab), &mapping, &[]).await;
+        let compared = compare(&source, &super::lab::target(&self.lab), &mapping, &["--values"]).await;
         assert_eq!(compared.exit, 0, "the two sides differ:\n{}", compared.report);
     }
 
