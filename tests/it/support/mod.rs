@@ -11,3 +11,4 @@ pub mod s3;
 pub mod scripted_sql_server;
 pub mod store;
 pub mod target;
+pub mod wide;
