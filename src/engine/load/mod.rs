@@ -1,7 +1,7 @@
 //! Load (section 4 of the protocol): from the records into production.
 //!
 //! A job is a loop over the state row: read it under its lock, decide the one transaction that
-//! comes next ([`plan`]), run it ([`run`]), read again. A crash, a lost answer or a conflict leads
+//! comes next ([`plan`]), run it (`run`), read again. A crash, a lost answer or a conflict leads
 //! back to the reading, so there is no other way to recover (rule L7, section 7).
 
 pub mod plan;

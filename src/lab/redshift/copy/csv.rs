@@ -67,7 +67,7 @@ impl CsvReader {
     }
 
     /// Reads up to the end of a record. Returns how many bytes were used, and whether a record is
-    /// complete; then [`CsvReader::take`] gives it.
+    /// complete; then `take` gives it.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), ValueError> {
         for (at, &byte) in bytes.iter().enumerate() {
             if !self.started {

@@ -1,7 +1,7 @@
 //! Change data capture: log, capture job, clean-up, procedures and functions.
 //!
-//! A commit appends to the database's log ([`log`]: triggers on tracked tables, in the same SQLite
-//! transaction). The capture process ([`capture`], run by [`agent`]) moves whole committed
+//! A commit appends to the database's log (`log`: triggers on tracked tables, in the same SQLite
+//! transaction). The capture process (`capture`, run by `agent`) moves whole committed
 //! transactions to the change tables and notes them in `cdc.lsn_time_mapping`, in one transaction:
 //! so committed is not yet captured. [`Cdc`] joins it to the engine and is the handle for tests.
 //!
