@@ -48,13 +48,49 @@ fn uses(text: &str) -> BTreeSet<String> {
     found
 }
 
+/// The top-level modules that a file reaches by climbing: `super::super::x` is resolved against the
+/// file's own module path, as in `["engine", "load"]`.
+fn climbs(text: &str, module: &[String]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
+        let mut rest = line;
+        while let Some(at) = rest.find("super::") {
+            let mut chain = &rest[at..];
+            let mut steps = 0;
+            while let Some(next) = chain.strip_prefix("super::") {
+                steps += 1;
+                chain = next;
+            }
+            rest = chain;
+            let name: String = chain.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            // More steps than the path is long: an inline module stands between.
+            if steps >= module.len() {
+                found.insert(name);
+            }
+        }
+    }
+    found
+}
+
+/// `src/a/b.rs` and `src/a/b/mod.rs` are both `["a", "b"]`.
+fn module_of(src: &Path, file: &Path) -> Vec<String> {
+    let path = file.strip_prefix(src).unwrap().with_extension("");
+    let mut module: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if module.last().is_some_and(|last| last == "mod") {
+        module.pop();
+    }
+    module
+}
+
 fn check(folder: &str, allowed: &[&str], path: &Path, wrong: &mut Vec<String>) {
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             check(folder, allowed, &path, wrong);
         } else if path.extension().is_some_and(|e| e == "rs") {
-            for module in uses(&fs::read_to_string(&path).unwrap()) {
+            let text = fs::read_to_string(&path).unwrap();
+            let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+            for module in uses(&text).into_iter().chain(climbs(&text, &module_of(&src, &path))) {
                 let known = MAY_USE.iter().any(|(name, _)| *name == module);
                 if known && module != folder && !allowed.contains(&module.as_str()) {
                     wrong.push(format!("{} uses {module}", path.display()));
@@ -91,4 +127,13 @@ fn the_reader_sees_paths_and_use_trees() {
     let text = "use crate::{config::Settings, model::{Lsn, name}, store};\nlet x = crate::lab::start(); // crate::cli";
     let found: Vec<_> = uses(text).into_iter().filter(|m| !m.is_empty()).collect();
     assert_eq!(found, ["config", "lab", "model", "store"]);
+}
+
+#[test]
+fn the_reader_resolves_climbing_paths() {
+    let module = ["engine".to_owned(), "load".to_owned()];
+    let climbed = |text: &str| climbs(text, &module).into_iter().collect::<Vec<_>>();
+    assert_eq!(climbed("use super::super::lab::Lab; use super::plan; // super::super::cli"), ["lab"]);
+    assert_eq!(module_of(Path::new("src"), Path::new("src/engine/load/mod.rs")), module);
+    assert_eq!(module_of(Path::new("src"), Path::new("src/engine/load.rs")), module);
 }
