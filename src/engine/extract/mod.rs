@@ -147,10 +147,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
         let (mut ready, mut failed) = (Vec::new(), Vec::new());
+        let patience = window::Patience::default();
         for (work, seen) in active.into_iter().zip(looked) {
             let first = firsts.get(&work.stream.head.capture.instance).copied().flatten();
             let window = match seen {
-                Ok(bounds) => window::choose(self, &work.stream, &bounds, first).await,
+                Ok(bounds) => window::choose(self, &work.stream, &bounds, first, &patience).await,
                 Err(fault) => Err(fault),
             };
             match window {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::civil::DateTime;
+use tokio::sync::OnceCell;
 
 use crate::engine::Engine;
 use crate::model::{Fault, Lsn};
@@ -25,6 +26,24 @@ pub struct Window {
     pub empty: bool,
 }
 
+/// How late a quiet table may be: read once a round, when the first quiet table asks.
+#[derive(Debug, Default)]
+pub struct Patience(OnceCell<(Option<DateTime>, Duration)>);
+
+impl Patience {
+    /// Whether a quiet table lags by a quarter of the retention: then an empty record keeps it
+    /// clear of clean-up. Without a commit time to begin with it surely does.
+    async fn is_over<S: Source>(&self, source: &S, stream: &Stream, max: Lsn) -> Result<bool, Fault> {
+        let read = async || {
+            let newest = source.mapping(max).await?.newest.map(|row| row.end_time);
+            Ok::<_, Fault>((newest, source.health().await?.retention.unwrap_or(RETENTION)))
+        };
+        let (end, retention) = *self.0.get_or_try_init(read).await?;
+        let begin = stream.head.mapping.as_ref().map(|row| row.end_time);
+        Ok(begin.zip(end).is_none_or(|(begin, end)| is_behind(begin, end, retention / 4)))
+    }
+}
+
 /// The next window, or `None` when there is nothing to write.
 ///
 /// `first` is the first change row in `[lsn_from, max]` by a probe that began after max was read.
@@ -33,13 +52,14 @@ pub async fn choose<S: Source, C: ChangeStore, T: Target>(
     stream: &Stream,
     bounds: &Bounds,
     first: Option<Lsn>,
+    patience: &Patience,
 ) -> Result<Option<Window>, Fault> {
     let from = stream.lsn_from();
     if bounds.max <= stream.head.lsn_to {
         return Ok(None);
     }
     let Some(first) = first else {
-        let due = lags(engine, from, bounds.max).await?;
+        let due = patience.is_over(&*engine.source, stream, bounds.max).await?;
         return Ok(due.then_some(Window { from, to: bounds.max, empty: true }));
     };
     if stream.paused {
@@ -48,16 +68,6 @@ pub async fn choose<S: Source, C: ChangeStore, T: Target>(
     // The count begins at the first change row: a quiet table in a busy database moves on.
     let to = engine.source.window_end(first, bounds.max, engine.settings.extract.max_transactions).await?;
     Ok(Some(Window { from, to: to.max(first), empty: false }))
-}
-
-/// Whether a quiet table lags by a quarter of the retention: then an empty record keeps it clear
-/// of clean-up.
-async fn lags<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, from: Lsn, max: Lsn) -> Result<bool, Fault> {
-    let time = |facts: crate::source::MappingFacts| facts.newest.map(|row| row.end_time);
-    let (begin, end) = (time(engine.source.mapping(from).await?), time(engine.source.mapping(max).await?));
-    let retention = engine.source.health().await?.retention.unwrap_or(RETENTION);
-    // A position that is older than the whole mapping surely lags.
-    Ok(begin.zip(end).is_none_or(|(begin, end)| is_behind(begin, end, retention / 4)))
 }
 
 fn is_behind(begin: DateTime, end: DateTime, limit: Duration) -> bool {
