@@ -1,8 +1,11 @@
 //! The argument tree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config;
 
 /// Carries the changes that SQL Server CDC records through files in S3 into Amazon Redshift.
 ///
@@ -54,8 +57,8 @@ pub enum Command {
     Extract,
     /// Load what stands in S3 into Redshift.
     Load,
-    /// Load what waits, extract, load again.
-    Sync,
+    /// Load what waits, extract, load again; with --every, again and again.
+    Sync(Sync),
     /// Show each table in the source, in S3 and in Redshift.
     Status,
     /// List the source's tables and whether CDC tracks them.
@@ -66,6 +69,10 @@ pub enum Command {
     Enable(Enable),
     /// Explain a fault by its code.
     Explain(Explain),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Write the manual pages.
+    Man(Man),
     /// Write a commented configuration file to start from.
     Init(Init),
     /// Run everything on three stand-in servers and prove that the target equals the source.
@@ -85,12 +92,14 @@ impl Command {
             Self::Prepare(_) => "prepare",
             Self::Extract => "extract",
             Self::Load => "load",
-            Self::Sync => "sync",
+            Self::Sync(_) => "sync",
             Self::Status => "status",
             Self::Tables => "tables",
             Self::Runs(_) => "runs",
             Self::Enable(_) => "enable",
             Self::Explain(_) => "explain",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
             Self::Init(_) => "init",
             #[cfg(feature = "lab")]
             Self::Demo(_) => "demo",
@@ -99,10 +108,20 @@ impl Command {
         }
     }
 
+    /// Whether the first Ctrl-C or SIGTERM leads it to an orderly end.
+    #[must_use]
+    pub fn stops_by_itself(&self) -> bool {
+        match self {
+            #[cfg(feature = "lab")]
+            Self::Demo(_) | Self::Lab(_) => true,
+            other => other.writes(),
+        }
+    }
+
     /// Whether it changes anything in the three systems.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self, Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync | Self::Enable(_))
+        matches!(self, Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync(_) | Self::Enable(_))
     }
 }
 
@@ -128,6 +147,26 @@ pub enum Mode {
     Snapshot,
     /// Carry changes only, into an empty table.
     Start,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Sync {
+    /// Begin again so long after a round began, until Ctrl-C or SIGTERM: as in 30s, 5m, 1h.
+    #[arg(long, value_name = "TIME", value_parser = config::interval)]
+    pub every: Option<Duration>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Completions {
+    /// As in `db-to-redshift completions bash > /etc/bash_completion.d/db-to-redshift`.
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Man {
+    /// Folder for one page a command; without it the main page goes to standard output.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Demo, Global};
 use super::connect::{self, LiveEngine};
 use super::lab::{failed, source};
-use super::{exit, output, stop_on_signals, watch};
+use super::{exit, output, signals, watch};
 use crate::config;
 use crate::engine::Run;
 use crate::engine::check::Found;
@@ -44,7 +44,7 @@ struct Stage {
 
 pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
     let cancel = CancellationToken::new();
-    stop_on_signals(cancel.clone());
+    signals::stop_at_first(cancel.clone());
     let started = Instant::now();
     say(global, "starting the lab: SQL Server, S3 and Redshift stand-ins on loopback");
     let options = LabOptions { source_database: sample::DATABASE.to_owned(), bucket: None, ..LabOptions::default() };

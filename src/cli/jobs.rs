@@ -18,8 +18,10 @@ pub async fn run(global: &Global, command: &Command, (engine, events): (Arc<Live
     let from = if matches!(command, Command::Load) { select::From::Store } else { select::From::Source };
     let tables = select::tables(&engine, &global.tables, from).await?;
     let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
+    // Noted at the beginning too: a run that dies is still seen.
+    note_run(&engine, &[], None).await;
     let reports = work(&engine, command, &tables).await;
-    note_run(&engine, &reports).await;
+    note_run(&engine, &reports, Some(Timestamp::now())).await;
     // The last sender goes with the engine: then everything was shown.
     drop(engine);
     if let Err(error) = shown.await {
@@ -51,7 +53,7 @@ fn prepare_options(options: &Prepare) -> PrepareOptions {
 }
 
 /// Who ran what, for `runs`. A run that cannot be noted is still a run.
-async fn note_run(engine: &LiveEngine, reports: &[TableReport]) {
+async fn note_run(engine: &LiveEngine, reports: &[TableReport], finished: Option<Timestamp>) {
     let line = |report: &TableReport| {
         let (outcome, done) = match &report.outcome {
             Ok(outcome) => (outcome.as_str().to_owned(), *outcome),
@@ -68,7 +70,7 @@ async fn note_run(engine: &LiveEngine, reports: &[TableReport]) {
         run: engine.run.id,
         command: engine.run.command.clone(),
         by: engine.run.holder.clone(),
-        finished: Some(Timestamp::now()),
+        finished,
         tables: reports.iter().map(line).collect(),
     };
     if let Err(fault) = engine.store.put_run(&run).await {

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, Lab as LabArguments};
-use super::{exit, stop_on_signals};
+use super::{exit, signals};
 use crate::lab::direct::{Direct, batches};
 use crate::lab::sample;
 use crate::lab::{Lab, LabOptions};
@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(5);
 
 pub async fn run(global: &Global, arguments: &LabArguments) -> Result<u8, Fault> {
     let cancel = CancellationToken::new();
-    stop_on_signals(cancel.clone());
+    signals::stop_at_first(cancel.clone());
     let script = match &arguments.script {
         None => None,
         Some(path) => {

@@ -2,19 +2,23 @@
 
 pub mod args;
 mod check;
+mod completions;
 pub mod connect;
 #[cfg(feature = "lab")]
 mod demo;
 mod enable;
+mod every;
 mod exit;
 mod explain;
 mod init;
 mod jobs;
 #[cfg(feature = "lab")]
 mod lab;
+mod man;
 mod output;
 mod runs;
 mod select;
+mod signals;
 mod status;
 mod tables;
 mod watch;
@@ -29,20 +33,22 @@ use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::cfg;
 
-use self::args::{Cli, Command, Global};
+use self::args::{Cli, Command, Global, Sync};
 use self::connect::LiveEngine;
 
 /// Runs a command and returns the exit code of the process.
 pub async fn run(cli: Cli) -> u8 {
-    let json = cli.global.json;
-    match Box::pin(dispatch(cli)).await {
+    let global = cli.global.clone();
+    // A job stops at the first signal by itself; reading commands have nothing to put in order.
+    let patience = if cli.command.stops_by_itself() { 2 } else { 1 };
+    let ended = tokio::select! {
+        ended = Box::pin(dispatch(cli)) => ended,
+        code = signals::after(patience) => return code,
+    };
+    match ended {
         Ok(code) => code,
         Err(fault) => {
-            if json {
-                println!("{}", serde_json::json!({ "fault": output::fault_json(&fault) }));
-            } else {
-                eprint!("{}", output::fault_text(&fault));
-            }
+            output::show_fault(&global, &fault);
             exit::of(&fault)
         }
     }
@@ -54,6 +60,8 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
     }
     match &command {
         Command::Explain(explain) => explain::run(&global, explain),
+        Command::Completions(completions) => completions::run(completions),
+        Command::Man(man) => man::run(man),
         Command::Init(init) => init::run(init),
         #[cfg(feature = "lab")]
         Command::Demo(demo) => Box::pin(demo::run(&global, demo)).await,
@@ -64,7 +72,8 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
         Command::Tables => tables::run(&global, connected(&global, &command).await?).await,
         Command::Runs(most) => runs::run(&global, most.most, connected(&global, &command).await?).await,
         Command::Enable(enable) => enable::run(&global, enable, connected(&global, &command).await?).await,
-        Command::Prepare(_) | Command::Extract | Command::Load | Command::Sync => {
+        Command::Sync(Sync { every: Some(every) }) => every::run(&global, &command, *every).await,
+        Command::Prepare(_) | Command::Extract | Command::Load | Command::Sync(_) => {
             jobs::run(&global, &command, connected(&global, &command).await?).await
         }
     }
@@ -72,21 +81,13 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
 
 /// An engine over the configuration, which the first Ctrl-C or SIGTERM stops at a safe point.
 async fn connected(global: &Global, command: &Command) -> Result<(Arc<LiveEngine>, EventReceiver), Fault> {
-    let settings = config::load(global.config.as_deref(), global.profile.as_deref())?;
     let cancel = CancellationToken::new();
-    stop_on_signals(cancel.clone());
-    connect::engine(settings, Run::new(command.name(), global.wait), cancel).await
+    signals::stop_at_first(cancel.clone());
+    start(global, command, cancel).await
 }
 
-fn stop_on_signals(cancel: CancellationToken) {
-    tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        eprintln!("stopping at the next safe point");
-        cancel.cancel();
-    });
+/// An engine over the configuration as it stands now.
+async fn start(global: &Global, command: &Command, cancel: CancellationToken) -> Result<(Arc<LiveEngine>, EventReceiver), Fault> {
+    let settings = config::load(global.config.as_deref(), global.profile.as_deref())?;
+    connect::engine(settings, Run::new(command.name(), global.wait), cancel).await
 }

@@ -4,7 +4,17 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::args::Global;
 use crate::model::Fault;
+
+/// Shows a fault that ended a command: a document on standard output, or text on standard error.
+pub fn show_fault(global: &Global, fault: &Fault) {
+    if global.json {
+        println!("{}", json!({ "fault": fault_json(fault) }));
+    } else {
+        eprint!("{}", fault_text(fault));
+    }
+}
 
 /// A fault as the documents show it.
 #[must_use]

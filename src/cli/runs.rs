@@ -32,7 +32,11 @@ pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngin
             run.tables.iter().map(|table| &table.table).collect::<std::collections::BTreeSet<_>>().len().to_string(),
             output::count(run.tables.iter().map(|table| table.batches).sum()),
             output::count(run.tables.iter().map(|table| table.rows).sum()),
-            if bad.is_empty() { "done".to_owned() } else { bad.join(", ") },
+            match run.finished {
+                None => "running, or died".to_owned(),
+                Some(_) if bad.is_empty() => "done".to_owned(),
+                Some(_) => bad.join(", "),
+            },
         ]);
     }
     print!("{}", output::table(&rows));

@@ -56,12 +56,15 @@ pub fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl FnOnce(&DeVa
 
 /// As in `"30s"`, `"15m"`, `"2h"`, `"7d"`, `"500ms"`.
 pub fn duration(bounds: RangeInclusive<Duration>) -> impl FnOnce(&DeValue<'_>) -> Read<Duration> {
+    move |value| bounded(str_of(value)?, &bounds)
+}
+
+/// A duration outside the file, as on the command line.
+pub fn bounded(text: &str, bounds: &RangeInclusive<Duration>) -> Read<Duration> {
     const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    move |value| {
-        let millis = amount(str_of(value)?, UNITS).ok_or("must be a duration, as in \"30s\", \"15m\", \"2h\" or \"7d\"")?;
-        let duration = Duration::from_millis(millis);
-        if bounds.contains(&duration) { Ok(duration) } else { Err(format!("must lie between {:?} and {:?}", bounds.start(), bounds.end())) }
-    }
+    let millis = amount(text, UNITS).ok_or("must be a duration, as in \"30s\", \"15m\", \"2h\" or \"7d\"")?;
+    let duration = Duration::from_millis(millis);
+    if bounds.contains(&duration) { Ok(duration) } else { Err(format!("must lie between {:?} and {:?}", bounds.start(), bounds.end())) }
 }
 
 /// Bytes, as in `"64MB"` (million bytes) or `"64MiB"` (2^20 bytes).

@@ -17,6 +17,7 @@ pub mod secret;
 pub mod settings;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::Fault;
 use crate::model::fault::cfg::{INVALID, UNREADABLE};
@@ -27,6 +28,14 @@ pub use settings::{
     Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Settings, SourceSettings,
     StoreSettings, TableRule, Tls,
 };
+
+/// Time between two rounds, as in `30s` or `5m`: one second to a day.
+///
+/// # Errors
+/// In words, for the command line.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    kinds::bounded(text, &(Duration::from_secs(1)..=Duration::from_hours(24)))
+}
 
 /// What of the process configuration depends on: replaced by tests.
 pub struct Surroundings<'a> {

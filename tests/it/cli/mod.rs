@@ -1,0 +1,4 @@
+//! The command line as a user or a scheduler meets it: the program in a process of its own.
+
+mod every;
+mod pages;
