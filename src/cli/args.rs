@@ -67,6 +67,8 @@ pub enum Command {
     Runs(Most),
     /// Switch CDC on for the database and for the tables that --table names.
     Enable(Enable),
+    /// Gather status, faults, runs, log and redacted settings in one archive for a colleague.
+    Bundle(Bundle),
     /// Explain a fault by its code.
     Explain(Explain),
     /// Print a completion script for a shell.
@@ -97,6 +99,7 @@ impl Command {
             Self::Tables => "tables",
             Self::Runs(_) => "runs",
             Self::Enable(_) => "enable",
+            Self::Bundle(_) => "bundle",
             Self::Explain(_) => "explain",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -181,6 +184,13 @@ pub struct Enable {
     /// Gating role: only its members read the changes. Made when it is missing.
     #[arg(long, value_name = "ROLE")]
     pub role: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Bundle {
+    /// The archive [default: db-to-redshift-<pipeline>-<time>.tar.gz in this folder].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug, Clone)]

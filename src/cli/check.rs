@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::Global;
 use super::connect::LiveEngine;
 use super::{exit, output, select};
-use crate::engine::check::{Finding, Found};
+use crate::engine::check::{Finding, FindingDocument, Found};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::sync;
@@ -20,7 +20,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     };
     let findings = engine.check(&tables).await;
     if global.json {
-        println!("{}", json!({ "findings": findings.iter().map(finding_json).collect::<Vec<_>>() }));
+        println!("{}", json!({ "findings": findings.iter().map(FindingDocument::from).collect::<Vec<_>>() }));
     } else {
         findings.iter().for_each(print);
     }
@@ -28,15 +28,6 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
         Found::Fault(fault) => exit::of(fault),
         Found::Good(_) | Found::Warning(_) => exit::DONE,
     })))
-}
-
-fn finding_json(finding: &Finding) -> Value {
-    let (result, text, fault) = match &finding.result {
-        Found::Good(text) => ("good", text.clone(), Value::Null),
-        Found::Warning(text) => ("warning", text.clone(), Value::Null),
-        Found::Fault(fault) => ("fault", fault.what().to_owned(), output::fault_json(fault)),
-    };
-    json!({ "area": finding.area, "what": finding.what, "result": result, "text": text, "fault": fault })
 }
 
 fn print(finding: &Finding) {

@@ -11,6 +11,7 @@ use super::{exit, output, select, watch};
 use crate::engine::event::{EventReceiver, Outcome, TableReport};
 use crate::engine::prepare::{OpenMode, PrepareOptions};
 use crate::model::control::{RunRecord, RunTable};
+use crate::model::fault::FaultDocument;
 use crate::model::{Fault, TableName};
 use crate::store::ChangeStore;
 
@@ -62,6 +63,7 @@ async fn note_run(engine: &LiveEngine, reports: &[TableReport], finished: Option
         RunTable {
             table: report.table.clone(),
             outcome: format!("{} {outcome}", report.job.as_str()),
+            fault: report.outcome.as_ref().err().map(FaultDocument::from),
             batches: done.batches,
             rows: done.rows,
         }
@@ -88,7 +90,7 @@ fn report_json(report: &TableReport) -> Value {
         }
         Err(fault) => {
             document["outcome"] = json!("fault");
-            document["fault"] = output::fault_json(fault);
+            document["fault"] = json!(fault);
         }
     }
     document

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 pub mod args;
+mod bundle;
 mod check;
 mod completions;
 pub mod connect;
@@ -67,6 +68,7 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
         Command::Demo(demo) => Box::pin(demo::run(&global, demo)).await,
         #[cfg(feature = "lab")]
         Command::Lab(lab) => lab::run(&global, lab).await,
+        Command::Bundle(bundle) => bundle::run(&global, bundle, connected(&global, &command).await?).await,
         Command::Check => check::run(&global, connected(&global, &command).await?).await,
         Command::Status => status::run(&global, connected(&global, &command).await?).await,
         Command::Tables => tables::run(&global, connected(&global, &command).await?).await,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::Global;
 use crate::model::Fault;
@@ -10,24 +10,10 @@ use crate::model::Fault;
 /// Shows a fault that ended a command: a document on standard output, or text on standard error.
 pub fn show_fault(global: &Global, fault: &Fault) {
     if global.json {
-        println!("{}", json!({ "fault": fault_json(fault) }));
+        println!("{}", json!({ "fault": fault }));
     } else {
         eprint!("{}", fault_text(fault));
     }
-}
-
-/// A fault as the documents show it.
-#[must_use]
-pub fn fault_json(fault: &Fault) -> Value {
-    let evidence: serde_json::Map<_, _> = fault.facts().iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    json!({
-        "code": fault.code(),
-        "title": fault.page().title,
-        "what": fault.what(),
-        "evidence": evidence,
-        "meaning": fault.page().meaning,
-        "next": fault.actions().collect::<Vec<_>>(),
-    })
 }
 
 /// A fault for a person: what happened, the evidence, what it means, what to do.
@@ -115,6 +101,5 @@ mod tests {
         for part in ["SYNC-002", "changes are gone", "low-water mark  7", "Meaning:", "Next: do this"] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        assert_eq!(fault_json(&fault)["evidence"]["low-water mark"], "7");
     }
 }

@@ -1,12 +1,16 @@
 //! The settings of one profile, complete and checked: what the machines and the engine read.
+//!
+//! They can be serialised for an incident bundle: secrets and key ids show only that they are set.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use super::Secret;
 use crate::model::TableName;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Settings {
     /// Name of the stream: part of every key in S3 and of the state in Redshift. Letters, digits,
     /// `_` and `-`, at most 100.
@@ -62,7 +66,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// How a database connection is protected.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub enum Tls {
     /// Encrypted, the server's certificate verified against the system's roots or `ca_file`.
     Verify { ca_file: Option<PathBuf> },
@@ -72,7 +76,7 @@ pub enum Tls {
     Off,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SourceSettings {
     pub host: String,
     pub port: u16,
@@ -82,11 +86,13 @@ pub struct SourceSettings {
     pub tls: Tls,
     pub cleanup: CleanUpPolicy,
     /// How long one statement may take before it is given up. Reads of change tables have none.
+    #[serde(serialize_with = "seconds")]
     pub timeout: Duration,
 }
 
 /// Who cleans up change history (section 6 of the protocol).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CleanUpPolicy {
     /// SQL Server's own job.
     #[default]
@@ -95,7 +101,7 @@ pub enum CleanUpPolicy {
     AfterLoad,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct S3Settings {
     pub bucket: String,
     /// Without slashes at the ends; may be empty.
@@ -110,14 +116,15 @@ pub struct S3Settings {
 }
 
 /// Keys that stand in the configuration: for stores that the AWS chain knows nothing of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct S3Credentials {
+    #[serde(serialize_with = "hidden")]
     pub access_key_id: String,
     pub secret_access_key: Secret,
     pub session_token: Option<Secret>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RedshiftSettings {
     pub host: String,
     pub port: u16,
@@ -131,12 +138,14 @@ pub struct RedshiftSettings {
     pub staging_schema: String,
     pub control_schema: String,
     /// How long one statement may take, queue included.
+    #[serde(serialize_with = "seconds")]
     pub timeout: Duration,
     /// How long `LOCK state` may wait before the holder's pid is looked up.
+    #[serde(serialize_with = "seconds")]
     pub lock_timeout: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ExtractSettings {
     /// Tables at once.
     pub parallel: usize,
@@ -150,7 +159,7 @@ pub struct ExtractSettings {
     pub compression_level: i32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct LoadSettings {
     pub parallel: usize,
     /// Whole-transaction retries after a conflict abort.
@@ -161,14 +170,15 @@ pub struct LoadSettings {
     pub coalesce_rows: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct StoreSettings {
     /// How long part files stay after their load; zero deletes them at once.
+    #[serde(serialize_with = "seconds")]
     pub keep: Duration,
 }
 
 /// `[[table]]`: what holds for the tables whose `schema.table` matches `name`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct TableRule {
     /// A name, or a pattern with `*`.
     pub name: String,
@@ -178,11 +188,21 @@ pub struct TableRule {
 }
 
 /// Which rows are asked for (rule E5).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Changes {
     #[default]
     All,
     Net,
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// A key id is no secret, but a bundle goes to people who need not know it.
+fn hidden<S: Serializer>(_: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("(set)")
 }
 
 #[cfg(test)]

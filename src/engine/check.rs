@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::config::{Changes, Tls};
 use crate::engine::Engine;
-use crate::model::fault::{s3, sync};
+use crate::model::fault::{FaultDocument, s3, sync};
 use crate::model::status::Verdict;
 use crate::model::{Fault, SqlType, TableName, TableShape};
 use crate::source::{CaptureHealth, ServerFacts, Source, TableFacts};
@@ -29,6 +32,35 @@ pub enum Found {
     /// The work can go on.
     Warning(String),
     Fault(Fault),
+}
+
+/// A line as documents hold it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct FindingDocument {
+    pub area: String,
+    pub what: String,
+    pub result: FoundKind,
+    pub text: String,
+    pub fault: Option<FaultDocument>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundKind {
+    Good,
+    Warning,
+    Fault,
+}
+
+impl From<&Finding> for FindingDocument {
+    fn from(finding: &Finding) -> Self {
+        let (result, text, fault) = match &finding.result {
+            Found::Good(text) => (FoundKind::Good, text.clone(), None),
+            Found::Warning(text) => (FoundKind::Warning, text.clone(), None),
+            Found::Fault(fault) => (FoundKind::Fault, fault.what().to_owned(), Some(fault.into())),
+        };
+        Self { area: finding.area.clone(), what: finding.what.clone(), result, text, fault }
+    }
 }
 
 /// Collects the lines.

@@ -4,6 +4,7 @@
 //! generic over the three machines. A job works on many tables at once and reports on each; one
 //! table's fault never stops the others.
 
+pub mod bundle;
 pub mod check;
 pub mod cleanup;
 pub mod event;

@@ -1,12 +1,13 @@
 //! Who the source is, and which capture instance a stream reads.
 
 use jiff::civil::DateTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Lsn;
 
 /// Identity of a source database. A stream belongs to exactly one (rule 1 of the protocol).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SourceIdentity {
     /// `@@SERVERNAME`.
     pub server: String,
@@ -36,7 +37,7 @@ impl SourceIdentity {
 
 /// Identity of a capture instance: one that was dropped and made again keeps its name but has
 /// lost its history.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CaptureIdentity {
     pub instance: String,
     /// Object id of the change table.
@@ -46,7 +47,7 @@ pub struct CaptureIdentity {
 }
 
 /// One row of `cdc.lsn_time_mapping`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MappingRow {
     pub lsn: Lsn,
     /// Commit time, in the server's local zone.

@@ -1,11 +1,12 @@
 //! Columns of a source table.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SqlType;
 
 /// One captured column.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Column {
     pub name: String,
     /// `sys.columns.column_id` of the source table: survives nothing but the column itself, so a

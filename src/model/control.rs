@@ -1,13 +1,15 @@
 //! Small objects in S3 beside the records: control, leases, runs.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::fault::FaultDocument;
 use super::{Epoch, Lsn, TableName};
 
 /// `control/<t>.json`: what an operator ordered, and the intent of a snapshot under way.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Control {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
@@ -15,7 +17,7 @@ pub struct Control {
     pub intent: Option<Intent>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Paused {
     pub by: String,
     pub why: String,
@@ -24,7 +26,7 @@ pub struct Paused {
 
 /// Written before a snapshot or start reads its bounds, so that nobody cleans up beneath it
 /// (section 6 of the protocol).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Intent {
     pub run: Uuid,
     pub epoch: Epoch,
@@ -36,7 +38,7 @@ pub struct Intent {
 }
 
 /// Which half of the work a lease covers.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseKind {
     Extract,
@@ -55,7 +57,7 @@ impl LeaseKind {
 
 /// `leases/<t>/<kind>.json`: who is busy with a table. It saves double work and tells people;
 /// safety never rests on it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Lease {
     /// `None` once released.
     pub holder: Option<Holder>,
@@ -64,7 +66,7 @@ pub struct Lease {
     pub at: Timestamp,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     pub run: Uuid,
     pub host: String,
@@ -78,7 +80,7 @@ pub struct Holder {
 }
 
 /// `runs/<date>/<run>.json`: who ran what, and how it ended.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     pub run: Uuid,
     pub command: String,
@@ -87,11 +89,14 @@ pub struct RunRecord {
     pub tables: Vec<RunTable>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunTable {
     pub table: TableName,
     /// `done`, `nothing to do`, or the code of the fault.
     pub outcome: String,
+    /// What went wrong, where something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultDocument>,
     pub batches: u64,
     pub rows: u64,
 }

@@ -1,8 +1,10 @@
 //! Log sequence numbers of SQL Server.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A log sequence number: ten bytes, ordered as bytes, shown as 20 lowercase hex digits.
@@ -115,6 +117,16 @@ impl<'de> Deserialize<'de> for Lsn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Lsn {
+    fn schema_name() -> Cow<'static, str> {
+        "Lsn".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{20}$", "description": "Log sequence number: ten bytes as hex digits; order is that of the text." })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ pub type Seq = u64;
 pub const RECORD_VERSION: u32 = 1;
 
 /// What a record stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordKind {
     /// Record 0 with the rows of a scan.
@@ -30,7 +31,7 @@ pub enum RecordKind {
 }
 
 /// Columns of the part files.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// `__d2r_op, __d2r_batch, __d2r_order`, the columns of the shape, the keep flags.
@@ -41,7 +42,7 @@ pub enum Layout {
 }
 
 /// One compressed CSV file.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PartFile {
     /// Full object key, without the bucket.
     pub key: String,
@@ -53,7 +54,7 @@ pub struct PartFile {
 }
 
 /// Rows of a batch by kind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RowCounts {
     pub upserts: u64,
     pub deletes: u64,
@@ -75,7 +76,7 @@ impl RowCounts {
 }
 
 /// A commit record (rules R1 to R7). Its key depends on table, epoch and seq alone.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CommitRecord {
     pub version: u32,
     pub kind: RecordKind,

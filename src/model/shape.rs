@@ -1,5 +1,6 @@
 //! The columns of a table in the one order that every part of the program uses.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -9,7 +10,7 @@ use super::{Column, Value, hex};
 ///
 /// Rows ([`super::ChangeRow`], [`super::StagedRow`]), part files, staging and production all
 /// follow this order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct TableShape {
     columns: Vec<Column>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A column's declared type.
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Lengths are in the unit of the declaration: bytes for `(var)char` and `(var)binary`, UTF-16
 /// units for `n(var)char`. `MAX` has a variant of its own because a change table leaves such a
 /// column NULL when an update did not touch it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SqlType {
     Bit,

@@ -1,11 +1,12 @@
 //! The one-row control table of a table in Redshift: the truth about what production holds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CaptureIdentity, Epoch, Lsn, Seq, SourceIdentity};
 
 /// What every guard compares: two streams never share a state.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StreamIdentity {
     pub pipeline: String,
     pub source: SourceIdentity,
@@ -21,7 +22,7 @@ impl StreamIdentity {
 }
 
 /// Why production may differ from the source, and since when.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Diverged {
     pub why: String,
     /// Redshift's clock, UTC, as text.
@@ -29,7 +30,7 @@ pub struct Diverged {
 }
 
 /// A range of batches that staging holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StagedRange {
     pub epoch: Epoch,
     pub from: Seq,
@@ -38,7 +39,7 @@ pub struct StagedRange {
 }
 
 /// The state row.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TargetState {
     pub identity: StreamIdentity,
     /// 0 before the first epoch.

@@ -5,6 +5,7 @@
 //! carries a cell value or a secret.
 
 pub mod cfg;
+mod document;
 pub mod rs;
 pub mod s3;
 pub mod src;
@@ -12,6 +13,8 @@ pub mod sync;
 
 use std::fmt;
 use std::sync::Arc;
+
+pub use document::{Fact, FaultDocument};
 
 /// How a failure behaves, which decides about retries and the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,4 +1,5 @@
 //! The command line as a user or a scheduler meets it: the program in a process of its own.
 
+mod bundle;
 mod every;
 mod pages;

@@ -1,0 +1,46 @@
+//! `bundle`: the incident bundle as a file.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::args::{Bundle, Global};
+use super::connect::LiveEngine;
+use super::{exit, select};
+use crate::engine::bundle::archive;
+use crate::engine::event::EventReceiver;
+use crate::model::Fault;
+use crate::model::fault::{cfg, sync};
+
+pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
+    // The bundle is for bad days: a source that cannot be reached is one of its facts.
+    let tables = match select::tables(&engine, &global.tables, select::From::Source).await {
+        Err(fault) if fault.is(&sync::NO_TABLE) => return Err(fault),
+        Err(_) => select::tables(&engine, &global.tables, select::From::Store).await.unwrap_or_default(),
+        Ok(tables) => tables,
+    };
+    let now = Timestamp::now();
+    let folder = format!("db-to-redshift-{}-{}", engine.settings.pipeline, now.strftime("%Y%m%dT%H%M%SZ"));
+    let path = bundle.out.clone().unwrap_or_else(|| PathBuf::from(format!("{folder}.tar.gz")));
+    let members = engine.bundle(&tables).await;
+    let fault = |error: std::io::Error| {
+        Fault::new(&cfg::NOT_WRITTEN, format!("{} was not written", path.display())).evidence("error", error.kind()).caused_by(error)
+    };
+    let bytes = archive::pack(&folder, u64::try_from(now.as_second()).unwrap_or(0), &members).map_err(fault)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path).and_then(|mut file| file.write_all(&bytes)).map_err(fault)?;
+    let names: Vec<_> = members.iter().map(|member| member.name).collect();
+    if global.json {
+        println!("{}", json!({ "path": path, "bytes": bytes.len(), "members": names }));
+    } else {
+        println!("wrote {} ({}): {}", path.display(), super::output::bytes(bytes.len() as u64), names.join(", "));
+    }
+    Ok(exit::DONE)
+}

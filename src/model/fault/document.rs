@@ -1,0 +1,74 @@
+//! A fault as documents and run records hold it.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::Fault;
+
+/// One fact of a fault: a number, a name, an LSN, a time. Never a cell value or a secret.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Fact {
+    pub name: String,
+    pub value: String,
+}
+
+/// Everything that a fault tells. Owned, so that it survives the run that met it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FaultDocument {
+    /// Stable code, as in `SRC-012`: `db-to-redshift explain` prints its page.
+    pub code: String,
+    pub title: String,
+    /// What happened, where, in one sentence.
+    pub what: String,
+    /// In the order in which it was gathered; a name may stand twice.
+    pub evidence: Vec<Fact>,
+    /// What it means for the data.
+    pub meaning: String,
+    /// Commands or acts, the safest first.
+    pub next: Vec<String>,
+}
+
+impl From<&Fault> for FaultDocument {
+    fn from(fault: &Fault) -> Self {
+        let fact = |(name, value): &(String, String)| Fact { name: name.clone(), value: value.clone() };
+        Self {
+            code: fault.code().to_owned(),
+            title: fault.page().title.to_owned(),
+            what: fault.what().to_owned(),
+            evidence: fault.facts().iter().map(fact).collect(),
+            meaning: fault.page().meaning.to_owned(),
+            next: fault.actions().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        FaultDocument::from(self).serialize(serializer)
+    }
+}
+
+impl JsonSchema for Fault {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Fault".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        FaultDocument::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::sync;
+
+    #[test]
+    fn a_document_keeps_every_fact_in_its_order() {
+        let fault = Fault::new(&sync::GAP, "changes are gone").evidence("line 3", "a").evidence("line 3", "b").next("do this");
+        let document: FaultDocument = serde_json::from_str(&serde_json::to_string(&fault).unwrap()).unwrap();
+        assert_eq!(document, FaultDocument::from(&fault));
+        assert_eq!(document.evidence.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(document.next[0], "do this");
+    }
+}
