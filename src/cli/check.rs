@@ -16,7 +16,8 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     // A source that cannot be reached is a line of the check, not its end.
     let tables = match select::tables(&engine, &global.tables, select::From::Source).await {
         Err(fault) if fault.is(&sync::NO_TABLE) => return Err(fault),
-        other => other.unwrap_or_default(),
+        Err(_) => select::tables(&engine, &global.tables, select::From::Tracked).await.unwrap_or_default(),
+        Ok(tables) => tables,
     };
     let findings = engine.check(&tables).await;
     if global.json {

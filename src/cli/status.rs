@@ -14,7 +14,10 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     let tables = match select::tables(&engine, &global.tables, select::From::Source).await {
         Ok(tables) => tables,
         Err(fault) if exit::of(&fault) == exit::CONFIG => return Err(fault),
-        Err(_) => select::tables(&engine, &global.tables, select::From::Store).await?,
+        Err(_) => match select::tables(&engine, &global.tables, select::From::Tracked).await {
+            Ok(tables) => tables,
+            Err(_) => select::tables(&engine, &global.tables, select::From::Store).await?,
+        },
     };
     let report = engine.status(&tables).await;
     if global.json {

@@ -288,7 +288,7 @@ fn health_lines(health: &CaptureHealth, found: &mut Findings) {
 }
 
 /// Why a table cannot be read by net changes (rule E5).
-fn net_refusal(shape: &TableShape, supported: bool) -> Option<String> {
+pub(crate) fn net_refusal(shape: &TableShape, supported: bool) -> Option<String> {
     if !supported {
         return Some("its capture instance does not support them".into());
     }

@@ -1,5 +1,6 @@
 //! The guards of rule E2: run before anything is decided, and again before the record (E9).
 
+use crate::engine::check::net_refusal;
 use crate::model::fault::sync;
 use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, RecordKind, TableName};
 use crate::source::{CaptureInstance, MappingFacts, ServerFacts, Source, TableFacts};
@@ -12,6 +13,8 @@ pub struct Bounds {
     pub min: Lsn,
     pub max: Lsn,
     pub ddl_lsn: Option<Lsn>,
+    /// Why net changes would not be safe.
+    pub net_refusal: Option<String>,
 }
 
 /// Runs all guards for all streams: one fault or the bounds for each. A fault of the whole source
@@ -57,7 +60,16 @@ fn check(
             .next(format!("db-to-redshift prepare --new-epoch --table '{name}'")));
     }
     no_drift(head, instance)?;
-    Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn })
+    let net_refusal = net_refusal(&instance.shape, instance.supports_net_changes);
+    Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn, net_refusal })
+}
+
+/// Net changes only where the rows of a table can be read by them (rule E5).
+pub fn allow_net(table: &TableName, refusal: Option<&String>) -> Result<(), Fault> {
+    match refusal {
+        Some(why) => Err(Fault::new(&sync::NET_REFUSED, format!("{table} cannot be read by net changes: {why}"))),
+        None => Ok(()),
+    }
 }
 
 /// The instance of the epoch, if CDC is on and it is still the same one.

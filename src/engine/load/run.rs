@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::event::{Event, Job, Outcome, Progress};
+use crate::engine::extract::stream::read_record;
 use crate::engine::{Engine, lease};
 use crate::model::fault::{Class, sync};
 use crate::model::record::Layout;
@@ -59,6 +60,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         loop {
             self.engine.safe_point(&self.table)?;
             self.lease.check(&self.table)?;
+            self.follow_epoch().await?;
             let step = plan::next(&*self.engine.store, &state, &self.opening, limits).await?;
             if matches!(step, Step::Done) {
                 break;
@@ -76,6 +78,16 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
         self.engine.sweep(&self.table, &self.opening, &state).await;
         Ok(self.outcome)
+    }
+
+    /// A newer epoch ends the work on this one: nothing of it is applied any more (rule L2).
+    async fn follow_epoch(&mut self) -> Result<(), Fault> {
+        let store = &self.engine.store;
+        let Some(epoch) = store.current_epoch(&self.table).await?.filter(|epoch| *epoch > self.opening.epoch) else { return Ok(()) };
+        self.opening = read_record(&**store, &self.table, epoch, 0).await?;
+        self.identity = self.engine.identity(&self.opening.source);
+        self.engine.events.note(Job::Load, &self.table, format!("epoch {epoch} was opened meanwhile")).await;
+        Ok(())
     }
 
     async fn raise_fence(&mut self) -> Result<TargetState, Fault> {

@@ -9,16 +9,18 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::stream;
 
+use crate::config::Changes;
 use crate::engine::Engine;
+use crate::engine::check::net_refusal;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::extract::guards;
 use crate::engine::lease;
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
-use crate::model::{Fault, TableName};
+use crate::model::{Epoch, Fault, TableName};
 use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
-use crate::target::Target;
+use crate::target::{Loader, Target};
 
 /// How an epoch begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -111,16 +113,43 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let table = &facts.name;
         let Some(instance) = facts.instances.first() else { return Err(not_tracked(server, facts)) };
         guards::tracked_instance(facts, server.cdc_enabled, &instance.identity)?;
+        if self.settings.changes_of(table) == Changes::Net {
+            guards::allow_net(table, net_refusal(&instance.shape, instance.supports_net_changes).as_ref())?;
+        }
         let lease = lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await?;
         let prepared = self.prepare_under_lease(Opening { server, facts, instance, options }, &lease).await;
         lease.release().await;
         prepared
     }
 
+    /// A `start` keeps what production holds, so no load of an older epoch may still write there: a
+    /// new one finds the lease taken, a running one another fence. (A snapshot replaces everything.)
+    async fn start_alone(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<u64, Fault> {
+        let table = &opening.facts.name;
+        let loading = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let opened = async {
+            self.target.loader(table).await?.raise_fence(&self.identity(&opening.server.identity)).await?;
+            self.open_epoch(opening, epoch, lease).await
+        };
+        let opened = opened.await;
+        loading.release().await;
+        opened
+    }
+
     async fn prepare_under_lease(&self, opening: Opening<'_>, lease: &lease::Held) -> Result<Outcome, Fault> {
         let Opening { server, facts, instance, options } = &opening;
         let table = &facts.name;
-        let prepared = self.target.prepare(table, &instance.shape, &self.identity(&server.identity)).await?;
+        let current = self.store.current_epoch(table).await?;
+        let open = match current.filter(|_| !options.new_epoch) {
+            // The batches of an open epoch have its columns, whatever the source's are today.
+            Some(epoch) => {
+                let head = self.store.head(table, epoch, 0).await?;
+                self.store.record(table, epoch, head).await?.map(|record| record.columns)
+            }
+            None => None,
+        };
+        let shape = open.as_ref().unwrap_or(&instance.shape);
+        let prepared = self.target.prepare(table, shape, &self.identity(&server.identity)).await?;
         for text in prepared.did {
             self.events.note(Job::Prepare, table, text).await;
         }
@@ -133,7 +162,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .warn(Job::Prepare, table, format!("column {column} is computed: change tables hold NULL for it, so it is left out"))
                 .await;
         }
-        let current = self.store.current_epoch(table).await?;
         if current.is_some() && !options.new_epoch {
             return Ok(Outcome::default());
         }
@@ -149,8 +177,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         let newest = self.store.epochs(table).await?.last().copied().unwrap_or(0);
         let epoch = newest.max(state.map_or(0, |state| state.epoch)) + 1;
-        let rows = self.open_epoch(&opening, epoch, lease).await?;
-        Ok(Outcome { batches: 1, rows, paused: false })
+        let rows = match options.mode {
+            OpenMode::Snapshot => self.open_epoch(&opening, epoch, lease).await?,
+            OpenMode::Start => self.start_alone(&opening, epoch, lease).await?,
+        };
+        Ok(Outcome { batches: 1, rows, ..Outcome::default() })
     }
 }
 

@@ -44,7 +44,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return Err(fault);
             }
         };
-        intent::remove(&*self.store, table, self.run.id).await?;
+        // An intent is void once its epoch has a record 0: one that stays is no failure.
+        if let Err(fault) = intent::remove(&*self.store, table, self.run.id).await {
+            self.events.warn(Job::Prepare, table, format!("the intent of the snapshot was not removed: {fault}")).await;
+        }
         if let RecordPut::Lost(winner) = put {
             self.discard(&record.parts).await;
             return Err(
