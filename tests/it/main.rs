@@ -19,6 +19,7 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod privileges;
 mod source_lab;
 mod source_lab_types;
 mod source_redirect;

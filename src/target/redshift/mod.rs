@@ -20,6 +20,7 @@ mod log;
 mod maintenance;
 mod names;
 mod prepare;
+mod privileges;
 mod production;
 mod quote;
 mod shapes;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use super::{LogLine, Prepared, Target, TargetFacts, TargetNames};
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
+use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
 use crate::model::{Fault, TableName, TableShape, TargetState};
 use connect::Session;
@@ -83,6 +85,10 @@ impl Target for Redshift {
 
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
         shapes::check(self.settings(), tables)
+    }
+
+    async fn lacking(&self, tables: &[TableName]) -> Result<Lacking, Fault> {
+        privileges::lacking(self.settings(), tables).await
     }
 
     async fn prepare(&self, table: &TableName, shape: &TableShape, identity: &StreamIdentity) -> Result<Prepared, Fault> {
