@@ -41,7 +41,7 @@ use connect::Session;
 use loader::Shared;
 use names::Names;
 
-pub use copy::{CopyAccess, CopyLogin};
+pub use copy::{CopyAccess, CopyAccessSource, CopyLogin};
 pub use loader::RedshiftLoader;
 
 /// A Redshift database. Every call opens a connection of its own.
@@ -52,8 +52,8 @@ pub struct Redshift {
 
 impl Redshift {
     #[must_use]
-    pub fn new(settings: RedshiftSettings, copy_access: CopyAccess) -> Self {
-        Self { shared: Arc::new(Shared { settings, access: copy_access }) }
+    pub fn new(settings: RedshiftSettings, access: impl CopyAccessSource + 'static) -> Self {
+        Self { shared: Arc::new(Shared { settings, access: Box::new(access) }) }
     }
 
     fn settings(&self) -> &RedshiftSettings {
