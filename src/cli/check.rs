@@ -20,7 +20,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     };
     let findings = engine.check(&tables).await;
     if global.json {
-        println!("{}", json!({ "findings": findings.iter().map(finding_json).collect::<Vec<_>>() }));
+        output::line(json!({ "findings": findings.iter().map(finding_json).collect::<Vec<_>>() }));
     } else {
         findings.iter().for_each(print);
     }
@@ -42,12 +42,12 @@ fn finding_json(finding: &Finding) -> Value {
 fn print(finding: &Finding) {
     let Finding { area, what, result } = finding;
     match result {
-        Found::Good(text) => println!("ok       {area}  {what}: {text}"),
-        Found::Warning(text) => println!("warning  {area}  {what}: {text}"),
+        Found::Good(text) => output::line(format_args!("ok       {area}  {what}: {text}")),
+        Found::Warning(text) => output::line(format_args!("warning  {area}  {what}: {text}")),
         Found::Fault(fault) => {
-            println!("FAULT    {area}  {what}");
+            output::line(format_args!("FAULT    {area}  {what}"));
             for line in output::fault_text(fault).lines() {
-                println!("         {line}");
+                output::line(format_args!("         {line}"));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The command line: one file a command.
+//! The command line: one file a command. All output goes through [`output`].
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
 mod check;
@@ -35,15 +36,22 @@ use self::connect::LiveEngine;
 /// Runs a command and returns the exit code of the process.
 pub async fn run(cli: Cli) -> u8 {
     let json = cli.global.json;
-    match Box::pin(dispatch(cli)).await {
+    let code = match Box::pin(dispatch(cli)).await {
         Ok(code) => code,
         Err(fault) => {
             if json {
-                println!("{}", serde_json::json!({ "fault": output::fault_json(&fault) }));
+                output::line(serde_json::json!({ "fault": output::fault_json(&fault) }));
             } else {
-                eprint!("{}", output::fault_text(&fault));
+                output::talk_text(output::fault_text(&fault));
             }
             exit::of(&fault)
+        }
+    };
+    match output::failure() {
+        None => code,
+        Some(error) => {
+            output::talk(format_args!("standard output could not be written: {error}"));
+            exit::worst([code, exit::FAILED])
         }
     }
 }
@@ -86,7 +94,7 @@ fn stop_on_signals(cancel: CancellationToken) {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        eprintln!("stopping at the next safe point");
+        output::talk("stopping at the next safe point");
         cancel.cancel();
     });
 }
