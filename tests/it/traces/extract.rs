@@ -3,7 +3,7 @@
 use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::{src, sync};
-use db_to_redshift::model::{RecordKind, TableName, Value};
+use db_to_redshift::model::{Fault, RecordKind, TableName, Value};
 use db_to_redshift::store::ChangeStore;
 
 use crate::support::memory_source::{Inner, lsn};
@@ -172,7 +172,7 @@ async fn a_dropped_table_never_stops_the_others() {
     let late = leaves.clone();
     rig.source.before("first_changes", move |inner| drop(inner.tables.remove(&late)));
     let reports = rig.engine().extract(&all).await;
-    let code = |at: usize| reports[at].outcome.as_ref().err().map(|fault| fault.code());
+    let code = |at: usize| reports[at].outcome.as_ref().err().map(Fault::code);
     assert_eq!([code(0), code(1), code(2)], [Some(src::NO_TABLE.code), None, Some(src::OBJECT_GONE.code)]);
     assert_eq!(reports[1].outcome.as_ref().unwrap().rows, 2);
 
