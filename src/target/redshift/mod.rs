@@ -26,6 +26,7 @@ mod quote;
 mod shapes;
 mod stage;
 mod state;
+mod state_row;
 mod tls;
 mod types;
 
