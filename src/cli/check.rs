@@ -21,7 +21,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     };
     let findings = engine.check(&tables).await;
     if global.json {
-        println!("{}", json!({ "findings": findings.iter().map(FindingDocument::from).collect::<Vec<_>>() }));
+        output::line(json!({ "findings": findings.iter().map(FindingDocument::from).collect::<Vec<_>>() }));
     } else {
         findings.iter().for_each(print);
     }
@@ -34,12 +34,12 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
 fn print(finding: &Finding) {
     let Finding { area, what, result } = finding;
     match result {
-        Found::Good(text) => println!("ok       {area}  {what}: {text}"),
-        Found::Warning(text) => println!("warning  {area}  {what}: {text}"),
+        Found::Good(text) => output::line(format_args!("ok       {area}  {what}: {text}")),
+        Found::Warning(text) => output::line(format_args!("warning  {area}  {what}: {text}")),
         Found::Fault(fault) => {
-            println!("FAULT    {area}  {what}");
+            output::line(format_args!("FAULT    {area}  {what}"));
             for line in output::fault_text(fault).lines() {
-                println!("         {line}");
+                output::line(format_args!("         {line}"));
             }
         }
     }

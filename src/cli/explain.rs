@@ -24,21 +24,21 @@ fn page_json(page: &Page) -> Value {
 
 fn print_page(global: &Global, page: &Page) {
     if global.json {
-        println!("{}", page_json(page));
+        output::line(page_json(page));
         return;
     }
-    println!("{} {}\n\n{}\n", page.code, page.title, page.meaning);
+    output::line(format_args!("{} {}\n\n{}\n", page.code, page.title, page.meaning));
     for next in page.next {
-        println!("Next: {next}");
+        output::line(format_args!("Next: {next}"));
     }
 }
 
 fn print_list(global: &Global) {
     let pages = dictionary();
     if global.json {
-        println!("{}", json!({ "faults": pages.iter().map(|page| page_json(page)).collect::<Vec<_>>() }));
+        output::line(json!({ "faults": pages.iter().map(|page| page_json(page)).collect::<Vec<_>>() }));
         return;
     }
     let rows: Vec<_> = pages.iter().map(|page| vec![page.code.to_owned(), page.title.to_owned()]).collect();
-    print!("{}", output::table(&rows));
+    output::text(output::table(&rows));
 }

@@ -1,9 +1,9 @@
 //! The guards of rule E2: run before anything is decided, and again before the record (E9).
 
 use crate::engine::check::net_refusal;
-use crate::model::fault::sync;
+use crate::model::fault::{src, sync};
 use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, RecordKind, TableName};
-use crate::source::{CaptureInstance, MappingFacts, ServerFacts, Source, TableFacts};
+use crate::source::{CaptureInstance, MappingFacts, ProbeRange, ServerFacts, Source, TableFacts};
 
 use super::stream::Stream;
 
@@ -25,15 +25,31 @@ pub async fn look<S: Source>(source: &S, streams: &[&Stream]) -> Result<Vec<Resu
     let facts = source.describe(&tables).await?;
     let instances: Vec<String> = streams.iter().map(|stream| stream.head.capture.instance.clone()).collect();
     let marks = source.watermarks(&instances).await?;
+    let ends: Vec<Lsn> = streams.iter().filter_map(|stream| Some(stream.head.mapping.as_ref()?.lsn)).collect();
+    let mut mappings = source.mappings(&ends).await?.into_iter();
     let mut looked = Vec::with_capacity(streams.len());
-    for ((stream, table), min) in streams.iter().zip(&facts).zip(&marks.min) {
-        let mapping = match &stream.head.mapping {
-            Some(row) => Some(source.mapping(row.lsn).await?),
-            None => None,
-        };
-        looked.push(check(&stream.head, &server, table, marks.cdc_enabled, *min, marks.max, mapping.as_ref()));
+    for ((stream, table), min) in streams.iter().zip(facts).zip(&marks.min) {
+        let mapping = stream.head.mapping.as_ref().and_then(|_| mappings.next());
+        let head = &stream.head;
+        looked.push(table.and_then(|table| check(head, &server, &table, marks.cdc_enabled, *min, marks.max, mapping.as_ref())));
     }
     Ok(looked)
+}
+
+/// The first change of each range (rule E3): one probe. If an object is gone or closed, which
+/// fails the probe of all, each range is asked alone, so that only its own table stops.
+pub async fn probe<S: Source>(source: &S, ranges: &[ProbeRange]) -> Result<Vec<Result<Option<Lsn>, Fault>>, Fault> {
+    match source.first_changes(ranges).await {
+        Ok(firsts) => Ok(firsts.into_iter().map(Ok).collect()),
+        Err(fault) if fault.is(&src::OBJECT_GONE) || fault.is(&src::PERMISSION) => {
+            let mut firsts = Vec::with_capacity(ranges.len());
+            for range in ranges {
+                firsts.push(source.first_changes(std::slice::from_ref(range)).await.map(|first| first.first().copied().flatten()));
+            }
+            Ok(firsts)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 fn check(

@@ -161,17 +161,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         }
         ranges.retain(|range| range.from <= range.to);
-        let firsts = match self.source.first_changes(&ranges).await {
+        let firsts = match guards::probe(&*self.source, &ranges).await {
             Ok(firsts) => firsts,
             Err(fault) => return Err((active, fault)),
         };
-        let firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
+        let mut firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
         let (mut ready, mut failed) = (Vec::new(), Vec::new());
         let patience = window::Patience::default();
         for (work, seen) in active.into_iter().zip(looked) {
-            let first = firsts.get(&work.stream.head.capture.instance).copied().flatten();
-            let window = match seen {
-                Ok(bounds) => window::choose(self, &work.stream, &bounds, first, &patience).await,
+            let first = firsts.remove(&work.stream.head.capture.instance).unwrap_or(Ok(None));
+            let window = match seen.and_then(|bounds| Ok((bounds, first?))) {
+                Ok((bounds, first)) => window::choose(self, &work.stream, &bounds, first, &patience).await,
                 Err(fault) => Err(fault),
             };
             match window {

@@ -56,22 +56,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// epochs as batches.
     pub async fn prepare(self: &Arc<Self>, tables: &[TableName], options: PrepareOptions) -> Vec<TableReport> {
         let started = Instant::now();
-        let looked = match self.look_for_prepare(tables).await {
+        let (server, looked) = match self.look_for_prepare(tables).await {
             Ok(looked) => looked,
             Err(fault) => {
                 let report = |table: &TableName| TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault.clone()) };
                 return tables.iter().map(report).collect();
             }
         };
-        let (server, facts, refused) = looked;
         let server = &server;
-        stream::iter(facts.into_iter().zip(refused))
-            .map(|(facts, refused)| async move {
-                let table = facts.name.clone();
+        stream::iter(tables.iter().cloned().zip(looked))
+            .map(|(table, looked)| async move {
                 self.events.send(Event::Started { job: Job::Prepare, table: table.clone() }).await;
-                let outcome = match refused {
-                    Some(fault) => Err(fault),
-                    None => self.prepare_table(server, &facts, options).await,
+                let outcome = match looked {
+                    Ok(facts) => self.prepare_table(server, &facts, options).await,
+                    Err(fault) => Err(fault),
                 };
                 self.finished(Job::Prepare, &table, &outcome, started).await;
                 TableReport { job: Job::Prepare, table, outcome }
@@ -81,31 +79,26 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .await
     }
 
-    /// The source's side of all tables, with the fault of each that the target cannot carry.
-    async fn look_for_prepare(&self, tables: &[TableName]) -> Result<(ServerFacts, Vec<TableFacts>, Vec<Option<Fault>>), Fault> {
+    /// The source's side of all tables, or the fault of each that is gone or that the target
+    /// cannot carry.
+    async fn look_for_prepare(&self, tables: &[TableName]) -> Result<(ServerFacts, Vec<Result<TableFacts, Fault>>), Fault> {
         let server = self.source.start_up().await?;
-        let facts = self.source.describe(tables).await?;
+        let described = self.source.describe(tables).await?;
         self.store.create_bucket().await?;
-        let mut refused = Vec::with_capacity(facts.len());
-        for table in &facts {
-            refused.push(match table.instances.first() {
-                None => Some(not_tracked(&server, table)),
-                Some(instance) => {
-                    let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
-                    faults.into_iter().next()
-                }
-            });
-        }
+        let carried = |table: TableFacts| match table.instances.first() {
+            None => Err(not_tracked(&server, &table)),
+            Some(instance) => {
+                let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
+                faults.into_iter().next().map_or(Ok(table), Err)
+            }
+        };
+        let looked: Vec<_> = described.into_iter().map(|table| table.and_then(carried)).collect();
         // Names can only collide between tables that can be carried at all.
-        let shapes: Vec<_> = facts
-            .iter()
-            .zip(&refused)
-            .filter(|(_, fault)| fault.is_none())
-            .filter_map(|(table, _)| Some((table.name.clone(), table.instances.first()?.shape.clone())))
-            .collect();
+        let shapes: Vec<_> =
+            looked.iter().flatten().filter_map(|table| Some((table.name.clone(), table.instances.first()?.shape.clone()))).collect();
         match self.target.check_shapes(&shapes).into_iter().next() {
             Some(fault) => Err(fault),
-            None => Ok((server, facts, refused)),
+            None => Ok((server, looked)),
         }
     }
 
