@@ -105,6 +105,11 @@ pub struct CommitRecord {
     /// In record 0: max LSN read before the scan. Below it the source has gone back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l0: Option<Lsn>,
+    /// Newest mapping row that stood in the source after rows were last read from the table itself,
+    /// by a scan or a re-read. Until the stream has passed it, it must stand there: else those rows
+    /// are of a history that a restore took away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<MappingRow>,
     /// Batches are overlap batches until their end maps above this server-local time (rule R6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap_until: Option<DateTime>,

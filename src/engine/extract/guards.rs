@@ -2,7 +2,7 @@
 
 use crate::engine::check::net_refusal;
 use crate::model::fault::{src, sync};
-use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, RecordKind, TableName};
+use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, MappingRow, RecordKind, TableName};
 use crate::source::{CaptureInstance, MappingFacts, ProbeRange, ServerFacts, Source, TableFacts};
 
 use super::stream::Stream;
@@ -25,13 +25,13 @@ pub async fn look<S: Source>(source: &S, streams: &[&Stream]) -> Result<Vec<Resu
     let facts = source.describe(&tables).await?;
     let instances: Vec<String> = streams.iter().map(|stream| stream.head.capture.instance.clone()).collect();
     let marks = source.watermarks(&instances).await?;
-    let ends: Vec<Lsn> = streams.iter().filter_map(|stream| Some(stream.head.mapping.as_ref()?.lsn)).collect();
+    let ends: Vec<Lsn> = streams.iter().flat_map(|stream| must_stand(&stream.head)).map(|row| row.lsn).collect();
     let mut mappings = source.mappings(&ends).await?.into_iter();
     let mut looked = Vec::with_capacity(streams.len());
     for ((stream, table), min) in streams.iter().zip(facts).zip(&marks.min) {
-        let mapping = stream.head.mapping.as_ref().and_then(|_| mappings.next());
         let head = &stream.head;
-        looked.push(table.and_then(|table| check(head, &server, &table, marks.cdc_enabled, *min, marks.max, mapping.as_ref())));
+        let now: Vec<MappingFacts> = mappings.by_ref().take(must_stand(head).count()).collect();
+        looked.push(table.and_then(|table| check(head, &server, &table, marks.cdc_enabled, *min, marks.max, &now)));
     }
     Ok(looked)
 }
@@ -52,6 +52,11 @@ pub async fn probe<S: Source>(source: &S, ranges: &[ProbeRange]) -> Result<Vec<R
     }
 }
 
+/// The rows of the time mapping that the record saw and that must stand unchanged.
+fn must_stand(head: &CommitRecord) -> impl Iterator<Item = &MappingRow> {
+    head.mapping.iter().chain(&head.seen)
+}
+
 fn check(
     head: &CommitRecord,
     server: &ServerFacts,
@@ -59,7 +64,7 @@ fn check(
     cdc_enabled: bool,
     min: Lsn,
     max: Option<Lsn>,
-    mapping: Option<&MappingFacts>,
+    mappings: &[MappingFacts],
 ) -> Result<Bounds, Fault> {
     let name = &head.table;
     if !head.source.agrees_with(&server.identity) {
@@ -67,7 +72,7 @@ fn check(
     }
     let instance = tracked_instance(table, cdc_enabled, &head.capture)?;
     let max = readable(name, instance, min, max)?;
-    went_back(head, max, mapping)?;
+    went_back(head, max, mappings)?;
     let from = head.lsn_to.next();
     if min > from {
         return Err(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))
@@ -133,27 +138,28 @@ pub fn readable(table: &TableName, instance: &CaptureInstance, min: Lsn, max: Op
         .evidence("gating role", instance.role.as_deref().unwrap_or("none")))
 }
 
-/// The source must still hold what was carried: max at or above the head, and the head's mapping
-/// row unchanged as long as the mapping reaches that far back.
-fn went_back(head: &CommitRecord, max: Lsn, mapping: Option<&MappingFacts>) -> Result<(), Fault> {
+/// The source must still hold what was carried: max at or above the head, and the mapping rows that
+/// the head saw unchanged as long as the mapping reaches that far back.
+fn went_back(head: &CommitRecord, max: Lsn, mappings: &[MappingFacts]) -> Result<(), Fault> {
     // Record 0's own end may lie above max: a fresh instance begins above L0 (rule R2).
     let opening = matches!(head.kind, RecordKind::Snapshot | RecordKind::Start);
     let floor = if opening { head.l0.unwrap_or(head.lsn_to) } else { head.lsn_to };
     let fault = |what: &str| {
         Fault::new(&sync::WENT_BACK, format!("{what} ({})", head.table)).evidence("carried up to", head.lsn_to).evidence("max LSN", max)
     };
-    if max < floor {
+    if max < floor.max(head.seen.as_ref().map_or(Lsn::ZERO, |seen| seen.lsn)) {
         return Err(fault("the newest LSN lies below what was carried"));
     }
-    let Some((then, now)) = head.mapping.as_ref().zip(mapping) else { return Ok(()) };
-    let reaches = now.oldest.is_some_and(|oldest| oldest <= then.lsn);
-    if reaches && now.newest.as_ref() != Some(then) {
-        return Err(fault("the transaction at the end of the last batch is another one now")
-            .evidence("mapping row then", format!("{} {} {}", then.lsn, then.end_time, then.tran_id))
-            .evidence(
-                "mapping row now",
-                now.newest.as_ref().map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id)),
-            ));
+    for (then, now) in must_stand(head).zip(mappings) {
+        let reaches = now.oldest.is_some_and(|oldest| oldest <= then.lsn);
+        if reaches && now.newest.as_ref() != Some(then) {
+            return Err(fault("a transaction that the last batch saw is another one now")
+                .evidence("mapping row then", format!("{} {} {}", then.lsn, then.end_time, then.tran_id))
+                .evidence(
+                    "mapping row now",
+                    now.newest.as_ref().map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id)),
+                ));
+        }
     }
     Ok(())
 }

@@ -87,6 +87,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             overlap_until = overlap_until.max(Some(self.overlap_end().await?));
         }
         let head = &stream.head;
+        let seen = if written.reread { self.source.mapping(bounds.max).await?.newest } else { head.seen.clone() };
         Ok(CommitRecord {
             version: RECORD_VERSION,
             kind: RecordKind::Changes,
@@ -105,6 +106,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             lsn_to: window.to,
             mapping,
             l0: None,
+            seen: seen.filter(|seen| seen.lsn > window.to),
             overlap_until,
             null_marker: head.null_marker.clone(),
             layout: Layout::Changes,

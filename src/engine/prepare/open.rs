@@ -79,14 +79,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let lsn_to = l0.max(min.prev());
         let overlap_until = Some(self.overlap_end().await?);
-        let ddl_lsn = match self.check_before_record(opening, lsn_to).await {
-            Ok(ddl_lsn) => ddl_lsn,
+        let (ddl_lsn, max) = match self.check_before_record(opening, lsn_to).await {
+            Ok(found) => found,
             Err(fault) => {
                 self.discard(&parts).await;
                 return Err(fault);
             }
         };
         let mapping = self.source.mapping(lsn_to).await?.newest;
+        let seen = if kind == RecordKind::Snapshot { self.source.mapping(max).await?.newest } else { None };
         Ok(CommitRecord {
             version: RECORD_VERSION,
             kind,
@@ -105,6 +106,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             lsn_to,
             mapping,
             l0: Some(l0),
+            seen,
             overlap_until,
             null_marker,
             layout,
@@ -166,8 +168,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// Before the PUT of record 0: the intent stands, the instance and its columns are unchanged,
-    /// and clean-up has not passed the bound.
-    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<Option<Lsn>, Fault> {
+    /// and clean-up has not passed the bound. Returns the newest `ddl_lsn` and the max LSN of now.
+    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<(Option<Lsn>, Lsn), Fault> {
         let (table, then) = (&opening.facts.name, opening.instance);
         intent::check(&*self.store, table, self.run.id).await?;
         let facts = self.source.describe(std::slice::from_ref(table)).await?;
@@ -175,7 +177,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let facts = facts.into_iter().next().unwrap_or_else(|| Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))))?;
         let now = guards::tracked_instance(&facts, marks.cdc_enabled, &then.identity)?;
         let min = marks.min.first().copied().unwrap_or(Lsn::ZERO);
-        guards::readable(table, now, min, marks.max)?;
+        let max = guards::readable(table, now, min, marks.max)?;
         if min > lsn_to.next() {
             return Err(Fault::new(&sync::GAP, format!("clean-up passed the snapshot of {table} while it ran"))
                 .evidence("low-water mark", min)
@@ -184,7 +186,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if now.shape.hash() != then.shape.hash() || !now.missing.is_empty() || now.ddl_lsn != then.ddl_lsn {
             return Err(Fault::new(&sync::DRIFT, format!("the columns of {table} changed while its snapshot ran")));
         }
-        Ok(now.ddl_lsn)
+        Ok((now.ddl_lsn, max))
     }
 }
 

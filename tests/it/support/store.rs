@@ -64,6 +64,7 @@ pub fn record(seq: Seq) -> CommitRecord {
         lsn_to: Lsn::from_bytes([1; 10]),
         mapping: None,
         l0: None,
+        seen: None,
         overlap_until: None,
         null_marker: "marker".into(),
         layout: Layout::Changes,

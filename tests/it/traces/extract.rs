@@ -64,6 +64,27 @@ async fn trace_25_another_history_under_the_same_lsns_stops_the_stream() {
     assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::WENT_BACK));
 }
 
+/// Trace 25 once more: the restore lies between L0 and the scan, so that only rows of the scan, and
+/// no record's end, saw what was lost (E2, R2).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_25_a_history_that_only_the_scan_saw_stops_the_stream() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    let late = table.clone();
+    rig.source.before("scan", move |inner| {
+        inner.commit(|tran| tran.insert(&late, row(1, "lost by the restore", 1)));
+    });
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    rig.source.with(|inner| {
+        // Restored to just before that insert; another life went on from there.
+        inner.get(&table).rows.clear();
+        inner.get(&table).changes.clear();
+        inner.mapping.last_mut().unwrap().tran_id = "restored".into();
+        inner.idle();
+    });
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::WENT_BACK));
+}
+
 /// Trace 8: a lost gating role reads as a low-water mark of zero (E2).
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_08_a_low_water_mark_of_zero_is_no_access() {
