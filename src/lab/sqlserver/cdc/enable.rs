@@ -296,6 +296,31 @@ fn create_instance(call: &Call<'_>, table: &Table, plan: &Plan) -> rusqlite::Res
     jobs::add_default(connection, call.database.id)
 }
 
+/// CDC for the database, unless it is on.
+pub fn switch_on_if_off(call: &Call<'_>) -> rusqlite::Result<()> {
+    let enabled: Option<i64> = catalog::meta(call.conn, "is_cdc_enabled")?;
+    if enabled == Some(1) {
+        return Ok(());
+    }
+    relations::create(call.conn)?;
+    catalog::set_cdc_enabled(call.conn, true)
+}
+
+/// What `sp_cdc_enable_table` makes of a table without an instance: all columns, no role, no net
+/// changes, the instance named after schema and table.
+pub fn capture_all_columns(call: &Call<'_>, table: &Table) -> rusqlite::Result<()> {
+    let plan = Plan {
+        name: format!("{}_{}", table.schema, table.name),
+        role: None,
+        net: false,
+        index: relations::key(table, None).cloned(),
+        columns: table.columns.clone(),
+        filegroup: None,
+        partition_switch: true,
+    };
+    create_instance(call, table, &plan)
+}
+
 /// Logs the table's changes, with the columns that it has now.
 pub fn track(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
     let columns: Vec<log::LogColumn> = table.columns.iter().map(|c| log::LogColumn { id: c.id, name: c.name.clone() }).collect();
