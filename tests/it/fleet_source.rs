@@ -1,5 +1,7 @@
 //! What the source says of a whole fleet of tables, against the lab's SQL Server.
 
+use db_to_redshift::lab::sqlserver::cdc::GeneratedRow;
+use db_to_redshift::lab::sqlserver::types::Datum;
 use db_to_redshift::model::{Lsn, TableName};
 use db_to_redshift::source::{ProbeRange, Source};
 
@@ -7,14 +9,15 @@ use crate::support::lab_sql_server::Lab;
 
 const SCHEMA: &str = "fleet";
 
-/// A lab with so many tracked tables, captured, a row inserted into the first and the last.
+/// A lab with so many tracked tables, captured, a change of the first and of the last.
 async fn lab_with(tables: usize) -> Lab {
     let lab = Lab::start().await;
     let names = lab.cdc.track_many(&lab.database, SCHEMA, tables).unwrap();
     lab.capture();
-    lab.run(&format!("INSERT INTO {SCHEMA}.{} (id, n) VALUES (1, 1);", names[0])).await;
-    lab.run(&format!("INSERT INTO {SCHEMA}.{} (id, n) VALUES (2, 1);", names[tables - 1])).await;
-    lab.capture();
+    for name in [&names[0], &names[tables - 1]] {
+        let row = GeneratedRow { operation: 2, values: vec![Datum::Int(1), Datum::Int(1)], commits: true };
+        lab.cdc.fill_change_table(&lab.database, &format!("{SCHEMA}_{name}"), std::iter::once(row)).unwrap();
+    }
     lab
 }
 
@@ -97,36 +100,4 @@ async fn many_ranges_are_probed_in_one_request() {
     ranges[TABLES - 1].from = max.next();
     let none = lab.source.first_changes(&ranges).await.unwrap();
     assert!(none.iter().all(Option::is_none));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_timing() {
-    for n in [200usize, 400, 800] {
-        let t = std::time::Instant::now();
-        let lab = Lab::start().await;
-        let names = lab.cdc.track_many(&lab.database, SCHEMA, n).unwrap();
-        eprintln!("{n} track {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        lab.capture();
-        eprintln!("{n} capture {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        lab.run(&format!("INSERT INTO {SCHEMA}.{} (id, n) VALUES (1, 1);", names[0])).await;
-        eprintln!("{n} insert {:?}", t.elapsed());
-        lab.capture();
-        let t = std::time::Instant::now();
-        let facts = lab.source.fleet().await.unwrap();
-        eprintln!("{n} fleet {:?}", t.elapsed());
-        let max = facts.newest.unwrap().lsn;
-        let range = |table: &db_to_redshift::source::FleetTable| {
-            let instance = &table.instances[0];
-            ProbeRange { instance: instance.identity.instance.clone(), from: instance.start_lsn.unwrap(), to: max }
-        };
-        let ranges: Vec<_> = facts.tables.iter().map(range).collect();
-        let t = std::time::Instant::now();
-        lab.source.first_changes(&ranges).await.unwrap();
-        eprintln!("{n} probe {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        lab.source.commit_times(&vec![max; n]).await.unwrap();
-        eprintln!("{n} times {:?}", t.elapsed());
-    }
 }

@@ -1,5 +1,8 @@
-//! Many small tracked tables made at once, for tests of size: to a client they are what CREATE
-//! TABLE and `sp_cdc_enable_table` make, without the cost of a parsed statement each.
+//! Many small tracked tables made at once, for tests of size.
+//!
+//! To a client they are what CREATE TABLE and `sp_cdc_enable_table` make. Behind it SQLite reads
+//! its whole schema for each statement that changes it, so each has two SQLite tables and nothing
+//! more: no index, no log. Their changes come from [`super::Cdc::fill_change_table`].
 
 use super::agent::Agent;
 use super::{enable, log};
@@ -8,7 +11,7 @@ use crate::lab::sqlserver::engine::extension::Call;
 use crate::lab::sqlserver::types::DataType;
 
 /// Tables `<schema>.t00001 (id int PRIMARY KEY, n int)` to `count`, each captured by an instance
-/// `<schema>_t00001`, in one transaction, which capture has not read yet.
+/// `<schema>_t00001`, in one transaction, which the capture job has not read yet.
 pub fn make(agent: &Agent, schema: &str, count: usize) -> rusqlite::Result<Vec<String>> {
     agent.write(|connection| {
         let call = Call { conn: connection, database: &agent.database, user: "lab" };
@@ -17,8 +20,9 @@ pub fn make(agent: &Agent, schema: &str, count: usize) -> rusqlite::Result<Vec<S
         for number in 1..=count {
             let name = format!("t{number:05}");
             let object_id = catalog::create_table(connection, &definition(schema, &name))?;
-            let table = catalog::table_by_id(connection, object_id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-            enable::capture_all_columns(&call, &table)?;
+            let made = || catalog::table_by_id(connection, object_id)?.ok_or(rusqlite::Error::QueryReturnedNoRows);
+            catalog::note_index(connection, &*made()?, &key(schema, &name))?;
+            enable::capture_without_log(&call, &*made()?)?;
             names.push(name);
         }
         log::commit(connection)?;
@@ -27,20 +31,23 @@ pub fn make(agent: &Agent, schema: &str, count: usize) -> rusqlite::Result<Vec<S
 }
 
 fn definition(schema: &str, name: &str) -> TableDef {
-    let key = Index {
-        name: format!("PK_{schema}_{name}"),
-        primary_key: true,
-        unique_constraint: false,
-        unique: true,
-        clustered: true,
-        columns: vec!["id".to_owned()],
-    };
     TableDef {
         schema: schema.to_owned(),
         name: name.to_owned(),
         kind: ObjectKind::UserTable,
         ms_shipped: false,
         columns: vec![Column::new("id", DataType::Int, false), Column::new("n", DataType::Int, true)],
-        indexes: vec![key],
+        indexes: Vec::new(),
+    }
+}
+
+fn key(schema: &str, name: &str) -> Index<String> {
+    Index {
+        name: format!("PK_{schema}_{name}"),
+        primary_key: true,
+        unique_constraint: false,
+        unique: true,
+        clustered: true,
+        columns: vec!["id".to_owned()],
     }
 }

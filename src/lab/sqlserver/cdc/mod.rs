@@ -218,7 +218,8 @@ impl Cdc {
     }
 
     /// Makes many small tracked tables at once: `<schema>.t00001 (id int PRIMARY KEY, n int)` and
-    /// so on. Capture has not begun on them yet. Returns their names without the schema.
+    /// so on. Capture has not begun on them yet, and statements on them are not captured: their
+    /// changes come from [`Cdc::fill_change_table`]. Returns their names without the schema.
     pub fn track_many(&self, database: &str, schema: &str, count: usize) -> Result<Vec<String>, CdcError> {
         Ok(many::make(self.agent(database)?, schema, count)?)
     }
