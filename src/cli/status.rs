@@ -181,3 +181,46 @@ fn span(seconds: i64) -> String {
         _ => format!("{days}d {hours}h"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TableName;
+    use crate::model::status::{Countdown, Hop, Hops, StoreStatus, Stuck, Systems};
+    use jiff::Timestamp;
+
+    fn status(name: &str, verdict: Verdict, lag: i64) -> TableStatus {
+        let hop = |lag| Hop { lag_seconds: Some(lag), waiting_seconds: None };
+        TableStatus {
+            table: TableName::new("dbo", name),
+            verdict,
+            hops: Hops { capture: hop(5), extract: hop(lag), load: hop(0), stuck: None },
+            retention: Some(Countdown { retention_seconds: 259_200, used_seconds: lag, left_seconds: 259_200 - lag, warn: false }),
+            source: None,
+            store: Some(StoreStatus { pending: Some(0), ..StoreStatus::default() }),
+            target: None,
+            next: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn trouble_comes_first_and_the_rest_is_counted() {
+        let mut tables: Vec<_> = (0..30).map(|number| status(&format!("quiet{number:02}"), Verdict::Current, 0)).collect();
+        let mut late = status("late", Verdict::Lagging, 200_000);
+        late.next = vec!["db-to-redshift sync --table 'dbo.late'".into()];
+        let mut stuck = status("stuck", Verdict::Stuck, 7_500);
+        stuck.hops.stuck = Some(Stuck { hop: HopName::Extract, since: Timestamp::UNIX_EPOCH, why: "changes wait".into() });
+        tables.extend([status("soon", Verdict::Pending, 65), stuck, late]);
+        let report = StatusReport {
+            pipeline: "shop".into(),
+            kind: ReportKind::Fleet,
+            at: Timestamp::UNIX_EPOCH,
+            systems: Systems::default(),
+            tables,
+            faults: Vec::new(),
+        };
+        insta::assert_snapshot!(text(&report));
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<StatusReport>(&json).unwrap(), report, "the console reads what the command line writes");
+    }
+}

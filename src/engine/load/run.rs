@@ -281,11 +281,11 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
     }
 
     fn line(&self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied) -> LogLine {
-        let last = records.last();
+        let newest = records.last();
         let lost = || (applied.lost_kept > 0).then(|| format!("{} untouched values were found nowhere", applied.lost_kept));
         let diverged = match event {
             "snapshot" => None,
-            "start" => last.filter(|record| record.trusted).map(|_| "the operator vouched for what production held".to_owned()),
+            "start" => newest.filter(|record| record.trusted).map(|_| "the operator vouched for what production held".to_owned()),
             _ => self.diverged.clone().or_else(lost),
         };
         LogLine {
@@ -300,7 +300,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             inserted: applied.inserted,
             run: self.engine.run.id,
             at: String::new(),
-            instance: last.map(|record| record.capture.instance.clone()),
+            instance: newest.map(|record| record.capture.instance.clone()),
             diverged,
         }
     }

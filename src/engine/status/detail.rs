@@ -78,15 +78,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     async fn store_status(&self, table: &TableName, state: Option<&TargetState>, at: Timestamp) -> Result<InStore, Fault> {
-        let store = &self.store;
-        let control = store.control(table).await?.map(|(control, _)| control).unwrap_or_default();
-        let held = async |kind| Ok::<_, Fault>(store.lease(table, kind).await?.and_then(|lease| busy(lease, at)));
-        let epoch = store.current_epoch(table).await?;
+        let objects = &self.store;
+        let control = objects.control(table).await?.map(|(control, _)| control).unwrap_or_default();
+        let lease_of = async |kind| Ok::<_, Fault>(objects.lease(table, kind).await?.and_then(|lease| busy(lease, at)));
+        let epoch = objects.current_epoch(table).await?;
         let head = match epoch {
             None => None,
             Some(epoch) => {
-                let seq = store.head(table, epoch, 0).await?;
-                store.record(table, epoch, seq).await?
+                let seq = objects.head(table, epoch, 0).await?;
+                objects.record(table, epoch, seq).await?
             }
         };
         let applied = state.filter(|state| Some(state.epoch) == epoch).and_then(|state| state.applied_seq);
@@ -100,8 +100,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             pending: Some(pending),
             paused: control.paused.is_some(),
             intent: control.intent.is_some(),
-            extracting: held(LeaseKind::Extract).await?,
-            loading: held(LeaseKind::Load).await?,
+            extracting: lease_of(LeaseKind::Extract).await?,
+            loading: lease_of(LeaseKind::Load).await?,
             control: Some(control),
             ..StoreStatus::default()
         };

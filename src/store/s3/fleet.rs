@@ -55,9 +55,9 @@ impl S3Store {
             self.list_stretches(&leases, &bounds, &none),
         )?;
         for object in data.into_iter().chain(control).chain(leases) {
-            match self.keys.place(&object.key) {
-                Some(place) => note(&mut fleet, place, &object, applied),
-                None => tracing::debug!(key = object.key, "an object that this program would not have written"),
+            // Another key is not of this program's making, and says nothing of a table.
+            if let Some(place) = self.keys.place(&object.key) {
+                note(&mut fleet, place, &object, applied);
             }
         }
         futures::stream::iter(fleet)
@@ -158,7 +158,9 @@ impl S3Store {
             } else {
                 continue;
             };
-            seen.iter().for_each(|seen| files.add(seen.files));
+            for seen in &seen {
+                files.add(seen.files);
+            }
             if recorded && Some(at) == head {
                 // The lower one of rivals: lag is rather overstated.
                 table.head_lsn = seen.iter().map(|seen| seen.lsn_to).min();

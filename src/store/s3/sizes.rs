@@ -58,7 +58,7 @@ pub(super) fn control_flags(bytes: u64) -> (bool, bool) {
 
 /// Whether a lease of that length is held.
 pub(super) fn is_held(bytes: u64) -> bool {
-    bytes % MODULUS != 0
+    !bytes.is_multiple_of(MODULUS)
 }
 
 #[cfg(test)]
