@@ -259,6 +259,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Verdict::Current => found.good(&name, "work", "nothing unfinished"),
                 Verdict::Behind => found.good(&name, "work", "changes wait to be extracted: db-to-redshift sync"),
                 Verdict::Pending => found.warn(&name, "work", format!("{pending} batches wait to be loaded: db-to-redshift load")),
+                Verdict::Lagging => found.warn(&name, "work", "more than half of the retention is used: db-to-redshift sync"),
+                Verdict::Stuck => found.warn(&name, "work", "changes wait and nobody is at work: db-to-redshift sync"),
                 Verdict::Staged => found.warn(&name, "work", "a batch stands in staging: db-to-redshift load applies it"),
                 Verdict::NotPrepared => found.warn(&name, "work", "not prepared yet: db-to-redshift prepare"),
                 Verdict::Paused => found.warn(&name, "work", "paused by an operator"),
@@ -269,7 +271,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     Found::Fault(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))),
                 ),
                 Verdict::Diverged => {
-                    let why = status.target.and_then(|state| state.diverged).map_or_else(String::new, |diverged| diverged.why);
+                    let why = status.target.and_then(|target| target.diverged).map_or_else(String::new, |diverged| diverged.why);
                     found.add(
                         &name,
                         "work",

@@ -1,45 +1,236 @@
-//! What an operator sees of one table.
+//! What an operator sees of the tables: the answer of `status`, and what the console draws.
+//!
+//! A commit of the source passes four stations: the log (commit), the change table (capture), S3
+//! (extract), Redshift (load). Between two stations lies a hop with a lag and, when nothing moves
+//! on it, the time since when. Times without a zone are the source's, in its local zone; those
+//! of type [`Timestamp`] are UTC; durations are whole seconds.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use super::control::{Holder, Paused};
+use super::control::{Control, Holder};
+use super::state::{Diverged, StagedRange};
 use super::{Epoch, Lsn, Seq, TableName, TargetState};
+
+/// How long changes may wait on a hop, with nobody at work, before it counts as stuck.
+pub const STUCK_AFTER: i64 = 60 * 60;
+/// How long the newest row of the time mapping may be old: an idle log gets a dummy row every
+/// few minutes, so a longer silence means that capture does not run.
+pub const SILENT_AFTER: i64 = 15 * 60;
+/// A lease that was not renewed for so long is held by nobody: holders renew every 15 s, and
+/// expire after 60 s. The rest is for clocks that differ.
+pub const LEASE_SILENT_AFTER: i64 = 3 * 60;
+
+/// Answer of `status`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    pub pipeline: String,
+    pub kind: ReportKind,
+    /// This program's clock when it began to ask.
+    pub at: Timestamp,
+    pub systems: Systems,
+    /// By name.
+    pub tables: Vec<TableStatus>,
+    /// Faults of whole systems and of single tables, as text with their codes, each told once.
+    pub faults: Vec<String>,
+}
+
+/// Where the facts come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportKind {
+    /// All tables: catalogue and time mapping of the source, listings of S3, batch log of the
+    /// target. The log may lag behind the state by a batch after a crash.
+    Fleet,
+    /// Some tables: the objects in S3 and the state rows themselves.
+    Detail,
+}
+
+/// The three systems as such.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Systems {
+    pub source: SourceSystem,
+    pub store: System,
+    pub target: System,
+}
+
+/// Whether a system answered.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct System {
+    /// The fault, with its code, that left the system's part empty. `None`: it answered.
+    pub fault: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SourceSystem {
+    /// As [`System::fault`].
+    pub fault: Option<String>,
+    pub cdc_enabled: Option<bool>,
+    /// `fn_cdc_get_max_lsn`.
+    pub max_lsn: Option<Lsn>,
+    /// Commit time of the newest row of the time mapping: how far capture has come.
+    pub newest_commit: Option<DateTime>,
+    /// Commit time of the oldest row that the mapping still holds.
+    pub oldest_commit: Option<DateTime>,
+    /// The server's clock.
+    pub clock: Option<DateTime>,
+    pub capture: CaptureStatus,
+}
+
+/// The capture and clean-up jobs. A field is `None` where the login may not see it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct CaptureStatus {
+    pub agent_running: Option<bool>,
+    /// Commit to capture, from `sys.dm_cdc_log_scan_sessions`.
+    pub latency_seconds: Option<i64>,
+    pub last_commit_cdc_time: Option<DateTime>,
+    pub failed_sessions: Option<i64>,
+    /// Of the clean-up job.
+    pub retention_seconds: Option<i64>,
+    /// Number and message of the newest `sys.dm_cdc_errors` row, which may be long past.
+    pub last_error: Option<(i32, String)>,
+    /// Why capture is down, in words: then "no changes" means nothing. `None`: it seems to run.
+    pub down: Option<String>,
+}
 
 /// One table as the three systems see it. A part is `None` where its system did not answer or
 /// knows nothing of the table; [`StatusReport::faults`] says which.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TableStatus {
     pub table: TableName,
-    pub source: Option<SourceStatus>,
-    pub store: Option<StoreStatus>,
-    pub target: Option<TargetState>,
     /// One word: what to look at first.
     pub verdict: Verdict,
+    pub hops: Hops,
+    /// `None` until the table has an epoch, and while times or retention are unknown.
+    pub retention: Option<Countdown>,
+    pub source: Option<SourceStatus>,
+    pub store: Option<StoreStatus>,
+    pub target: Option<TargetStatus>,
+    /// Commands that help, the best first; none for a table that is well.
+    pub next: Vec<String>,
+}
+
+/// The three hops between the four stations.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Hops {
+    /// Commit to capture; the same for all tables. Its lag is the latency of the scan sessions.
+    pub capture: Hop,
+    /// Capture to S3. Its lag runs from the first captured change that no record holds to the
+    /// newest commit that was captured.
+    pub extract: Hop,
+    /// S3 to Redshift. Its lag runs from the commit time of production's position to that of the
+    /// newest record. A quiet table may show more than any change has waited; `waiting_seconds`
+    /// counts from when the oldest pending file was written.
+    pub load: Hop,
+    /// The hop on which changes have waited longest with nobody at work.
+    pub stuck: Option<Stuck>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Hop {
+    /// 0: nothing waits. `None`: unknown.
+    pub lag_seconds: Option<i64>,
+    /// How long the oldest change has waited on it; `None` when nothing waits or it is unknown.
+    pub waiting_seconds: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stuck {
+    pub hop: HopName,
+    pub since: Timestamp,
+    pub why: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HopName {
+    Capture,
+    Extract,
+    Load,
+}
+
+/// How long until clean-up passes the reader. Clean-up counts back its retention from the newest
+/// commit in the time mapping, not from now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Countdown {
+    pub retention_seconds: i64,
+    /// From the commit time of the last LSN that was extracted to the newest commit.
+    pub used_seconds: i64,
+    /// Below zero: the next run of the clean-up job passes the reader.
+    pub left_seconds: i64,
+    /// More than half of the retention is used.
+    pub warn: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SourceStatus {
     pub tracked: bool,
+    /// The capture instance that the stream reads; the newest one where that is not known.
     pub instance: Option<String>,
+    /// Low-water mark.
     pub min_lsn: Option<Lsn>,
     pub max_lsn: Option<Lsn>,
-    /// Change rows wait to be extracted; `None` when the table was never prepared.
+    /// Change rows wait to be extracted; `None` when that is not known, or there is no epoch.
     pub waiting: Option<bool>,
+    /// The first of them, and when it was committed.
+    pub first_waiting: Option<Lsn>,
+    pub first_waiting_time: Option<DateTime>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct StoreStatus {
     pub epoch: Option<Epoch>,
+    /// Newest record of the epoch, and the end of its range.
     pub head: Option<Seq>,
     pub head_lsn: Option<Lsn>,
-    /// Commit time of the newest transaction that was extracted, server-local.
+    /// Commit time of the newest transaction up to there.
     pub head_time: Option<DateTime>,
-    /// Records above the applied one; `None` without a target.
+    /// Records above the applied one; `None` when the target did not answer.
     pub pending: Option<u64>,
-    pub paused: Option<Paused>,
-    pub extracting: Option<Holder>,
-    pub loading: Option<Holder>,
+    /// Their part files, and the compressed size of those.
+    pub pending_files: Option<u64>,
+    pub pending_bytes: Option<u64>,
+    /// When the oldest object of theirs was written, by the store's clock.
+    pub pending_since: Option<Timestamp>,
+    /// Part files without a record: being written, or left by a job that died.
+    pub writing_files: Option<u64>,
+    pub paused: bool,
+    /// A snapshot is under way, or died before its record 0.
+    pub intent: bool,
+    pub extracting: Option<Busy>,
+    pub loading: Option<Busy>,
+    /// The control object; detail only.
+    pub control: Option<Control>,
+}
+
+/// A lease that is held.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Busy {
+    /// When it was renewed last: by the store's clock in a fleet report, by the holder's in a
+    /// detail report.
+    pub renewed: Timestamp,
+    /// Nobody has renewed it for three minutes: its holder is gone.
+    pub silent: bool,
+    /// Detail only.
+    pub holder: Option<Holder>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// 0 before the first epoch.
+    pub epoch: Epoch,
+    pub applied_seq: Option<Seq>,
+    pub applied_lsn: Option<Lsn>,
+    /// Commit time of the newest transaction up to there.
+    pub applied_time: Option<DateTime>,
+    /// The target's clock when the last batch was applied, UTC, as text.
+    pub applied_at: Option<String>,
+    /// What staging holds, with its rows.
+    pub staged: Option<StagedRange>,
+    pub diverged: Option<Diverged>,
+    /// The state row; detail only.
+    pub state: Option<TargetState>,
 }
 
 /// The one word of a table's line, the worst that holds.
@@ -52,11 +243,15 @@ pub enum Verdict {
     Diverged,
     /// Clean-up has passed the reader.
     Gap,
+    /// More than half of the retention is used: clean-up comes nearer than extract.
+    Lagging,
     Paused,
     /// CDC is not enabled for it.
     NotTracked,
     /// No epoch was opened yet.
     NotPrepared,
+    /// Changes have waited on a hop for more than an hour, and nobody is at work.
+    Stuck,
     /// Staged rows wait to be applied.
     Staged,
     /// Records wait to be loaded.
@@ -66,11 +261,39 @@ pub enum Verdict {
     Current,
 }
 
-/// Answer of `status`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct StatusReport {
-    pub pipeline: String,
-    pub tables: Vec<TableStatus>,
-    /// Faults of whole systems, as text with their codes.
-    pub faults: Vec<String>,
+impl Verdict {
+    /// All of them, worst first.
+    pub const ALL: [Self; 12] = [
+        Self::Unknown,
+        Self::Diverged,
+        Self::Gap,
+        Self::Lagging,
+        Self::Paused,
+        Self::NotTracked,
+        Self::NotPrepared,
+        Self::Stuck,
+        Self::Staged,
+        Self::Pending,
+        Self::Behind,
+        Self::Current,
+    ];
+
+    /// As people read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Diverged => "DIVERGED",
+            Self::Gap => "GAP",
+            Self::Lagging => "LAGGING",
+            Self::Paused => "paused",
+            Self::NotTracked => "not tracked",
+            Self::NotPrepared => "not prepared",
+            Self::Stuck => "STUCK",
+            Self::Staged => "staged",
+            Self::Pending => "pending",
+            Self::Behind => "behind",
+            Self::Current => "current",
+        }
+    }
 }

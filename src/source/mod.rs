@@ -3,6 +3,7 @@
 //! [`Source`] is the porting list. SQL Server is the one implementation that talks to a server
 //! ([`sqlserver`]); the promises below are what the rules E1 to E9 of the protocol build on.
 
+mod fleet;
 pub mod sqlserver;
 
 use std::future::Future;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
+pub use self::fleet::{FleetFacts, FleetInstance, FleetTable};
 use crate::model::fault::src;
 use crate::model::privilege::Lacking;
 use crate::model::{CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, SourceIdentity, TableName, TableShape, Value};
@@ -117,7 +119,7 @@ pub struct ChangesRequest {
 }
 
 /// What capture is doing. A field is `None` where the login may not see it: unknown, not bad.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct CaptureHealth {
     pub agent_running: Option<bool>,
     /// Commit-to-capture seconds of the scan sessions.
@@ -183,8 +185,9 @@ pub trait Source: Send + Sync + 'static {
     /// Bounds of the given instances.
     fn watermarks(&self, instances: &[String]) -> impl Future<Output = Result<Watermarks, Fault>> + Send;
 
-    /// The first commit LSN with a change row in each range, all in one round trip. The caller
-    /// has read every `to` in a statement that ended before this call (rule E3).
+    /// The first commit LSN with a change row in each range, in that order, all in one round trip
+    /// however many ranges there are. The caller has read every `to` in a statement that ended
+    /// before this call (rule E3).
     fn first_changes(&self, ranges: &[ProbeRange]) -> impl Future<Output = Result<Vec<Option<Lsn>>, Fault>> + Send;
 
     /// The `transactions`-th commit LSN at or above `from` that the mapping holds, at most `max`;
@@ -226,6 +229,14 @@ pub trait Source: Send + Sync + 'static {
     fn clock(&self) -> impl Future<Output = Result<DateTime, Fault>> + Send;
 
     fn health(&self) -> impl Future<Output = Result<CaptureHealth, Fault>> + Send;
+
+    /// Every captured table, the bounds of the time mapping, clock and health, in a number of round
+    /// trips that does not depend on the number of tables. Reads no change table.
+    fn fleet(&self) -> impl Future<Output = Result<FleetFacts, Fault>> + Send;
+
+    /// The commit time at each LSN (that of the newest mapping row at or below it), in that order,
+    /// in one round trip however many there are; server-local. `None` below the oldest row.
+    fn commit_times(&self, at: &[Lsn]) -> impl Future<Output = Result<Vec<Option<DateTime>>, Fault>> + Send;
 
     /// The newest LSN of the mapping at or below `limit` (rule C3).
     fn clean_up_mark(&self, limit: Lsn) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;

@@ -3,15 +3,18 @@
 //! [`ChangeStore`] names what the protocol needs from an object store (rules R1 to R5 and
 //! section 5). S3 is the one implementation ([`s3`]).
 
+mod fleet;
 pub mod s3;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+pub use self::fleet::{AppliedSeqs, Files, StoredTable};
 use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
-use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
+use crate::model::{CommitRecord, Epoch, Fault, Lsn, PartFile, Seq, TableName};
 
 /// An object's version for conditional writes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +45,8 @@ pub struct Attempt {
     pub table: TableName,
     pub epoch: Epoch,
     pub seq: Seq,
+    /// `lsn_to` of the record to come: listings show it, so that nobody reads the record for it.
+    pub lsn_to: Lsn,
     pub id: Uuid,
 }
 
@@ -110,7 +115,8 @@ pub trait ChangeStore: Send + Sync + 'static {
     /// that is surely there (rule R4).
     fn head(&self, table: &TableName, epoch: Epoch, known: Seq) -> impl Future<Output = Result<Seq, Fault>> + Send;
 
-    /// Writes a record with `If-None-Match: *` (rules R1 and R3).
+    /// Writes a record with `If-None-Match: *` (rules R1 and R3). One without part files gets an
+    /// empty marker among them first, so that [`Self::fleet`] sees it.
     fn put_record(&self, record: &CommitRecord) -> impl Future<Output = Result<RecordPut, Fault>> + Send;
 
     /// Deletes records in the order given (rule R4 chooses which and in which order).
@@ -119,7 +125,8 @@ pub trait ChangeStore: Send + Sync + 'static {
     /// Opens part file `number` (from 1) of an attempt.
     fn part(&self, attempt: &Attempt, number: u32) -> impl Future<Output = Result<Self::Upload, Fault>> + Send;
 
-    /// The part files of an epoch, by attempt, ascending by seq.
+    /// The part files of an epoch, by attempt, ascending by seq; markers of records without files
+    /// count among them.
     fn attempts(&self, table: &TableName, epoch: Epoch) -> impl Future<Output = Result<Vec<AttemptFiles>, Fault>> + Send;
 
     /// Deletes objects; a key that is not there counts as deleted.
@@ -139,9 +146,16 @@ pub trait ChangeStore: Send + Sync + 'static {
     /// The first bytes of a part file, decompressed by the caller: for previews.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;
 
+    /// Every table that has anything in the store, by listings alone: no object is read. One listing
+    /// of all tables for records' folders, part files, control and leases each, and one listing
+    /// more for a table with attempts above `applied`, or without an entry there. What it says of
+    /// records is exact; an object that is written meanwhile may show or not.
+    fn fleet(&self, applied: &AppliedSeqs) -> impl Future<Output = Result<BTreeMap<TableName, StoredTable>, Fault>> + Send;
+
     fn control(&self, table: &TableName) -> impl Future<Output = Result<Option<(Control, ETag)>, Fault>> + Send;
 
-    /// `None` writes only where nothing stands (`If-None-Match: *`), else `If-Match`.
+    /// `None` writes only where nothing stands (`If-None-Match: *`), else `If-Match`. Every write
+    /// has an ETag of its own, even one that restores what stood there before.
     fn put_control(
         &self,
         table: &TableName,

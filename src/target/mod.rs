@@ -11,13 +11,14 @@
 
 pub mod redshift;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::privilege::Lacking;
-use crate::model::state::StreamIdentity;
+use crate::model::state::{Diverged, StagedRange, StreamIdentity};
 use crate::model::{CaptureIdentity, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
 
 #[derive(Clone, Debug)]
@@ -148,6 +149,41 @@ pub struct LogLine {
     pub run: Uuid,
     /// Redshift's clock, UTC, as text; empty when written.
     pub at: String,
+    /// The capture instance that the batches were read from; `None` in older lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Why production may differ from the source after this event; `None`: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<String>,
+}
+
+/// Events of the batch log after which production stands at `to`. `staged` is a range that waits
+/// in staging; every other event only says whether production is diverged from then on.
+pub const POSITION_EVENTS: [&str; 5] = ["snapshot", "start", "applied", "schema", "skipped"];
+pub const STAGED_EVENT: &str = "staged";
+
+/// Where a table stands by the newest lines of the batch log. After a crash the log may lag
+/// behind the state row by a batch, until the next load writes the missing line.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LoggedState {
+    /// 0 before the first epoch.
+    pub epoch: Epoch,
+    pub applied_seq: Option<Seq>,
+    pub applied_lsn: Option<Lsn>,
+    /// Redshift's clock, UTC, as text.
+    pub applied_at: Option<String>,
+    pub staged: Option<StagedRange>,
+    /// `since` is when the newest line that says so was written: it may have begun earlier.
+    pub diverged: Option<Diverged>,
+    pub instance: Option<String>,
+}
+
+/// Where all tables of a pipeline stand.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TargetFleet {
+    pub logged: BTreeMap<TableName, LoggedState>,
+    /// The state tables that exist, spelt as [`TargetNames::state`].
+    pub states: BTreeSet<String>,
 }
 
 /// One connection of a load job on one table.
@@ -207,6 +243,10 @@ pub trait Target: Send + Sync + 'static {
 
     /// State without a lock, for status; `None` when the table was never prepared.
     fn state(&self, table: &TableName) -> impl Future<Output = Result<Option<TargetState>, Fault>> + Send;
+
+    /// Where every table of a pipeline stands by the batch log, and which state tables exist: a fixed
+    /// number of statements, whatever the number of tables. Takes no lock and waits for none.
+    fn fleet(&self, pipeline: &str) -> impl Future<Output = Result<TargetFleet, Fault>> + Send;
 
     /// Rows in production and in staging now.
     fn row_counts(&self, table: &TableName) -> impl Future<Output = Result<(u64, u64), Fault>> + Send;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use db_to_redshift::config::{S3Credentials, Secret};
 use db_to_redshift::lab::s3::{Effect, Rule, S3Options, start};
 use db_to_redshift::model::fault::s3::{BAD_CREDENTIALS, CONNECT, DENIED, MISSING, NO_BUCKET, NO_CONDITIONS};
-use db_to_redshift::model::hex;
+use db_to_redshift::model::{Lsn, hex};
 use db_to_redshift::store::s3::S3Store;
 use db_to_redshift::store::{Attempt, BucketFacts, ChangeStore, PartUpload};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ use crate::support::store::{BUCKET, S3Lab, record, s3_lab, settings, table};
 const MIB: usize = 1024 * 1024;
 
 fn attempt(seq: u64, id: u128) -> Attempt {
-    Attempt { table: table(), epoch: 1, seq, id: Uuid::from_u128(id) }
+    Attempt { table: table(), epoch: 1, seq, lsn_to: Lsn::ZERO, id: Uuid::from_u128(id) }
 }
 
 /// Bytes whose period fits into no piece, so that a piece in the wrong place shows.
@@ -45,7 +45,11 @@ async fn small_files_go_in_one_request_and_large_ones_in_pieces() {
         assert_eq!(at.lab.object(BUCKET, &part.key).as_ref(), Some(&bytes), "{length}");
         assert_eq!((part.bytes, part.rows, part.sha256), (length as u64, 99, hex(&Sha256::digest(&bytes))), "{length}");
         assert_eq!(at.lab.requests().count("UploadPart", &part.key), pieces, "{length}");
-        assert!(part.key.ends_with(&format!("/e0001/000000000007-{}/part-0000{number}.csv.zst", Uuid::from_u128(1))), "{}", part.key);
+        assert!(
+            part.key.ends_with(&format!("/e0001/000000000007-{}-{}/part-0000{number}.csv.zst", Lsn::ZERO, Uuid::from_u128(1))),
+            "{}",
+            part.key
+        );
     }
     assert_eq!(at.lab.open_uploads(BUCKET), 0);
 }
@@ -112,7 +116,7 @@ async fn attempts_are_found_by_their_files_and_deleted_by_the_thousand() {
     upload(&at, 1, &noise(10), MIB).await;
     upload(&at, 2, &noise(20), MIB).await;
     let folder = "cdc/v1/shop/data/dbo.Order!20Lines/e0001";
-    let other = |number: u32| format!("{folder}/000000000006-{}/part-{number:05}.csv.zst", Uuid::from_u128(2));
+    let other = |number: u32| format!("{folder}/000000000006-{}-{}/part-{number:05}.csv.zst", Lsn::ZERO, Uuid::from_u128(2));
     for number in 1..=1100 {
         at.lab.overwrite(BUCKET, &other(number), Bytes::from_static(b"abc"));
     }

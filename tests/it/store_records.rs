@@ -52,7 +52,7 @@ async fn of_racing_extractors_exactly_one_wins_and_all_learn_who() {
 #[tokio::test]
 async fn a_lost_answer_is_found_out() {
     let at = s3_lab().await;
-    let lost = at.lab.faults().add(Rule::new(Effect::LoseReply).operation("PutObject"));
+    let lost = at.lab.faults().add(Rule::new(Effect::LoseReply).operation("PutObject").key("/records/"));
     let ours = record(1);
     assert_eq!(at.store.put_record(&ours).await.unwrap(), RecordPut::Written);
     assert_eq!(lost.hits(), 1);
@@ -64,7 +64,7 @@ async fn a_lost_answer_is_found_out() {
 async fn conflicts_and_overload_are_tried_again() {
     let at = s3_lab().await;
     for effect in [Effect::Conflict, Effect::SlowDown, Effect::InternalError] {
-        at.lab.faults().add(Rule::new(effect).operation("PutObject"));
+        at.lab.faults().add(Rule::new(effect).operation("PutObject").key("/records/"));
     }
     assert_eq!(at.store.put_record(&record(1)).await.unwrap(), RecordPut::Written);
     assert_eq!(at.lab.requests().count("PutObject", &key(1)), 4);
@@ -73,7 +73,7 @@ async fn conflicts_and_overload_are_tried_again() {
 #[tokio::test]
 async fn a_write_that_never_gets_an_answer_is_unknown_not_failed() {
     let at = s3_lab().await;
-    at.lab.faults().add(Rule::new(Effect::InternalError).operation("PutObject").times(u32::MAX));
+    at.lab.faults().add(Rule::new(Effect::InternalError).operation("PutObject").key("/records/").times(u32::MAX));
     let fault = at.store.put_record(&record(1)).await.unwrap_err();
     assert!(fault.is(&WRITE_UNKNOWN), "{fault}");
 }
@@ -81,10 +81,25 @@ async fn a_write_that_never_gets_an_answer_is_unknown_not_failed() {
 #[tokio::test]
 async fn a_refusal_after_a_lost_answer_is_unknown_too() {
     let at = s3_lab().await;
-    at.lab.faults().add(Rule::new(Effect::InternalError).operation("PutObject"));
-    at.lab.faults().add(Rule::new(Effect::AccessDenied).operation("PutObject"));
+    at.lab.faults().add(Rule::new(Effect::InternalError).operation("PutObject").key("/records/"));
+    at.lab.faults().add(Rule::new(Effect::AccessDenied).operation("PutObject").key("/records/"));
     let fault = at.store.put_record(&record(1)).await.unwrap_err();
     assert!(fault.is(&WRITE_UNKNOWN), "{fault}");
+}
+
+/// A record without files shows in the listing of part files by a marker, which was there first.
+#[tokio::test]
+async fn a_record_without_files_has_a_marker() {
+    let at = s3_lab().await;
+    at.lab.faults().add(Rule::new(Effect::AccessDenied).operation("PutObject").key("/empty"));
+    let ours = record(1);
+    assert!(!at.store.put_record(&ours).await.unwrap_err().is(&WRITE_UNKNOWN));
+    assert_eq!(at.store.record(&table(), 1, 1).await.unwrap(), None, "no record without its marker");
+    at.store.put_record(&ours).await.unwrap();
+    let attempts = at.store.attempts(&table(), 1).await.unwrap();
+    let [files] = attempts.as_slice() else { panic!("{attempts:?}") };
+    assert_eq!((files.attempt.seq, files.attempt.lsn_to, files.attempt.id), (1, ours.lsn_to, ours.attempt));
+    assert!(files.keys[0].ends_with("/empty") && files.keys.len() == 1 && files.bytes == 0);
 }
 
 #[tokio::test]

@@ -223,6 +223,8 @@ async fn the_log_drops_doubles_and_shows_the_newest_first() {
         inserted: rows,
         run: Uuid::new_v4(),
         at: String::new(),
+        instance: None,
+        diverged: None,
     };
     for line in [line("staged", 1, 3), line("applied", 1, 3), line("applied", 1, 3), line("applied", 2, 5)] {
         loader.log(&line).await.unwrap();

@@ -37,15 +37,17 @@ pub async fn look<S: Source>(source: &S, streams: &[&Stream]) -> Result<Vec<Resu
 }
 
 /// The first change of each range (rule E3): one probe. If an object is gone or closed, which
-/// fails the probe of all, each range is asked alone, so that only its own table stops.
+/// fails the probe of all, the ranges are asked by halves, so that only its own table stops.
 pub async fn probe<S: Source>(source: &S, ranges: &[ProbeRange]) -> Result<Vec<Result<Option<Lsn>, Fault>>, Fault> {
     match source.first_changes(ranges).await {
         Ok(firsts) => Ok(firsts.into_iter().map(Ok).collect()),
         Err(fault) if fault.is(&src::OBJECT_GONE) || fault.is(&src::PERMISSION) => {
-            let mut firsts = Vec::with_capacity(ranges.len());
-            for range in ranges {
-                firsts.push(source.first_changes(std::slice::from_ref(range)).await.map(|first| first.first().copied().flatten()));
+            if ranges.len() <= 1 {
+                return Ok(ranges.iter().map(|_| Err(fault.clone())).collect());
             }
+            let (left, right) = ranges.split_at(ranges.len() / 2);
+            let mut firsts = Box::pin(probe(source, left)).await?;
+            firsts.extend(Box::pin(probe(source, right)).await?);
             Ok(firsts)
         }
         Err(fault) => Err(fault),

@@ -36,7 +36,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let started = Instant::now();
         self.safe_point(&stream.table)?;
         stream.lease.check(&stream.table)?;
-        let attempt = Attempt { table: stream.table.clone(), epoch: stream.epoch, seq: stream.next_seq(), id: Uuid::new_v4() };
+        let (epoch, seq, lsn_to) = (stream.epoch, stream.next_seq(), window.to);
+        let attempt = Attempt { table: stream.table.clone(), epoch, seq, lsn_to, id: Uuid::new_v4() };
         let written = if window.empty {
             Written { parts: Vec::new(), counts: RowCounts::default(), reread: false }
         } else {

@@ -11,7 +11,7 @@ use crate::model::state::StreamIdentity;
 use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, OpenLoad, Target};
+use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, OpenLoad, STAGED_EVENT, Target};
 
 use super::plan::{self, Limits, Step};
 
@@ -33,6 +33,8 @@ pub(super) struct Loading<'a, S, C, T: Target> {
     tries: u32,
     /// Staging was emptied once for a wrong count (rule L4).
     restaged: bool,
+    /// Why production differed when state was read last: what the log says of it.
+    diverged: Option<String>,
     outcome: Outcome,
 }
 
@@ -44,7 +46,19 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
         let identity = engine.identity(&opening.source);
         let table = opening.table.clone();
-        Ok(Self { engine, lease, table, opening, identity, loader: None, fence: 0, tries: 0, restaged: false, outcome: Outcome::default() })
+        Ok(Self {
+            engine,
+            lease,
+            table,
+            opening,
+            identity,
+            loader: None,
+            fence: 0,
+            tries: 0,
+            restaged: false,
+            diverged: None,
+            outcome: Outcome::default(),
+        })
     }
 
     pub async fn run(mut self) -> Result<Outcome, Fault> {
@@ -61,6 +75,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             self.engine.safe_point(&self.table)?;
             self.lease.check(&self.table)?;
             self.follow_epoch().await?;
+            self.diverged = state.diverged.as_ref().map(|diverged| diverged.why.clone());
             let step = plan::next(&*self.engine.store, &state, &self.opening, limits).await?;
             if matches!(step, Step::Done) {
                 break;
@@ -158,6 +173,12 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let (rows, seconds) = (range.rows(), started.elapsed().as_secs_f64());
         let event = Event::Staged { table: self.table.clone(), epoch: range.epoch, from: range.from, to: range.to, rows, seconds };
         self.engine.events.send(event).await;
+        // Status reads the log: without this line a range that is never applied would not show.
+        let line = self.line(&range, records, STAGED_EVENT, Applied::default());
+        if let Err(fault) = self.loader().await?.log(&line).await {
+            self.loader = None;
+            self.engine.events.warn(Job::Load, &self.table, format!("the staged range was not logged: {fault}")).await;
+        }
         Ok(())
     }
 
@@ -255,19 +276,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
         let Applied { deleted, inserted, .. } = applied;
         self.engine.events.send(Event::Applied { table: table.clone(), epoch, from, to, deleted, inserted, seconds }).await;
-        let line = LogLine {
-            table,
-            event: event.to_owned(),
-            epoch,
-            from,
-            to,
-            lsn_to: range.lsn_to,
-            rows: range.rows(),
-            deleted,
-            inserted,
-            run: self.engine.run.id,
-            at: String::new(),
-        };
+        let line = self.line(range, records, event, applied);
         if let Err(fault) = self.log_and_truncate(&line).await {
             self.loader = None;
             self.engine.events.warn(Job::Load, &self.table, format!("after the load: {fault}")).await;
@@ -280,6 +289,31 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
         if let Some(last) = records.last() {
             self.engine.clean_up_after_load(&self.table, &last.capture.instance, range.epoch, range.lsn_to).await;
+        }
+    }
+
+    fn line(&self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied) -> LogLine {
+        let newest = records.last();
+        let lost = || (applied.lost_kept > 0).then(|| format!("{} untouched values were found nowhere", applied.lost_kept));
+        let diverged = match event {
+            "snapshot" => None,
+            "start" => newest.filter(|record| record.trusted).map(|_| "the operator vouched for what production held".to_owned()),
+            _ => self.diverged.clone().or_else(lost),
+        };
+        LogLine {
+            table: self.table.clone(),
+            event: event.to_owned(),
+            epoch: range.epoch,
+            from: range.from,
+            to: range.to,
+            lsn_to: range.lsn_to,
+            rows: range.rows(),
+            deleted: applied.deleted,
+            inserted: applied.inserted,
+            run: self.engine.run.id,
+            at: String::new(),
+            instance: newest.map(|record| record.capture.instance.clone()),
+            diverged,
         }
     }
 

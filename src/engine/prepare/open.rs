@@ -65,7 +65,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let (table, instance) = (&opening.facts.name, opening.instance);
         let (min, l0) = self.bounds(opening).await?;
         intent::note_bounds(&*self.store, table, self.run.id, min, l0).await?;
-        let attempt = Attempt { table: table.clone(), epoch, seq: 0, id: Uuid::new_v4() };
+        let lsn_to = l0.max(min.prev());
+        let attempt = Attempt { table: table.clone(), epoch, seq: 0, lsn_to, id: Uuid::new_v4() };
         // A fresh UUID for each epoch: no value of the source can equal it.
         let null_marker = format!("null-{}", Uuid::new_v4());
         let (kind, layout) = match opening.options.mode {
@@ -77,7 +78,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             RecordKind::Snapshot => self.scan(opening, &attempt, layout, &null_marker, lease).await?,
             _ => (Vec::new(), RowCounts::default()),
         };
-        let lsn_to = l0.max(min.prev());
         let overlap_until = Some(self.overlap_end().await?);
         let (ddl_lsn, max) = match self.check_before_record(opening, lsn_to).await {
             Ok(found) => found,

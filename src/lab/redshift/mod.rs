@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
@@ -93,6 +94,7 @@ struct Shared {
     faults: Faults,
     long_names: LongNames,
     sessions: Mutex<BTreeMap<i32, Known>>,
+    statements: AtomicU64,
 }
 
 impl Shared {
@@ -106,6 +108,7 @@ impl Shared {
     }
 
     fn saw(&self, pid: i32, sql: &str) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
         if let Some(known) = self.sessions().get_mut(&pid) {
             known.info.last_statement = without_secrets(sql);
         }
@@ -153,6 +156,12 @@ impl Redshift {
         self.shared.sessions().values().map(|known| known.info.clone()).collect()
     }
 
+    /// Messages with statements that clients have sent, over all sessions.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.shared.statements.load(Ordering::Relaxed)
+    }
+
     /// Cuts a session's connection; its transaction rolls back. `false`: there is none.
     #[must_use]
     pub fn kill(&self, pid: i32) -> bool {
@@ -196,6 +205,7 @@ pub async fn start(options: RedshiftOptions) -> Result<Redshift, StartError> {
         faults: Faults::default(),
         long_names: LongNames::default(),
         sessions: Mutex::default(),
+        statements: AtomicU64::new(0),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.during("listening")?;
     let addr = listener.local_addr().during("listening")?;

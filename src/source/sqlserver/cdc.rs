@@ -1,5 +1,7 @@
 //! Bounds of what can be read: low and high water marks, the time mapping, probes, windows.
 
+use std::fmt::Write as _;
+
 use super::cells::{self, Cells};
 use super::error::Place;
 use super::quote;
@@ -8,7 +10,7 @@ use crate::model::fault::src;
 use crate::model::{Fault, Lsn, MappingRow, hex};
 use crate::source::{MappingFacts, ProbeRange, Watermarks};
 
-/// Parts of one UNION: thousands would take long to plan, and a request takes 2,100 parameters.
+/// Parts of one UNION: a statement of thousands would take long to plan.
 const RANGES: usize = 200;
 const INSTANCES: usize = 200;
 
@@ -28,22 +30,26 @@ SELECT d.is_cdc_enabled,
   FROM sys.databases AS d
  WHERE d.database_id = DB_ID();";
 
-/// The first commit LSN of every range that holds a change row. Range n has its ends in
-/// `@P{2n+1}` and `@P{2n+2}`.
+/// The first commit LSN of every range that holds a change row. Range n has its ends in the n-th
+/// LSN of `@P1` and of `@P2`, so the text depends on the tables alone and its plan is used again.
+/// One request takes it whole (65,536 packets), as many statements of a size that plans quickly.
 #[must_use]
 fn first_changes_sql<'a>(instances: impl IntoIterator<Item = &'a str>) -> String {
-    let parts: Vec<_> = instances
-        .into_iter()
-        .enumerate()
-        .map(|(n, instance)| {
-            let (table, from, to) = (quote::change_table(instance), 2 * n + 1, 2 * n + 2);
-            format!(
-                "SELECT {n} AS n, MIN(ct.__$start_lsn) AS first_lsn FROM {table} AS ct \
-                 WHERE ct.__$start_lsn >= @P{from} AND ct.__$start_lsn <= @P{to}"
-            )
-        })
-        .collect();
-    format!("{};", parts.join("\nUNION ALL\n"))
+    let mut sql = String::new();
+    for (n, instance) in instances.into_iter().enumerate() {
+        if n > 0 {
+            sql.push_str(if n.is_multiple_of(RANGES) { ";\n" } else { "\nUNION ALL\n" });
+        }
+        let (table, from, to) = (quote::change_table(instance), quote::lsn_at("@P1", n), quote::lsn_at("@P2", n));
+        // Writing to a String cannot fail.
+        let _ = write!(
+            sql,
+            "SELECT {n} AS n, MIN(ct.__$start_lsn) AS first_lsn FROM {table} AS ct \
+             WHERE ct.__$start_lsn >= {from} AND ct.__$start_lsn <= {to}"
+        );
+    }
+    sql.push(';');
+    sql
 }
 
 /// `@P1` from, `@P2` max, `@P3` how many. Rows of an idle log (`tran_id` 0x00) are no
@@ -101,7 +107,7 @@ pub async fn watermarks(sessions: &Sessions, instances: &[String]) -> Result<Wat
     for chunk in chunks {
         let parameters = chunk.iter().map(session::text).collect();
         let results = sessions.run(&place, &watermarks_sql(chunk.len()), parameters).await?;
-        let marks = if chunk.is_empty() { Vec::new() } else { numbered(&results, chunk.len(), "min_lsn", &place)? };
+        let marks = if chunk.is_empty() { Vec::new() } else { numbered(&results[..1], chunk.len(), "min_lsn", &place)? };
         min.extend(marks.into_iter().map(Option::unwrap_or_default));
         let row = cells::one(&results, usize::from(!chunk.is_empty()), &place)?;
         bounds = (row.flag("is_cdc_enabled")?, row.lsn_or_null("max_lsn")?);
@@ -110,21 +116,21 @@ pub async fn watermarks(sessions: &Sessions, instances: &[String]) -> Result<Wat
 }
 
 pub async fn first_changes(sessions: &Sessions, ranges: &[ProbeRange]) -> Result<Vec<Option<Lsn>>, Fault> {
-    let place = place("change tables could not be probed for changes");
-    let mut first = Vec::with_capacity(ranges.len());
-    for chunk in ranges.chunks(RANGES) {
-        let sql = first_changes_sql(chunk.iter().map(|range| range.instance.as_str()));
-        let parameters = chunk.iter().flat_map(|range| [session::lsn(range.from), session::lsn(range.to)]).collect();
-        let results = sessions.run(&place, &sql, parameters).await?;
-        first.extend(numbered(&results, chunk.len(), "first_lsn", &place)?);
+    if ranges.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(first)
+    let place = place("change tables could not be probed for changes");
+    let sql = first_changes_sql(ranges.iter().map(|range| range.instance.as_str()));
+    let ends = vec![session::lsns(ranges.iter().map(|range| range.from)), session::lsns(ranges.iter().map(|range| range.to))];
+    let results = sessions.run(&place, &sql, ends).await?;
+    numbered(&results, ranges.len(), "first_lsn", &place)
 }
 
-/// The LSNs of a UNION whose parts carry their number `n`: exactly one row for each.
+/// The LSNs of UNIONs whose parts carry their number `n`: exactly one row for each, among result
+/// sets that may hold other columns besides.
 fn numbered(results: &[Vec<tiberius::Row>], count: usize, column: &str, place: &Place) -> Result<Vec<Option<Lsn>>, Fault> {
     let mut lsns: Vec<Option<Option<Lsn>>> = vec![None; count];
-    for row in results.first().map(Vec::as_slice).unwrap_or_default() {
+    for row in results.iter().flatten() {
         let row = Cells::new(row, place);
         let n: usize = row.number("n")?;
         let slot = lsns.get_mut(n).ok_or_else(|| place.fault(&src::UNREADABLE).evidence("n", n))?;

@@ -11,6 +11,7 @@ pub mod connect;
 pub mod decode;
 pub mod describe;
 pub mod error;
+pub mod fleet;
 pub mod health;
 pub mod manage;
 pub mod pages;
@@ -25,8 +26,8 @@ use jiff::civil::DateTime;
 use self::pages::Stream;
 use self::session::Sessions;
 use super::{
-    CaptureHealth, ChangesRequest, CleanUp, MappingFacts, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable, TableFacts,
-    Watermarks,
+    CaptureHealth, ChangesRequest, CleanUp, FleetFacts, MappingFacts, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable,
+    TableFacts, Watermarks,
 };
 use crate::config::SourceSettings;
 use crate::model::privilege::Lacking;
@@ -110,6 +111,14 @@ impl Source for SqlServer {
 
     async fn health(&self) -> Result<CaptureHealth, Fault> {
         health::read(&self.sessions).await
+    }
+
+    async fn fleet(&self) -> Result<FleetFacts, Fault> {
+        fleet::facts(&self.sessions).await
+    }
+
+    async fn commit_times(&self, at: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
+        fleet::commit_times(&self.sessions, at).await
     }
 
     async fn clean_up_mark(&self, limit: Lsn) -> Result<Option<Lsn>, Fault> {

@@ -26,6 +26,13 @@ pub fn net_function(instance: &str) -> String {
     format!("[cdc].{}", name(&format!("fn_cdc_get_net_changes_{instance}")))
 }
 
+/// The n-th LSN of a parameter that `session::lsns` made. The CAST keeps the type of the LSN
+/// columns, so that an index on them is still sought.
+#[must_use]
+pub fn lsn_at(parameter: &str, n: impl std::fmt::Display) -> String {
+    format!("CAST(SUBSTRING({parameter}, 10 * {n} + 1, 10) AS binary(10))")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

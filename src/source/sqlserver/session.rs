@@ -52,6 +52,13 @@ pub fn lsn(value: Lsn) -> Parameter {
     ColumnData::Binary(Some(value.as_bytes().to_vec().into()))
 }
 
+/// Many LSNs in one parameter, ten bytes each: a request takes 2,100 parameters at most. `lsn_at`
+/// of [`super::quote`] takes them out again.
+#[must_use]
+pub fn lsns(values: impl Iterator<Item = Lsn>) -> Parameter {
+    ColumnData::Binary(Some(values.flat_map(|value| *value.as_bytes()).collect::<Vec<_>>().into()))
+}
+
 #[must_use]
 pub fn number(value: impl Into<i64>) -> Parameter {
     ColumnData::I64(Some(value.into()))

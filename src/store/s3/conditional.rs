@@ -78,9 +78,8 @@ impl S3Store {
         Ok(Some((read_json(key, &bytes)?, etag)))
     }
 
-    /// Writes a small JSON object where `expected` stands, or nothing.
-    pub(super) async fn swap_json<T: Serialize>(&self, key: &str, value: &T, expected: Option<&ETag>) -> Result<Written, Fault> {
-        let body = write_json(key, value)?;
+    /// Writes a small object where `expected` stands, or nothing. No other write has these bytes.
+    pub(super) async fn swap(&self, key: &str, body: Bytes, expected: Option<&ETag>) -> Result<Written, Fault> {
         match self.put_if(key, &body, expected).await? {
             Met::Done(etag) => Ok(Written::Done(etag)),
             Met::Refused { unsure: false } => Ok(Written::Lost),

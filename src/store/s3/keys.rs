@@ -4,9 +4,11 @@ use uuid::Uuid;
 
 use crate::model::control::{LeaseKind, RunRecord};
 use crate::model::fault::s3::KEY_TOO_LONG;
-use crate::model::{Epoch, Fault, Seq, TableName};
+use crate::model::{Epoch, Fault, Lsn, Seq, TableName};
 use crate::store::Attempt;
 
+/// Name of the object of an attempt without part files.
+const MARKER: &str = "empty";
 /// Longest key that S3 takes, in bytes.
 const MOST_BYTES: usize = 1024;
 
@@ -15,6 +17,24 @@ const MOST_BYTES: usize = 1024;
 pub struct Keys {
     /// `<prefix>/v1/<pipeline>/`.
     root: String,
+}
+
+/// What a key belongs to, read back from the key alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `marker`: the empty object of a record without part files.
+    Part {
+        table: TableName,
+        attempt: Attempt,
+        marker: bool,
+    },
+    Control {
+        table: TableName,
+    },
+    Lease {
+        table: TableName,
+        kind: LeaseKind,
+    },
 }
 
 /// Keys of one table.
@@ -43,7 +63,7 @@ impl Keys {
     pub fn table<'a>(&'a self, table: &'a TableName) -> Result<TableKeys<'a>, Fault> {
         let name = format!("{}.{}", escape(&table.schema), escape(&table.name));
         let keys = TableKeys { root: &self.root, table, name };
-        let attempt = Attempt { table: table.clone(), epoch: Epoch::MAX, seq: 999_999_999_999, id: Uuid::nil() };
+        let attempt = Attempt { table: table.clone(), epoch: Epoch::MAX, seq: 999_999_999_999, lsn_to: Lsn::MAX, id: Uuid::nil() };
         let longest = keys.part(&attempt, u32::MAX).len().max(keys.manifest(Epoch::MAX, attempt.seq, attempt.seq, Uuid::nil()).len());
         if longest > MOST_BYTES {
             return Err(Fault::new(&KEY_TOO_LONG, format!("keys of {table} would have up to {longest} bytes"))
@@ -61,10 +81,48 @@ impl Keys {
 
     /// The table of a folder under [`Self::record_folders`], if this program would spell it so.
     pub fn table_of(&self, folder: &str) -> Option<TableName> {
-        let name = folder.strip_prefix(&self.record_folders())?.strip_suffix('/')?;
-        let (schema, name) = name.split_once('.')?;
-        let table = TableName::new(unescape(schema)?, unescape(name)?);
+        let table = table_named(folder.strip_prefix(&self.record_folders())?.strip_suffix('/')?)?;
         (self.table(&table).ok()?.records() == folder).then_some(table)
+    }
+
+    /// `…data/`: part files of all tables.
+    pub fn data(&self) -> String {
+        format!("{}data/", self.root)
+    }
+
+    /// `…control/`: one object a table.
+    pub fn controls(&self) -> String {
+        format!("{}control/", self.root)
+    }
+
+    /// `…leases/`: up to two objects a table.
+    pub fn leases(&self) -> String {
+        format!("{}leases/", self.root)
+    }
+
+    /// Whose part file, control or lease a key is, if this program would spell it so.
+    pub fn place(&self, key: &str) -> Option<Place> {
+        let (kind, rest) = key.strip_prefix(&self.root)?.split_once('/')?;
+        match kind {
+            "data" => {
+                let (name, rest) = rest.split_once('/')?;
+                let table = table_named(name)?;
+                let epoch = rest.split_once('/')?.0.strip_prefix('e')?.parse().ok()?;
+                let attempt = self.table(&table).ok()?.attempt(epoch, key)?;
+                Some(Place::Part { table, attempt, marker: key.ends_with(MARKER) })
+            }
+            "control" => {
+                let table = table_named(rest.strip_suffix(".json")?)?;
+                (self.table(&table).ok()?.control() == key).then_some(Place::Control { table })
+            }
+            "leases" => {
+                let table = table_named(rest.split_once('/')?.0)?;
+                let keys = self.table(&table).ok()?;
+                let kind = [LeaseKind::Extract, LeaseKind::Load].into_iter().find(|kind| keys.lease(*kind) == key)?;
+                Some(Place::Lease { table: table.clone(), kind })
+            }
+            _ => None,
+        }
     }
 
     pub fn runs(&self) -> String {
@@ -115,16 +173,36 @@ impl TableKeys<'_> {
     }
 
     pub fn part(&self, attempt: &Attempt, number: u32) -> String {
-        format!("{}{:012}-{}/part-{number:05}.csv.zst", self.data_of(attempt.epoch), attempt.seq, attempt.id)
+        format!("{}part-{number:05}.csv.zst", self.attempt_folder(attempt))
     }
 
-    /// The attempt of a key as [`Self::part`] builds it.
+    /// The empty object of an attempt without part files: it shows in listings like the others.
+    pub fn marker(&self, attempt: &Attempt) -> String {
+        format!("{}{MARKER}", self.attempt_folder(attempt))
+    }
+
+    fn attempt_folder(&self, attempt: &Attempt) -> String {
+        format!("{}{:012}-{}-{}/", self.data_of(attempt.epoch), attempt.seq, attempt.lsn_to, attempt.id)
+    }
+
+    /// Behind every key of an attempt up to `seq` of the epoch, before those above.
+    pub fn behind(&self, epoch: Epoch, seq: Seq) -> String {
+        format!("{}{seq:012}.", self.data_of(epoch))
+    }
+
+    /// The attempt of a key as [`Self::part`] or [`Self::marker`] builds it.
     pub fn attempt(&self, epoch: Epoch, key: &str) -> Option<Attempt> {
         let (folder, file) = key.strip_prefix(&self.data_of(epoch))?.split_once('/')?;
-        let (seq, id) = folder.split_once('-')?;
-        let number = file.strip_prefix("part-")?.strip_suffix(".csv.zst")?.parse().ok()?;
-        let attempt = Attempt { table: self.table.clone(), epoch, seq: seq.parse().ok()?, id: id.parse().ok()? };
-        (self.part(&attempt, number) == key).then_some(attempt)
+        let (seq, rest) = folder.split_once('-')?;
+        let (lsn_to, id) = rest.split_once('-')?;
+        let (seq, lsn_to, id) = (seq.parse().ok()?, lsn_to.parse().ok()?, id.parse().ok()?);
+        let attempt = Attempt { table: self.table.clone(), epoch, seq, lsn_to, id };
+        let spelt = if file == MARKER {
+            self.marker(&attempt)
+        } else {
+            self.part(&attempt, file.strip_prefix("part-")?.strip_suffix(".csv.zst")?.parse().ok()?)
+        };
+        (spelt == key).then_some(attempt)
     }
 
     pub fn manifest(&self, epoch: Epoch, from: Seq, to: Seq, attempt: Uuid) -> String {
@@ -138,6 +216,12 @@ impl TableKeys<'_> {
     pub fn lease(&self, kind: LeaseKind) -> String {
         format!("{}leases/{}/{}.json", self.root, self.name, kind.as_str())
     }
+}
+
+/// The table of `<schema>.<table>`, escaped.
+fn table_named(name: &str) -> Option<TableName> {
+    let (schema, name) = name.split_once('.')?;
+    Some(TableName::new(unescape(schema)?, unescape(name)?))
 }
 
 /// Bytes outside `[A-Za-z0-9_-]` as `!XX`: two names never share a key, whatever they hold.
@@ -177,12 +261,14 @@ mod tests {
         let keys = Keys::new("cdc/team", "shop");
         let table = TableName::new("dbo", "Order Lines.x");
         let keys = keys.table(&table).unwrap();
-        let attempt = Attempt { table: table.clone(), epoch: 1, seq: 42, id: Uuid::from_u128(7) };
+        let attempt = Attempt { table: table.clone(), epoch: 1, seq: 42, lsn_to: Lsn::MAX, id: Uuid::from_u128(7) };
         let name = "dbo.Order!20Lines!2Ex";
         assert_eq!(keys.record(1, 42), format!("cdc/team/v1/shop/records/{name}/e0001/000000000042.json"));
         assert_eq!(
             keys.part(&attempt, 1),
-            format!("cdc/team/v1/shop/data/{name}/e0001/000000000042-00000000-0000-0000-0000-000000000007/part-00001.csv.zst")
+            format!(
+                "cdc/team/v1/shop/data/{name}/e0001/000000000042-ffffffffffffffffffff-00000000-0000-0000-0000-000000000007/part-00001.csv.zst"
+            )
         );
         assert_eq!(keys.lease(LeaseKind::Load), format!("cdc/team/v1/shop/leases/{name}/load.json"));
         assert_eq!(keys.control(), format!("cdc/team/v1/shop/control/{name}.json"));
@@ -191,19 +277,29 @@ mod tests {
 
     #[test]
     fn keys_read_back_and_strangers_do_not() {
-        let keys = Keys::new("", "p");
-        let table = TableName::new("dbo", "t");
-        let keys = keys.table(&table).unwrap();
-        let attempt = Attempt { table: table.clone(), epoch: 12_345, seq: 9, id: Uuid::from_u128(1) };
-        assert_eq!(keys.attempt(12_345, &keys.part(&attempt, 3)), Some(attempt));
+        let all = Keys::new("", "p");
+        let table = TableName::new("dbo", "t.x");
+        let keys = all.table(&table).unwrap();
+        let attempt = Attempt { table: table.clone(), epoch: 12_345, seq: 9, lsn_to: Lsn::ZERO, id: Uuid::from_u128(1) };
+        for (key, marker) in [(keys.part(&attempt, 3), false), (keys.marker(&attempt), true)] {
+            assert_eq!(keys.attempt(12_345, &key).as_ref(), Some(&attempt));
+            assert_eq!(all.place(&key), Some(Place::Part { table: table.clone(), attempt: attempt.clone(), marker }));
+            assert!(key < keys.behind(12_345, 9) && key > keys.behind(12_345, 8));
+        }
+        assert_eq!(all.place(&keys.control()), Some(Place::Control { table: table.clone() }));
+        let kind = LeaseKind::Load;
+        assert_eq!(all.place(&keys.lease(kind)), Some(Place::Lease { table: table.clone(), kind }));
+        assert_eq!(all.place(&keys.record(1, 1)), None);
         assert_eq!(keys.seq(2, &keys.record(2, 10_u64.pow(11))), Some(10_u64.pow(11)));
         assert_eq!(keys.epoch(&keys.records_of(12_345)), Some(12_345));
-        for stranger in
-            ["v1/p/records/dbo.t/e0002/+00000000042.json", "v1/p/records/dbo.t/e0002/42.json", "v1/p/records/dbo.t/e0002/notes.txt"]
-        {
+        for stranger in [
+            "v1/p/records/dbo.t!2Ex/e0002/+00000000042.json",
+            "v1/p/records/dbo.t!2Ex/e0002/42.json",
+            "v1/p/records/dbo.t!2Ex/e0002/notes.txt",
+        ] {
             assert_eq!(keys.seq(2, stranger), None, "{stranger}");
         }
-        assert_eq!(keys.epoch("v1/p/records/dbo.t/e2/"), None);
+        assert_eq!(keys.epoch("v1/p/records/dbo.t!2Ex/e2/"), None);
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! | `upload` | part files, in one PUT or many |
 //! | `manifest` | COPY manifests |
 //! | `runs` | who ran what |
+//! | `fleet` | all tables by listings alone |
+//! | `sizes` | control and leases whose length tells what they hold |
 //! | `bucket` | the bucket itself, and whether it honours conditions |
 //! | `error` | errors of the SDK as faults |
 
@@ -18,12 +20,16 @@ mod conditional;
 mod connect;
 
 mod error;
+mod fleet;
 mod keys;
 mod manifest;
 mod objects;
 mod records;
 mod runs;
+mod sizes;
 mod upload;
+
+use std::collections::BTreeMap;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
@@ -32,7 +38,7 @@ use uuid::Uuid;
 
 use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
 use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
-use crate::store::{Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, RecordPut, Written};
+use crate::store::{AppliedSeqs, Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, RecordPut, StoredTable, Written};
 
 pub use connect::SessionKeys;
 use keys::Keys;
@@ -138,12 +144,17 @@ impl ChangeStore for S3Store {
         self.get_start(key).await
     }
 
+    async fn fleet(&self, applied: &AppliedSeqs) -> Result<BTreeMap<TableName, StoredTable>, Fault> {
+        self.list_fleet(applied).await
+    }
+
     async fn control(&self, table: &TableName) -> Result<Option<(Control, ETag)>, Fault> {
         self.get_json(&self.keys.table(table)?.control()).await
     }
 
     async fn put_control(&self, table: &TableName, control: &Control, expected: Option<&ETag>) -> Result<Written, Fault> {
-        self.swap_json(&self.keys.table(table)?.control(), control, expected).await
+        let key = self.keys.table(table)?.control();
+        self.swap(&key, sizes::control(&key, control)?, expected).await
     }
 
     async fn lease(&self, table: &TableName, kind: LeaseKind) -> Result<Option<(Lease, ETag)>, Fault> {
@@ -151,7 +162,8 @@ impl ChangeStore for S3Store {
     }
 
     async fn put_lease(&self, table: &TableName, kind: LeaseKind, lease: &Lease, expected: Option<&ETag>) -> Result<Written, Fault> {
-        self.swap_json(&self.keys.table(table)?.lease(kind), lease, expected).await
+        let key = self.keys.table(table)?.lease(kind);
+        self.swap(&key, sizes::lease(&key, lease)?, expected).await
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), Fault> {

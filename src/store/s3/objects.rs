@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 use bytes::Bytes;
 
 use super::S3Store;
@@ -73,16 +73,19 @@ impl S3Store {
             let page = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
             let page = if next.is_none() { page.set_start_after(after.clone()) } else { page.set_continuation_token(next) };
             let page = page.send().await.map_err(|error| fault("could not list objects", prefix, &error))?;
-            found.extend(page.contents().iter().map(|object| Listed {
-                key: object.key().unwrap_or_default().to_owned(),
-                bytes: object.size().and_then(|size| size.try_into().ok()).unwrap_or(0),
-                modified: object.last_modified().copied(),
-            }));
+            found.extend(page.contents().iter().map(listed));
             next = page.next_continuation_token().map(str::to_owned);
             if next.is_none() {
                 return Ok(found);
             }
         }
+    }
+
+    /// One page of [`Self::list`], and whether more follows: for who may skip what follows.
+    pub(super) async fn list_page(&self, prefix: &str, after: Option<String>) -> Result<(Vec<Listed>, bool), Fault> {
+        let page = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_start_after(after);
+        let page = page.send().await.map_err(|error| fault("could not list objects", prefix, &error))?;
+        Ok((page.contents().iter().map(listed).collect(), page.next_continuation_token().is_some()))
     }
 
     /// The folders directly under a prefix, with their slash, ascending.
@@ -147,6 +150,14 @@ impl S3Store {
             Err(error) if Answer::of(&error).is_absent() => Ok(()),
             Err(error) => Err(fault("could not delete an object", key, &error)),
         }
+    }
+}
+
+fn listed(object: &Object) -> Listed {
+    Listed {
+        key: object.key().unwrap_or_default().to_owned(),
+        bytes: object.size().and_then(|size| size.try_into().ok()).unwrap_or(0),
+        modified: object.last_modified().copied(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Commit records (rules R1 to R4).
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::S3Store;
@@ -7,7 +8,7 @@ use super::conditional::{Met, read_json, write_json};
 use crate::model::fault::s3::{MISSING, UNREADABLE};
 use crate::model::record::RECORD_VERSION;
 use crate::model::{CommitRecord, Epoch, Fault, Seq, TableName};
-use crate::store::RecordPut;
+use crate::store::{Attempt, RecordPut};
 
 /// What every version of a record has.
 #[derive(Deserialize)]
@@ -73,8 +74,14 @@ impl S3Store {
 
     /// Rules R1 and R3.
     pub(super) async fn write_record(&self, record: &CommitRecord) -> Result<RecordPut, Fault> {
-        let key = self.keys.table(&record.table)?.record(record.epoch, record.seq);
+        let keys = self.keys.table(&record.table)?;
+        let key = keys.record(record.epoch, record.seq);
         let body = write_json(&key, record)?;
+        if record.parts.is_empty() {
+            let CommitRecord { epoch, seq, lsn_to, .. } = *record;
+            let attempt = Attempt { table: record.table.clone(), epoch, seq, lsn_to, id: record.attempt };
+            self.put_object(&keys.marker(&attempt), Bytes::new(), "application/octet-stream").await?;
+        }
         fail_point!("record.put.before");
         let met = self.put_if(&key, &body, None).await?;
         fail_point!("record.put.after");

@@ -27,6 +27,15 @@ fn oid_sql(relation: &Relation) -> String {
     )
 }
 
+/// Names of all tables of a schema, in one statement.
+pub async fn tables_of(session: &mut Session, schema: &str) -> Result<Vec<String>, SqlError> {
+    let sql = format!(
+        "SELECT c.relname\n  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace\n WHERE n.nspname = {} AND c.relkind = 'r'",
+        literal(schema)
+    );
+    Ok(session.run("list tables", &sql).await?.rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
 /// Whether a schema exists.
 pub async fn schema_exists(session: &mut Session, name: &str) -> Result<bool, SqlError> {
     let sql = format!("SELECT nspname FROM pg_namespace WHERE nspname = {}", literal(name));

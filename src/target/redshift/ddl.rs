@@ -145,7 +145,9 @@ pub fn create_log(log: &Relation) -> String {
   "deleted_rows" BIGINT NOT NULL,
   "inserted_rows" BIGINT NOT NULL,
   "run" CHAR(36) NOT NULL,
-  "logged_at" TIMESTAMP NOT NULL
+  "logged_at" TIMESTAMP NOT NULL,
+  "capture_instance" VARCHAR(1024),
+  "diverged_why" VARCHAR(4096)
 ) DISTSTYLE AUTO"#,
         log.sql()
     )

@@ -1,11 +1,14 @@
 //! The batch log: one line for each event of a batch, appended and never changed.
 
+use std::collections::BTreeMap;
+
 use super::connect::Session;
 use super::names::Relation;
-use super::quote::literal;
-use crate::model::Fault;
+use super::quote::{literal, optional};
 use crate::model::fault::rs;
-use crate::target::LogLine;
+use crate::model::state::{Diverged, StagedRange};
+use crate::model::{Fault, TableName};
+use crate::target::{LogLine, LoggedState, POSITION_EVENTS, STAGED_EVENT};
 
 /// Appends a line. Repeated after a lost answer it makes a double, which readers drop.
 #[must_use]
@@ -13,10 +16,12 @@ pub fn insert(log: &Relation, pipeline: &str, line: &LogLine) -> String {
     format!(
         r#"INSERT INTO {} (
   "pipeline", "table_name", "event", "epoch", "seq_from", "seq_to", "lsn_to",
-  "staged_rows", "deleted_rows", "inserted_rows", "run", "logged_at"
+  "staged_rows", "deleted_rows", "inserted_rows", "run", "logged_at",
+  "capture_instance", "diverged_why"
 ) VALUES (
   {}, {}, {}, {}, {}, {}, '{}',
-  {}, {}, {}, '{}', GETDATE()
+  {}, {}, {}, '{}', GETDATE(),
+  {}, {}
 )"#,
         log.sql(),
         literal(pipeline),
@@ -30,14 +35,19 @@ pub fn insert(log: &Relation, pipeline: &str, line: &LogLine) -> String {
         line.deleted,
         line.inserted,
         line.run,
+        optional(line.instance.as_deref()),
+        optional(line.diverged.as_deref()),
     )
 }
+
+/// What [`line`] reads, in its order.
+const COLUMNS: &str = r#""table_name", "event", "epoch", "seq_from", "seq_to", "lsn_to", "staged_rows", "deleted_rows", "inserted_rows", "run", "logged_at", "capture_instance", "diverged_why""#;
 
 /// The newest lines, newest first. Of doubles the first that was written counts.
 #[must_use]
 pub fn select(log: &Relation, most: usize) -> String {
     format!(
-        r#"SELECT "table_name", "event", "epoch", "seq_from", "seq_to", "lsn_to", "staged_rows", "deleted_rows", "inserted_rows", "run", "logged_at"
+        r#"SELECT {COLUMNS}
   FROM (
         SELECT *,
                ROW_NUMBER() OVER (PARTITION BY "pipeline", "table_name", "epoch", "seq_from", "seq_to", "event"
@@ -49,6 +59,76 @@ pub fn select(log: &Relation, most: usize) -> String {
  LIMIT {most}"#,
         log.sql()
     )
+}
+
+/// The newest lines of every table of a pipeline, at most three a table: that of production's
+/// position, that of staging, and that of another event, whose own seq says nothing.
+#[must_use]
+pub fn newest(log: &Relation, pipeline: &str) -> String {
+    let list: Vec<_> = POSITION_EVENTS.iter().map(|event| literal(event)).collect();
+    format!(
+        r#"SELECT {COLUMNS}
+  FROM (
+        SELECT *,
+               ROW_NUMBER() OVER (PARTITION BY "table_name", "__d2r_kind"
+                                  ORDER BY "epoch" DESC, "__d2r_seq" DESC, "logged_at" DESC, "run") AS "__d2r_newest"
+          FROM (
+                SELECT *,
+                       CASE WHEN "event" IN ({}) THEN 0 WHEN "event" = {} THEN 1 ELSE 2 END AS "__d2r_kind",
+                       CASE WHEN "event" IN ({}, {}) THEN "seq_to" ELSE 0 END AS "__d2r_seq"
+                  FROM {}
+                 WHERE "pipeline" = {}
+               ) AS "k"
+       ) AS "l"
+ WHERE "__d2r_newest" = 1"#,
+        list.join(", "),
+        literal(STAGED_EVENT),
+        list.join(", "),
+        literal(STAGED_EVENT),
+        log.sql(),
+        literal(pipeline),
+    )
+}
+
+/// Reads the answer to [`newest`].
+pub async fn states(session: &mut Session, log: &Relation, pipeline: &str) -> Result<BTreeMap<TableName, LoggedState>, Fault> {
+    let answer = session.run("read batch log", &newest(log, pipeline)).await?;
+    let unreadable = || Fault::new(&rs::ANSWER, format!("a line of {} cannot be read", log.sql()));
+    let mut lines: BTreeMap<TableName, Vec<LogLine>> = BTreeMap::new();
+    for row in &answer.rows {
+        let line = line(row).ok_or_else(unreadable)?;
+        lines.entry(line.table.clone()).or_default().push(line);
+    }
+    Ok(lines.into_iter().map(|(table, lines)| (table, state(&lines))).collect())
+}
+
+fn state(lines: &[LogLine]) -> LoggedState {
+    let of = |wanted: fn(&str) -> bool| lines.iter().find(|line| wanted(&line.event));
+    let at = of(|event| POSITION_EVENTS.contains(&event));
+    let mark = of(|event| event != STAGED_EVENT && !POSITION_EVENTS.contains(&event));
+    // The log's clock has whole seconds: of two lines of one second the worse one counts.
+    let newest = match (at, mark) {
+        (Some(at), Some(mark)) => {
+            let (place, other) = ((mark.epoch, &mark.at), (at.epoch, &at.at));
+            if place > other || place == other && at.diverged.is_none() { Some(mark) } else { Some(at) }
+        }
+        (at, mark) => at.or(mark),
+    };
+    let diverged = newest.and_then(|line| Some(Diverged { why: line.diverged.clone()?, since: line.at.clone() }));
+    let staged = of(|event| event == STAGED_EVENT).filter(|staged| match at {
+        Some(at) => staged.epoch == at.epoch && staged.from > at.to,
+        None => true,
+    });
+    let staged = staged.map(|line| StagedRange { epoch: line.epoch, from: line.from, to: line.to, rows: line.rows });
+    LoggedState {
+        epoch: at.map_or(0, |line| line.epoch),
+        applied_seq: at.map(|line| line.to),
+        applied_lsn: at.map(|line| line.lsn_to),
+        applied_at: at.map(|line| line.at.clone()),
+        staged,
+        diverged,
+        instance: at.and_then(|line| line.instance.clone()),
+    }
 }
 
 pub async fn read(session: &mut Session, log: &Relation, most: usize) -> Result<Vec<LogLine>, Fault> {
@@ -74,5 +154,57 @@ fn line(row: &[Option<String>]) -> Option<LogLine> {
         inserted: parse(text(8))?,
         run: parse(text(9))?,
         at: text(10)?.to_owned(),
+        instance: text(11).map(str::to_owned),
+        diverged: text(12).map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Lsn;
+    use uuid::Uuid;
+
+    fn line(event: &str, epoch: u32, from: u64, to: u64, at: &str, diverged: Option<&str>) -> LogLine {
+        LogLine {
+            table: TableName::new("dbo", "t"),
+            event: event.into(),
+            epoch,
+            from,
+            to,
+            lsn_to: Lsn::ZERO,
+            rows: 3,
+            deleted: 0,
+            inserted: 0,
+            run: Uuid::nil(),
+            at: at.into(),
+            instance: Some("dbo_t".into()),
+            diverged: diverged.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_table_stands_where_its_newest_lines_say() {
+        let applied = line("applied", 2, 4, 6, "2026-03-02 10:00:00", None);
+        let waiting = state(&[applied.clone(), line("staged", 2, 7, 9, "2026-03-02 10:01:00", None)]);
+        assert_eq!((waiting.epoch, waiting.applied_seq), (2, Some(6)));
+        assert_eq!(waiting.staged, Some(StagedRange { epoch: 2, from: 7, to: 9, rows: 3 }));
+        // Applied since, or of an epoch that a snapshot has ended.
+        for staged in [line("staged", 2, 4, 6, "2026-03-02 09:59:59", None), line("staged", 1, 8, 8, "2026-03-02 09:00:00", None)] {
+            assert_eq!(state(&[applied.clone(), staged]).staged, None);
+        }
+    }
+
+    #[test]
+    fn the_newest_word_on_divergence_counts_and_the_worse_one_of_a_second() {
+        let (ten, eleven) = ("2026-03-02 10:00:00", "2026-03-02 11:00:00");
+        let why = |lines: &[LogLine]| state(lines).diverged.map(|diverged| diverged.why);
+        let applied = |at, diverged| line("applied", 1, 1, 1, at, diverged);
+        let mark = |at, diverged| line("verified", 1, 0, 0, at, diverged);
+        assert_eq!(why(&[applied(ten, Some("a")), mark(eleven, None)]), None);
+        assert_eq!(why(&[applied(eleven, Some("a")), mark(ten, None)]), Some("a".into()));
+        assert_eq!(why(&[applied(ten, None), mark(ten, Some("b"))]), Some("b".into()));
+        assert_eq!(why(&[applied(ten, Some("a")), mark(ten, None)]), Some("a".into()));
+        assert_eq!(why(&[line("snapshot", 2, 0, 0, ten, None), mark(eleven, Some("b"))]), None, "a new epoch replaced production");
+    }
 }

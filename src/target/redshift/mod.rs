@@ -30,9 +30,10 @@ mod state_row;
 mod tls;
 mod types;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{LogLine, Prepared, Target, TargetFacts, TargetNames};
+use super::{LogLine, Prepared, Target, TargetFacts, TargetFleet, TargetNames};
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
 use crate::model::privilege::Lacking;
@@ -112,6 +113,14 @@ impl Target for Redshift {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn fleet(&self, pipeline: &str) -> Result<TargetFleet, Fault> {
+        let mut session = Session::open(self.settings()).await?;
+        let log = names::log(self.settings());
+        let tables = catalogue::tables_of(&mut session, &log.schema).await?;
+        let logged = if tables.contains(&log.name) { log::states(&mut session, &log, pipeline).await? } else { BTreeMap::new() };
+        Ok(TargetFleet { logged, states: tables.iter().map(|name| quote::qualified(&log.schema, name)).collect() })
     }
 
     async fn row_counts(&self, table: &TableName) -> Result<(u64, u64), Fault> {

@@ -23,7 +23,7 @@ pub struct Lab {
     pub database: String,
     pub cdc: Arc<Cdc>,
     settings: SourceSettings,
-    _wire: wire::Server,
+    wire: wire::Server,
     _folder: TempDir,
 }
 
@@ -45,7 +45,7 @@ impl Lab {
             cleanup: CleanUpPolicy::Never,
             timeout: Duration::from_mins(1),
         };
-        Self { source: SqlServer::new(settings.clone()), database, cdc, settings, _wire: wire, _folder: folder }
+        Self { source: SqlServer::new(settings.clone()), database, cdc, settings, wire, _folder: folder }
     }
 
     pub fn source_with_pages(&self, rows: u32) -> SqlServer {
@@ -64,6 +64,11 @@ impl Lab {
         let mut client = Box::pin(Client::connect(config, tcp.compat_write())).await.unwrap();
         let ran = async { client.simple_query(sql).await?.into_results().await }.await;
         ran.unwrap_or_else(|error| panic!("{}: {error}", &sql[..sql.len().min(200)]));
+    }
+
+    /// Round trips that clients have made, as the server saw them.
+    pub fn requests(&self) -> u64 {
+        self.wire.faults().requests()
     }
 
     /// Moves everything that is committed into the change tables.

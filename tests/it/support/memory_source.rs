@@ -13,8 +13,8 @@ use db_to_redshift::model::{
     CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, SqlType, TableName, TableShape, Value,
 };
 use db_to_redshift::source::{
-    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, MappingFacts, Pages, ProbeRange, ScanIsolation, ServerFacts, Source,
-    SourceTable, TableFacts, Watermarks,
+    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, FleetFacts, FleetInstance, FleetTable, MappingFacts, Pages, ProbeRange,
+    ScanIsolation, ServerFacts, Source, SourceTable, TableFacts, Watermarks,
 };
 use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
@@ -339,6 +339,31 @@ impl Source for MemorySource {
 
     async fn health(&self) -> Result<CaptureHealth, Fault> {
         Ok(CaptureHealth { retention: Some(Duration::from_hours(72)), ..CaptureHealth::default() })
+    }
+
+    async fn fleet(&self) -> Result<FleetFacts, Fault> {
+        let health = self.health().await?;
+        Ok(self.enter("fleet", |inner| {
+            let table = |(name, table): (&TableName, &Table)| FleetTable {
+                name: name.clone(),
+                instances: vec![FleetInstance { identity: table.instance.identity.clone(), start_lsn: Some(table.min) }],
+            };
+            FleetFacts {
+                cdc_enabled: true,
+                tables: inner.tables.iter().filter(|(_, table)| table.tracked).map(table).collect(),
+                newest: inner.mapping.last().cloned(),
+                oldest: inner.mapping.first().cloned(),
+                clock: inner.clock,
+                health,
+            }
+        }))
+    }
+
+    async fn commit_times(&self, at: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
+        Ok(self.enter("commit_times", |inner| {
+            let time = |lsn: &Lsn| inner.mapping.iter().rev().find(|row| row.lsn <= *lsn).map(|row| row.end_time);
+            at.iter().map(time).collect()
+        }))
     }
 
     async fn clean_up_mark(&self, limit: Lsn) -> Result<Option<Lsn>, Fault> {

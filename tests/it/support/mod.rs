@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub mod compare;
+pub mod fleet;
 pub mod lab;
 pub mod lab_sql_server;
 pub mod memory_source;

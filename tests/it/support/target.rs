@@ -125,7 +125,7 @@ impl TargetLab {
             for row in rows {
                 writer.push(row).unwrap();
             }
-            let attempt = Attempt { table: table.clone(), epoch, seq: *seq, id: Uuid::new_v4() };
+            let attempt = Attempt { table: table.clone(), epoch, seq: *seq, lsn_to: lsn(*seq), id: Uuid::new_v4() };
             let mut upload = store.part(&attempt, 1).await.unwrap();
             let end = writer.finish_part().unwrap();
             upload.write(end.rest).await.unwrap();

@@ -166,7 +166,7 @@ async fn a_capture_that_stands_still_is_told() {
     let rig = Rig::start().await;
     let table = rig.prepared().await;
     assert!(!rig.extract(&table).await.capture_down);
-    rig.source.with(|inner| inner.clock = inner.clock.checked_add(11.minutes()).unwrap());
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(16.minutes()).unwrap());
     let reports = rig.engine().extract(one(&table)).await;
     let outcome = reports.into_iter().next().unwrap().outcome.unwrap();
     assert!(outcome.capture_down);

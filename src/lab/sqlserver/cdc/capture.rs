@@ -1,5 +1,7 @@
 //! One scan of the log: whole committed transactions move into the change tables.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::log;
@@ -94,7 +96,8 @@ pub fn scan(connection: &Connection, instances: &[Instance], limits: Limits) -> 
         },
     )?;
     start_instances(connection, captured, upto)?;
-    for instance in instances {
+    let instances: Vec<&Instance> = logged(connection, instances)?;
+    for instance in &instances {
         scan.rows += move_rows(connection, instance, captured, upto)?;
     }
     connection.execute(MAP_TRANSACTIONS, [captured, upto])?;
@@ -109,6 +112,14 @@ pub fn scan(connection: &Connection, instances: &[Instance], limits: Limits) -> 
     connection.execute("UPDATE __lab_cdc_state SET captured = ?1", [upto])?;
     scan.more = connection.query_row("SELECT EXISTS (SELECT 1 FROM __lab_cdc_commit WHERE p > ?1)", [upto], |row| row.get(0))?;
     Ok(scan)
+}
+
+/// The instances whose table has a log; `super::many` makes tables without.
+fn logged<'a>(connection: &Connection, instances: &'a [Instance]) -> rusqlite::Result<Vec<&'a Instance>> {
+    let mut query =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_\\_lab\\_cdc\\_log\\_%' ESCAPE '\\'")?;
+    let logs: HashSet<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(instances.iter().filter(|instance| logs.contains(&log::table(instance.source_id))).collect())
 }
 
 /// An instance's low endpoint is NULL until the scan has read the transaction that made it.

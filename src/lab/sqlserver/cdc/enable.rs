@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::arguments::Arguments;
 use super::errors::{Trouble, internal};
 use super::{instance, jobs, log, relations};
-use crate::lab::sqlserver::engine::catalog::{self, Column, Index, Table, same_name};
+use crate::lab::sqlserver::engine::catalog::{self, Column, Index, Table, TableDef, same_name};
 use crate::lab::sqlserver::engine::extension::{Argument, Call, Outcome};
 use crate::lab::sqlserver::engine::server::Database;
 use crate::lab::sqlserver::engine::type_name;
@@ -258,9 +258,15 @@ fn split_names(list: &str) -> Option<Vec<String>> {
 }
 
 fn create_instance(call: &Call<'_>, table: &Table, plan: &Plan) -> rusqlite::Result<()> {
-    let connection = call.conn;
     let captured: Vec<&Column> = plan.columns.iter().collect();
-    let ct_id = catalog::create_table(connection, &relations::change_table(&plan.name, &captured))?;
+    let ct_id = catalog::create_table(call.conn, &relations::change_table(&plan.name, &captured))?;
+    track(call.conn, table)?;
+    register(call, table, plan, ct_id)
+}
+
+/// Notes an instance whose change table is there.
+fn register(call: &Call<'_>, table: &Table, plan: &Plan, ct_id: i32) -> rusqlite::Result<()> {
+    let connection = call.conn;
     connection.execute(
         "INSERT INTO \"cdc.change_tables\" (object_id, version, source_object_id, capture_instance, supports_net_changes,
                 has_drop_pending, role_name, index_name, filegroup_name, create_date, partition_switch)
@@ -290,10 +296,38 @@ fn create_instance(call: &Call<'_>, table: &Table, plan: &Plan) -> rusqlite::Res
             params![ct_id, name, ordinal, id],
         )?;
     }
-    track(connection, table)?;
     log::mark(connection, log::Marker::Enable { source_id: table.object_id, ct_id })?;
     catalog::set_tracked(connection, table.object_id, true)?;
     jobs::add_default(connection, call.database.id)
+}
+
+/// CDC for the database, unless it is on.
+pub fn switch_on_if_off(call: &Call<'_>) -> rusqlite::Result<()> {
+    let enabled: Option<i64> = catalog::meta(call.conn, "is_cdc_enabled")?;
+    if enabled == Some(1) {
+        return Ok(());
+    }
+    relations::create(call.conn)?;
+    catalog::set_cdc_enabled(call.conn, true)
+}
+
+/// What `sp_cdc_enable_table` makes of a table without an instance (all columns, no role, no net
+/// changes, the instance named after schema and table), but for the log: statements on the table
+/// are not captured.
+pub fn capture_without_log(call: &Call<'_>, table: &Table) -> rusqlite::Result<()> {
+    let plan = Plan {
+        name: format!("{}_{}", table.schema, table.name),
+        role: None,
+        net: false,
+        index: relations::key(table, None).cloned(),
+        columns: table.columns.clone(),
+        filegroup: None,
+        partition_switch: true,
+    };
+    let captured: Vec<&Column> = plan.columns.iter().collect();
+    let change_table = TableDef { indexes: Vec::new(), ..relations::change_table(&plan.name, &captured) };
+    let ct_id = catalog::create_table(call.conn, &change_table)?;
+    register(call, table, &plan, ct_id)
 }
 
 /// Logs the table's changes, with the columns that it has now.

@@ -74,8 +74,10 @@ pub fn table(source_id: i32) -> String {
 /// images of new columns are added, triggers are written anew.
 pub fn track(connection: &Connection, source_id: i32, source: &str, columns: &[LogColumn]) -> rusqlite::Result<()> {
     let log = table(source_id);
+    // With the images of now: ALTER TABLE would read the whole schema again for each.
+    let images = each(columns, |c| format!(", o{id}, n{id}", id = c.id));
     connection.execute_batch(&format!(
-        "CREATE TABLE IF NOT EXISTS {log} (p INTEGER PRIMARY KEY, kind TEXT NOT NULL, command INTEGER NOT NULL, touched TEXT)"
+        "CREATE TABLE IF NOT EXISTS {log} (p INTEGER PRIMARY KEY, kind TEXT NOT NULL, command INTEGER NOT NULL, touched TEXT{images})"
     ))?;
     let mut known = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
     let known: Vec<String> = known.query_map([&log], |row| row.get(0))?.collect::<Result<_, _>>()?;

@@ -24,6 +24,7 @@ mod instance;
 mod job;
 mod jobs;
 mod log;
+mod many;
 mod position;
 mod procedures;
 mod relations;
@@ -214,6 +215,13 @@ impl Cdc {
     /// guid is a new one.
     pub fn restore(&self, database: &str, file: &Path) -> Result<(), CdcError> {
         Ok(self.agent(database)?.with_connection(|connection| restore::restore(connection, file))?)
+    }
+
+    /// Makes many small tracked tables at once: `<schema>.t00001 (id int PRIMARY KEY, n int)` and
+    /// so on. Capture has not begun on them yet, and statements on them are not captured: their
+    /// changes come from [`Cdc::fill_change_table`]. Returns their names without the schema.
+    pub fn track_many(&self, database: &str, schema: &str, count: usize) -> Result<Vec<String>, CdcError> {
+        Ok(many::make(self.agent(database)?, schema, count)?)
     }
 
     /// Fills an instance's change table, without its source table, as fast as SQLite writes.

@@ -69,6 +69,7 @@ struct Order {
 
 #[derive(Default)]
 struct State {
+    requests: u64,
     orders: Vec<Order>,
     open: BTreeMap<u16, Open>,
     next: u16,
@@ -99,6 +100,12 @@ impl ConnectionFaults {
     /// The open connections in the order of their ids.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         self.lock().open.values().map(|open| open.info.clone()).collect()
+    }
+
+    /// Requests that have arrived on all connections, those of closed ones too: round trips of
+    /// clients, without their logins.
+    pub fn requests(&self) -> u64 {
+        self.lock().requests
     }
 
     /// Cuts a connection now, even amid a statement. `false` when there is none of this id.
@@ -139,6 +146,7 @@ impl ConnectionFaults {
     /// A request has arrived. `text` is asked for only when an order needs it.
     pub(super) fn on_request(&self, id: u16, text: impl FnOnce() -> String) -> Verdict {
         let mut state = self.lock();
+        state.requests += 1;
         if let Some(open) = state.open.get_mut(&id) {
             open.info.requests += 1;
         }

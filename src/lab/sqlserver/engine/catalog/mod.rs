@@ -11,7 +11,7 @@ mod write;
 pub use read::{Catalogue, catalogue, columns, find_table, table_by_id, version};
 pub use tables::{create_storage, meta, set_meta};
 pub use write::{
-    add_column, alter_column, create_index, create_schema, create_table, drop_column, drop_index, drop_table, set_cdc_enabled,
+    add_column, alter_column, create_index, create_schema, create_table, drop_column, drop_index, drop_table, note_index, set_cdc_enabled,
     set_identity_last, set_snapshot_allowed, set_tracked,
 };
 

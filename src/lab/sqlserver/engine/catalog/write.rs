@@ -52,6 +52,15 @@ pub fn create_table(conn: &Connection, def: &TableDef) -> rusqlite::Result<i32> 
 
 /// An index of a table; a name of a column that the table lacks is left to the caller's check.
 pub fn create_index(conn: &Connection, table: &Table, index: &Index<String>) -> rusqlite::Result<()> {
+    note_index(conn, table, index)?;
+    let list: Vec<_> = index.columns.iter().filter_map(|name| table.column(name)).map(|column| quote(&column.name)).collect();
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let name = index_storage_name(table, &index.name);
+    conn.execute_batch(&format!("CREATE {unique}INDEX {name} ON {} ({})", table.sql_name(), list.join(", ")))
+}
+
+/// The catalogue's part of [`create_index`]: enough for a table that will hold next to nothing.
+pub fn note_index(conn: &Connection, table: &Table, index: &Index<String>) -> rusqlite::Result<()> {
     let next_id = "SELECT ifnull(max(index_id), 1) + 1 FROM __lab_indexes WHERE object_id = ?1";
     let index_id: i64 = if index.clustered { 1 } else { conn.query_row(next_id, [table.object_id], |row| row.get(0))? };
     conn.execute(
@@ -64,19 +73,13 @@ pub fn create_index(conn: &Connection, table: &Table, index: &Index<String>) -> 
         let kind = if index.primary_key { "PK" } else { "UQ" };
         new_object(conn, schema_id, &index.name, kind, table.ms_shipped, table.object_id)?;
     }
-    let mut list = String::new();
     for (ordinal, name) in (1..).zip(&index.columns) {
         let Some(column) = table.column(name) else { continue };
         conn.execute(
             "INSERT INTO __lab_index_columns (object_id, index_id, key_ordinal, column_id) VALUES (?1, ?2, ?3, ?4)",
             params![table.object_id, index_id, ordinal, column.id],
         )?;
-        let comma = if list.is_empty() { "" } else { ", " };
-        let _ = write!(list, "{comma}{}", quote(&column.name));
     }
-    let unique = if index.unique { "UNIQUE " } else { "" };
-    let name = index_storage_name(table, &index.name);
-    conn.execute_batch(&format!("CREATE {unique}INDEX {name} ON {} ({list})", table.sql_name()))?;
     changed(conn)
 }
 

@@ -1,0 +1,192 @@
+//! Status of many tables: what it says, and what it costs at the three servers.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use db_to_redshift::model::TableName;
+use db_to_redshift::model::status::{HopName, ReportKind, StatusReport, TableStatus, Verdict};
+
+use crate::support::fleet::{Requests, State, between, fleet, requests, state};
+use crate::support::pipeline::Pipeline;
+use crate::support::wide::measure;
+
+async fn report(pipeline: &Pipeline) -> (StatusReport, Requests) {
+    // An engine as a fresh process has it: no connection is kept.
+    let engine = pipeline.engine().await;
+    let before = requests(pipeline);
+    let report = engine.fleet(None).await;
+    (report, between(&before, &requests(pipeline)))
+}
+
+/// Listings that do not depend on what waits: a page for each thousand of folders, part files
+/// behind production, control objects and leases, in stretches of 500 tables.
+const STRETCHES: usize = 500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cost_of_a_fleet_does_not_grow_with_its_tables() {
+    let mut costs = Vec::new();
+    for count in [10, 1_000] {
+        let (pipeline, tables) = fleet(count).await;
+        let (report, cost) = report(&pipeline).await;
+        assert_eq!((report.kind, report.faults.as_slice()), (ReportKind::Fleet, [].as_slice()));
+        assert_states(&report, &tables);
+        assert_eq!((cost.read, cost.other), (0, 0), "{count} tables: {cost:?}");
+        let uncertain = (0..count).filter(|number| matches!(state(*number), State::Pending | State::Writing)).count();
+        assert!(cost.list <= uncertain + 1 + 3 * count.div_ceil(STRETCHES) + count / 1_000, "{count} tables: {cost:?}");
+        costs.push(cost);
+    }
+    eprintln!("{costs:?}");
+    assert_eq!((costs[0].sql, costs[0].redshift), (costs[1].sql, costs[1].redshift));
+}
+
+fn assert_states(report: &StatusReport, tables: &[TableName]) {
+    assert_eq!(report.tables.iter().map(|status| &status.table).collect::<Vec<_>>(), tables.iter().collect::<Vec<_>>());
+    for (number, status) in report.tables.iter().enumerate() {
+        let store = status.store.as_ref().unwrap();
+        let behind = number + 1 == tables.len();
+        let files = (store.pending, store.pending_files, store.pending_bytes, store.writing_files);
+        let (verdict, files_then) = match state(number) {
+            State::Pending => (Verdict::Pending, (Some(1), Some(1), Some(100), Some(0))),
+            State::Writing => (Verdict::Current, (Some(0), Some(0), Some(0), Some(1))),
+            State::Paused => (Verdict::Paused, (Some(0), Some(0), Some(0), Some(0))),
+            State::Kept | State::Current => (Verdict::Current, (Some(0), Some(0), Some(0), Some(0))),
+        };
+        assert_eq!(files, files_then, "{status:?}");
+        assert_eq!(status.verdict, if behind { Verdict::Behind } else { verdict }, "{number} {status:?}");
+        assert_eq!(store.epoch, Some(1));
+        assert_eq!(store.extracting.as_ref().map(|busy| busy.silent), (state(number) == State::Writing).then_some(false));
+        assert_eq!(status.source.as_ref().unwrap().waiting, Some(behind));
+        let seq = u64::from(matches!(state(number), State::Kept));
+        assert_eq!(status.target.as_ref().unwrap().applied_seq, Some(seq));
+        let retention = status.retention.unwrap();
+        assert!(!retention.warn && retention.left_seconds > 0, "{retention:?}");
+    }
+}
+
+/// Figures of a large fleet: the program as a process of its own. Slow to set up.
+/// `D2R_FLEET_TABLES=10000 cargo nextest run --run-ignored only a_large_fleet --no-capture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes to make the tables; prints figures"]
+async fn a_large_fleet_is_measured() {
+    let count = std::env::var("D2R_FLEET_TABLES").map_or(10_000, |text| text.parse().unwrap());
+    let started = Instant::now();
+    let (pipeline, tables) = fleet(count).await;
+    eprintln!("{count} tables made in {:.1} s", started.elapsed().as_secs_f64());
+    let began = Instant::now();
+    let (report, cost) = report(&pipeline).await;
+    eprintln!("in process: {:.1} s, {cost:?}", began.elapsed().as_secs_f64());
+    assert_eq!(report.faults.as_slice(), [].as_slice() as &[String]);
+    assert_states(&report, &tables);
+    assert_eq!((cost.read, cost.other), (0, 0));
+    let began = Instant::now();
+    let mut child = pipeline.program(&["status", "--json"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let (good, cost) = measure(&mut child).await;
+    eprintln!("as a process: {:.1} s, {cost:?}", began.elapsed().as_secs_f64());
+    assert!(good);
+}
+
+fn find<'a>(report: &'a StatusReport, table: &TableName) -> &'a TableStatus {
+    report.tables.iter().find(|status| status.table == *table).unwrap()
+}
+
+/// The two reports of the sample company, through a sync, a stage without an apply, and a load.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fleet_agrees_with_the_tables_themselves() {
+    let (mut pipeline, mut workload) = Pipeline::sample(7).await;
+    let tables = pipeline.prepared().await;
+    pipeline.work(&mut workload, 60);
+    agree(&pipeline, &tables, "changes wait").await;
+    let engine = pipeline.engine().await;
+    engine.extract(&tables).await;
+    let waiting = agree(&pipeline, &tables, "records wait").await;
+    assert!(waiting.contains_key(&Verdict::Pending), "{waiting:?}");
+    // COPY is done, the apply never comes.
+    let pending = engine.fleet(None).await.tables.into_iter().find(|status| status.verdict == Verdict::Pending).unwrap().table.to_string();
+    assert!(pipeline.killed_at("apply.delete.before", &["load", "--table", &pending]).await);
+    let staged = agree(&pipeline, &tables, "one is staged").await;
+    assert!(staged.contains_key(&Verdict::Staged), "{staged:?}");
+    engine.load(&tables).await;
+    let current = agree(&pipeline, &tables, "all is loaded").await;
+    assert_eq!(current, BTreeMap::from([(Verdict::Current, tables.len())]));
+}
+
+async fn agree(pipeline: &Pipeline, tables: &[TableName], when: &str) -> BTreeMap<Verdict, usize> {
+    let engine = pipeline.engine().await;
+    let (fleet, detail) = (engine.fleet(None).await, engine.status(tables).await);
+    assert!(fleet.faults.is_empty() && detail.faults.is_empty(), "{when}: {:?} {:?}", fleet.faults, detail.faults);
+    assert_eq!(fleet.tables.len(), detail.tables.len());
+    let mut verdicts = BTreeMap::new();
+    for detailed in &detail.tables {
+        let quick = find(&fleet, &detailed.table);
+        assert_eq!(quick.verdict, detailed.verdict, "{when}: {quick:?}\n{detailed:?}");
+        assert_eq!(quick.source, detailed.source, "{when}");
+        assert_eq!(quick.hops.extract.lag_seconds, detailed.hops.extract.lag_seconds, "{when}");
+        assert_eq!(quick.hops.load.lag_seconds, detailed.hops.load.lag_seconds, "{when}: {quick:?}\n{detailed:?}");
+        assert_eq!(quick.retention, detailed.retention, "{when}");
+        let (a, b) = (quick.store.as_ref().unwrap(), detailed.store.as_ref().unwrap());
+        assert_eq!((a.epoch, a.head, a.head_lsn, a.head_time, a.pending), (b.epoch, b.head, b.head_lsn, b.head_time, b.pending), "{when}");
+        assert_eq!((a.pending_files, a.pending_bytes, a.writing_files), (b.pending_files, b.pending_bytes, b.writing_files), "{when}");
+        let (a, b) = (quick.target.as_ref().unwrap(), detailed.target.as_ref().unwrap());
+        assert_eq!((a.epoch, a.applied_seq, a.applied_lsn, a.staged), (b.epoch, b.applied_seq, b.applied_lsn, b.staged), "{when}");
+        *verdicts.entry(quick.verdict).or_default() += 1;
+    }
+    verdicts
+}
+
+/// Clean-up counts back from the newest commit: a table that nobody extracts runs out of time.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_countdown_warns_at_half_and_then_there_is_a_gap() {
+    let (mut pipeline, mut workload) = Pipeline::sample(8).await;
+    let tables = pipeline.prepared().await;
+    pipeline.work(&mut workload, 40);
+    let clock = &pipeline.lab.sqlserver.engine.clock;
+    clock.set_shift(40 * 3_600);
+    pipeline.capture();
+    let engine = pipeline.engine().await;
+    let late = engine.fleet(None).await;
+    let moved: Vec<_> = late.tables.iter().filter(|status| status.source.as_ref().unwrap().waiting == Some(true)).collect();
+    assert!(!moved.is_empty());
+    for status in &late.tables {
+        let left = status.retention.unwrap();
+        assert!(left.warn && status.verdict == Verdict::Lagging, "{status:?}");
+        assert!((40 * 3_600..41 * 3_600).contains(&left.used_seconds), "{left:?}");
+        assert_eq!(left.used_seconds + left.left_seconds, 72 * 3_600);
+        assert_eq!(status.next[1], "EXEC sys.sp_cdc_change_job @job_type = N'cleanup', @retention = 8640;");
+    }
+    for status in &moved {
+        let stuck = status.hops.stuck.as_ref().unwrap();
+        assert_eq!(stuck.hop, HopName::Extract);
+        assert!(status.hops.extract.lag_seconds.unwrap() >= 40 * 3_600);
+    }
+    clock.set_shift(80 * 3_600);
+    pipeline.capture();
+    pipeline.lab.sqlserver.cdc.cleanup_now(&pipeline.lab.options().source_database, None).unwrap();
+    let gone = engine.fleet(None).await;
+    assert!(gone.tables.iter().all(|status| status.verdict == Verdict::Gap), "{:?}", gone.tables[0]);
+    assert_eq!(find(&gone, &tables[0]).next, [format!("db-to-redshift prepare --new-epoch --table '{}'", tables[0])]);
+}
+
+/// A system that is down takes only its own part away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_is_down_is_named_and_the_others_still_show() {
+    let (pipeline, _) = Pipeline::sample(9).await;
+    let tables = pipeline.prepared().await;
+    pipeline.lab.sqlserver.cdc.set_agent_service(false);
+    let dead = pipeline.engine_with(|settings| settings.redshift.port = 1).await;
+    let report = dead.fleet(None).await;
+    assert!(report.systems.target.fault.is_some() && report.systems.store.fault.is_none() && report.systems.source.fault.is_none());
+    assert_eq!(report.faults.len(), 1);
+    assert_eq!(report.systems.source.capture.down.as_deref(), Some("SQL Server Agent is stopped"));
+    assert_eq!(report.tables.len(), tables.len());
+    for status in &report.tables {
+        assert_eq!(status.verdict, Verdict::Unknown);
+        let store = status.store.as_ref().unwrap();
+        assert_eq!((store.epoch, store.head, store.pending), (Some(1), Some(0), None));
+        assert!(status.target.is_none() && status.source.as_ref().unwrap().tracked);
+    }
+    let blind = pipeline.engine_with(|settings| settings.source.port = 1).await;
+    let report = blind.fleet(None).await;
+    assert!(report.systems.source.fault.is_some() && report.systems.target.fault.is_none());
+    assert_eq!(report.tables.len(), tables.len(), "the log and the store still name them");
+    assert!(report.tables.iter().all(|status| status.verdict == Verdict::Unknown && status.target.is_some()));
+}
