@@ -187,6 +187,14 @@ pub trait Source: Send + Sync + 'static {
     /// The time mapping at or below an LSN.
     fn mapping(&self, at: Lsn) -> impl Future<Output = Result<MappingFacts, Fault>> + Send;
 
+    /// The newest LSN of the mapping whose commit time is not after a server-local time; `None`
+    /// when the mapping does not reach back so far.
+    fn lsn_at(&self, time: DateTime) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;
+
+    /// Commit times, server-local, in that order; `None` for an LSN that the mapping does not
+    /// hold.
+    fn times_of(&self, lsns: &[Lsn]) -> impl Future<Output = Result<Vec<Option<DateTime>>, Fault>> + Send;
+
     /// The change rows of a range, in the order (lsn, command, seqval, operation).
     fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;
 

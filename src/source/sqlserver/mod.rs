@@ -18,6 +18,7 @@ pub mod quote;
 pub mod reread;
 pub mod session;
 pub mod snapshot;
+pub mod times;
 
 use jiff::civil::DateTime;
 
@@ -84,6 +85,14 @@ impl Source for SqlServer {
 
     async fn mapping(&self, at: Lsn) -> Result<MappingFacts, Fault> {
         cdc::mapping(&self.sessions, at).await
+    }
+
+    async fn lsn_at(&self, time: DateTime) -> Result<Option<Lsn>, Fault> {
+        times::lsn_at(&self.sessions, time).await
+    }
+
+    async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
+        times::times_of(&self.sessions, lsns).await
     }
 
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {

@@ -7,6 +7,7 @@
 //! | `objects` | get, list, delete |
 //! | `conditional` | conditional PUTs and their lost answers (rule R3): records, control, leases |
 //! | `records` | commit records (rules R1 to R4) |
+//! | `download` | part files, read chunk by chunk |
 //! | `upload` | part files, in one PUT or many |
 //! | `manifest` | COPY manifests |
 //! | `runs` | who ran what |
@@ -16,7 +17,7 @@
 mod bucket;
 mod conditional;
 mod connect;
-
+mod download;
 mod error;
 mod keys;
 mod manifest;
@@ -35,6 +36,7 @@ use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
 use crate::store::{Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, RecordPut, Written};
 
 pub use connect::SessionKeys;
+pub use download::S3Download;
 use keys::Keys;
 pub use upload::S3Upload;
 
@@ -63,6 +65,7 @@ impl S3Store {
 
 impl ChangeStore for S3Store {
     type Upload = S3Upload;
+    type Download = S3Download;
 
     fn root(&self) -> String {
         self.url(self.keys.root())
@@ -136,6 +139,14 @@ impl ChangeStore for S3Store {
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
         self.get_start(key).await
+    }
+
+    async fn download(&self, key: &str) -> Result<Option<S3Download>, Fault> {
+        self.open_download(key).await
+    }
+
+    async fn buckets(&self) -> Result<Vec<String>, Fault> {
+        self.list_buckets().await
     }
 
     async fn control(&self, table: &TableName) -> Result<Option<(Control, ETag)>, Fault> {

@@ -298,6 +298,15 @@ impl Source for MemorySource {
         }))
     }
 
+    async fn lsn_at(&self, time: DateTime) -> Result<Option<Lsn>, Fault> {
+        Ok(self.enter("lsn_at", |inner| inner.mapping.iter().rev().find(|row| row.end_time <= time).map(|row| row.lsn)))
+    }
+
+    async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
+        let time = |inner: &mut Inner, lsn: &Lsn| inner.mapping.iter().find(|row| row.lsn == *lsn).map(|row| row.end_time);
+        Ok(self.enter("times_of", |inner| lsns.iter().map(|lsn| time(inner, lsn)).collect()))
+    }
+
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
         Ok(self.enter("changes", |inner| {
             let rows = &inner.instance(&request.instance).expect("the instance is there").changes;
