@@ -1,10 +1,12 @@
 //! The command line: one file a command.
 
 pub mod args;
+mod buckets;
 mod check;
 pub mod connect;
 #[cfg(feature = "lab")]
 mod demo;
+mod dry_run;
 mod enable;
 mod exit;
 mod explain;
@@ -12,12 +14,18 @@ mod init;
 mod jobs;
 #[cfg(feature = "lab")]
 mod lab;
+mod load_errors;
+mod lsn;
+mod maintain;
 mod output;
 mod runs;
 mod select;
 mod status;
 mod tables;
+mod trace;
+mod verify;
 mod watch;
+mod widen;
 
 use std::sync::Arc;
 
@@ -61,6 +69,14 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
         Command::Lab(lab) => lab::run(&global, lab).await,
         Command::Check => check::run(&global, connected(&global, &command).await?).await,
         Command::Status => status::run(&global, connected(&global, &command).await?).await,
+        Command::Verify(verify) => verify::run(&global, verify, connected(&global, &command).await?).await,
+        Command::Trace(trace) => trace::run(&global, trace, connected(&global, &command).await?).await,
+        Command::DryRun => dry_run::run(&global, connected(&global, &command).await?).await,
+        Command::Widen(widen) => widen::run(&global, widen, connected(&global, &command).await?).await,
+        Command::LoadErrors(errors) => load_errors::run(&global, errors, connected(&global, &command).await?).await,
+        Command::Maintain(what) => maintain::run(&global, what, connected(&global, &command).await?).await,
+        Command::Lsn(lsn) => lsn::run(&global, lsn, connected(&global, &command).await?).await,
+        Command::Buckets => buckets::run(&global, connected(&global, &command).await?).await,
         Command::Tables => tables::run(&global, connected(&global, &command).await?).await,
         Command::Runs(most) => runs::run(&global, most.most, connected(&global, &command).await?).await,
         Command::Enable(enable) => enable::run(&global, enable, connected(&global, &command).await?).await,

@@ -235,7 +235,14 @@ mod tests {
     #[test]
     fn what_is_no_part_file_is_a_fault() {
         let zip = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
-        for text in ["U,1,2,7\n", "U,1,2,7,\"x\",null-1", "X,1,2,7,\"x\",null-1\n", "U,1,2,7,\"x\"y,null-1\n", "U,a,2,7,\"x\",null-1\n", "U,1,2,7,\"x\",z\n"] {
+        for text in [
+            "U,1,2,7\n",
+            "U,1,2,7,\"x\",null-1",
+            "X,1,2,7,\"x\",null-1\n",
+            "U,1,2,7,\"x\"y,null-1\n",
+            "U,a,2,7,\"x\",null-1\n",
+            "U,1,2,7,\"x\",z\n",
+        ] {
             assert!(read(Layout::Changes, &zip(text), 9).unwrap_err().is(&PART_UNREADABLE), "{text}");
         }
         assert!(read(Layout::Changes, b"not zstd at all", 9).is_err());

@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod encode;
 mod equality;
+mod inspect;
 mod lab_cdc;
 mod lab_cdc_log;
 mod lab_clients;

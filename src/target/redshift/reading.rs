@@ -76,10 +76,9 @@ impl HeldRows for RedshiftRows {
         let mut page = Vec::new();
         let mut bytes = 0;
         while !self.ended && page.len() < PAGE_ROWS && bytes < PAGE_BYTES {
-            let message = tokio::time::timeout(self.wait, self.stream.next()).await.map_err(|_| SqlError::NoAnswer {
-                step: "read production",
-                why: format!("no row within {} s", self.wait.as_secs()),
-            })?;
+            let message = tokio::time::timeout(self.wait, self.stream.next())
+                .await
+                .map_err(|_| SqlError::NoAnswer { step: "read production", why: format!("no row within {} s", self.wait.as_secs()) })?;
             match message {
                 None => {
                     self.ended = true;
@@ -87,7 +86,8 @@ impl HeldRows for RedshiftRows {
                 }
                 Some(Err(error)) => return Err(Session::failed("read production", &error).into()),
                 Some(Ok(SimpleQueryMessage::Row(row))) => {
-                    let held: Vec<Held> = self.columns.iter().enumerate().map(|(at, column)| canonical::of_text(column, row.get(at))).collect();
+                    let held: Vec<Held> =
+                        self.columns.iter().enumerate().map(|(at, column)| canonical::of_text(column, row.get(at))).collect();
                     bytes += held.iter().flatten().map(String::len).sum::<usize>();
                     page.push(held);
                 }
@@ -107,7 +107,9 @@ fn has_key(shape: &TableShape, key: &[Held]) -> Result<String, Fault> {
         };
         let name = ident(&names::fold(&column.name));
         parts.push(match &column.sql_type {
-            SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::RowVersion => format!("{name} = TO_VARBYTE({}, 'hex')", literal(value)),
+            SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::RowVersion => {
+                format!("{name} = TO_VARBYTE({}, 'hex')", literal(value))
+            }
             SqlType::DateTimeOffset { .. } => format!("{name} = {}", literal(&format!("{value}+00"))),
             _ => format!("{name} = {}", literal(value)),
         });

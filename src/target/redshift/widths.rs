@@ -20,9 +20,11 @@ pub async fn read(settings: &RedshiftSettings, names: &Names, table: &TableName,
     let staging = catalogue::columns(&mut session, &names.staging).await?;
     let encodings = encodings(&mut session, &names.production).await?;
     let find = |columns: &[FoundColumn], relation: &Relation, name: &str| {
-        columns.iter().find(|column| column.name == name).cloned().ok_or_else(|| {
-            Fault::new(&sync::DIVERGED, format!("{} has no column {name}", relation.sql())).evidence("column", name)
-        })
+        columns
+            .iter()
+            .find(|column| column.name == name)
+            .cloned()
+            .ok_or_else(|| Fault::new(&sync::DIVERGED, format!("{} has no column {name}", relation.sql())).evidence("column", name))
     };
     let mut out = Vec::with_capacity(layout.columns.len());
     for (column, want) in shape.columns().iter().zip(&layout.columns) {
