@@ -19,10 +19,12 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     if global.json {
         println!("{}", output::reports_json("dry-run", &reports));
     } else {
-        reports.iter().for_each(|(table, report)| match report {
-            Ok(report) => print(report),
-            Err(fault) => println!("{table}: {}", output::fault_text(fault).trim_end()),
-        });
+        for (table, report) in &reports {
+            match report {
+                Ok(report) => print(report),
+                Err(fault) => println!("{table}: {}", output::fault_text(fault).trim_end()),
+            }
+        }
     }
     Ok(exit::worst(reports.iter().map(|(_, report)| match report {
         Ok(report) if report.has_trouble() => exit::HUMAN,

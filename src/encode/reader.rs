@@ -199,7 +199,9 @@ mod tests {
 
     fn file(layout: Layout, rows: &[StagedRow]) -> Vec<u8> {
         let mut writer = BatchWriter::new(RowFormat::new(&shape(), layout, "null-1", 42).unwrap(), u64::MAX, 1);
-        rows.iter().for_each(|row| writer.push(row).unwrap());
+        for row in rows {
+            writer.push(row).unwrap();
+        }
         writer.finish_part().unwrap().rest.to_vec()
     }
 

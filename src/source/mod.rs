@@ -198,6 +198,11 @@ pub trait Source: Send + Sync + 'static {
     /// The change rows of a range, in the order (lsn, command, seqval, operation).
     fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;
 
+    /// The first `most` change rows of a range whose key equals `key` bytewise, in the order of
+    /// [`Self::changes`]. The server looks for them: a change table has no index on the key.
+    fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32)
+    -> impl Future<Output = Result<Vec<ChangeRow>, Fault>> + Send;
+
     /// The rows of a table, each in the order of the shape.
     fn scan(
         &self,

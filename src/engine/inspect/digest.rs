@@ -74,27 +74,27 @@ pub fn bucket(key: u128) -> usize {
 #[derive(Debug)]
 pub struct Sums {
     rows: Vec<u64>,
-    sums: Vec<u128>,
+    digests: Vec<u128>,
     pub total: u64,
 }
 
 impl Sums {
     #[must_use]
     pub fn new() -> Self {
-        Self { rows: vec![0; BUCKETS], sums: vec![0; BUCKETS], total: 0 }
+        Self { rows: vec![0; BUCKETS], digests: vec![0; BUCKETS], total: 0 }
     }
 
     pub fn add(&mut self, digest: Digest) {
         let at = bucket(digest.key);
         self.rows[at] += 1;
-        self.sums[at] = self.sums[at].wrapping_add(digest.row);
+        self.digests[at] = self.digests[at].wrapping_add(digest.row);
         self.total += 1;
     }
 
     /// Buckets that differ, with the rows that both sides have in them.
     #[must_use]
     pub fn differing(&self, other: &Self) -> Vec<(usize, u64)> {
-        let differ = |at: &usize| self.rows[*at] != other.rows[*at] || self.sums[*at] != other.sums[*at];
+        let differ = |at: &usize| self.rows[*at] != other.rows[*at] || self.digests[*at] != other.digests[*at];
         (0..BUCKETS).filter(differ).map(|at| (at, self.rows[at] + other.rows[at])).collect()
     }
 }

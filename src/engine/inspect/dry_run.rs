@@ -159,7 +159,7 @@ impl Fold {
             return 0;
         }
         let kept = last.keep.iter().enumerate().filter(|(_, keep)| **keep == Keep::Kept);
-        let lost = kept.filter(|(at, _)| {
+        let nowhere = kept.filter(|(at, _)| {
             for row in earlier.iter().rev() {
                 if row.op == StagedOp::Delete {
                     return true;
@@ -170,7 +170,7 @@ impl Fold {
             }
             self.in_production == 0
         });
-        lost.count() as u64
+        nowhere.count() as u64
     }
 }
 

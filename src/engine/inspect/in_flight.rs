@@ -10,7 +10,7 @@ use super::{Subject, digest};
 use crate::engine::Engine;
 use crate::engine::extract::guards;
 use crate::model::fault::sync;
-use crate::model::{Fault, TableShape};
+use crate::model::{Fault, Lsn, TableShape};
 use crate::source::{CaptureInstance, ChangesMode, ChangesRequest, Pages, Source};
 use crate::store::ChangeStore;
 use crate::target::{Held, Target};
@@ -57,13 +57,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// Waits until capture has moved everything that was committed before `pinned`: an idle log
-    /// gets a row of its own every five minutes. `false`: it did not in time.
-    pub(super) async fn wait_for_capture(&self, subject: &Subject, pinned: DateTime, most: Duration) -> Result<bool, Fault> {
+    /// gets a row of its own every five minutes. The row must be newer than what was captured at
+    /// that time, too: a clock that goes back an hour names times twice. `false`: it did not in
+    /// time.
+    pub(super) async fn wait_for_capture(
+        &self,
+        subject: &Subject,
+        (pinned, captured): (DateTime, Option<Lsn>),
+        most: Duration,
+    ) -> Result<bool, Fault> {
         let started = Instant::now();
         let past = pinned.checked_add(CLOCK_STEP_MS.milliseconds()).unwrap_or(pinned);
         loop {
             let max = self.source.watermarks(&[]).await?.max;
-            if let Some(max) = max
+            if let Some(max) = max.filter(|max| captured.is_none_or(|captured| *max > captured))
                 && self.source.mapping(max).await?.newest.is_some_and(|row| row.end_time >= past)
             {
                 return Ok(true);

@@ -51,7 +51,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// long; any other fault, and one that cannot be looked into, stays as it is.
     pub(crate) async fn explain_too_long(&self, table: &TableName, records: &[CommitRecord], fault: Fault) -> Fault {
         let code = fault.facts().iter().find(|(name, _)| name == "code").map(|(_, code)| code.as_str());
-        if !fault.is(&rs::TOO_LONG) && !(fault.is(&rs::LOAD_FAILED) && code == Some("1204")) {
+        let too_long = fault.is(&rs::TOO_LONG) || fault.is(&rs::LOAD_FAILED) && code == Some("1204");
+        if !too_long {
             return fault;
         }
         let offender = match self.first_offender(table, records).await {

@@ -11,12 +11,12 @@ use crate::engine::extract::guards;
 use crate::engine::extract::stream::read_record;
 use crate::model::fault::sync;
 use crate::model::{ChangeRow, CommitRecord, Epoch, Fault, Keep, Lsn, Operation, RecordKind, Seq, StagedOp, TableName, TargetState, Value};
-use crate::source::{CaptureInstance, ChangesMode, ChangesRequest, Pages, Source};
+use crate::source::{CaptureInstance, ChangesMode, ChangesRequest, Source};
 use crate::store::ChangeStore;
 use crate::target::{Held, KeyRows, Target};
 
 /// Versions and rows that a trace shows.
-const MOST: usize = 10_000;
+const MOST: u32 = 10_000;
 /// Applied records that are looked at beside the pending ones.
 const APPLIED_RECORDS: u64 = 50;
 
@@ -90,7 +90,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let subject = self.subject(table).await?;
         let shape = subject.shape().clone();
         let values = key::parse(&shape, texts)?;
-        let held: Vec<Held> = shape.key().iter().zip(&values).map(|(column, value)| self.target.hold(column, value)).collect();
+        let key_held: Vec<Held> = shape.key().iter().zip(&values).map(|(column, value)| self.target.hold(column, value)).collect();
         let instance = self.instance_of(&subject).await?;
         let name = instance.identity.instance.clone();
         let marks = self.source.watermarks(&[name]).await?;
@@ -99,12 +99,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let mut notes = Vec::new();
         let changes = self.versions_of(&subject, &instance, (min, max), &values, show_values, &mut notes).await?;
         let present = self.source.reread(table, &shape, std::slice::from_ref(&values)).await?;
-        let hold = |values: &Vec<Value>| -> Vec<Held> {
-            shape.columns().iter().zip(values).map(|(column, value)| self.target.hold(column, value)).collect()
-        };
-        let source = present.first().map(hold);
-        let records = self.records_of(&subject, &changes, digest::of_key(&held), show_values, &mut notes).await?;
-        let rows = self.target.rows_of_key(table, &shape, &held).await?;
+        let source: Option<Vec<Held>> = present
+            .first()
+            .map(|values| shape.columns().iter().zip(values).map(|(column, value)| self.target.hold(column, value)).collect());
+        let records = self.records_of(&subject, &changes, digest::of_key(&key_held), show_values, &mut notes).await?;
+        let rows = self.target.rows_of_key(table, &shape, &key_held).await?;
         let equal = match (&source, rows.production.as_slice()) {
             (Some(here), [there]) => here == there,
             (None, []) => true,
@@ -128,7 +127,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         })
     }
 
-    /// Streams the change table and keeps the rows of the key, compared bytewise.
+    /// The versions of the key that the change table holds.
     async fn versions_of(
         &self,
         subject: &Subject,
@@ -139,21 +138,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         notes: &mut Vec<String>,
     ) -> Result<Vec<ChangeVersion>, Fault> {
         let shape = subject.shape();
-        let identity = shape.key_identity(key);
         let (table, instance, mode) = (subject.table.clone(), instance.identity.instance.clone(), ChangesMode::All);
-        let mut pages = self.source.changes(&ChangesRequest { table, instance, shape: shape.clone(), from, to, mode }).await?;
-        let mut found: Vec<ChangeRow> = Vec::new();
-        'pages: while let Some(page) = pages.next_page().await? {
-            for row in page {
-                if shape.key_identity(&row.values) == identity {
-                    found.push(row);
-                }
-                if found.len() >= MOST {
-                    notes.push(format!("only the first {MOST} versions of the change table are shown"));
-                    break 'pages;
-                }
-            }
-            self.safe_point(&subject.table)?;
+        let request = ChangesRequest { table, instance, shape: shape.clone(), from, to, mode };
+        let found = self.source.key_changes(&request, key, MOST).await?;
+        if found.len() >= MOST as usize {
+            notes.push(format!("only the first {MOST} versions of the change table are shown"));
         }
         let lsns: Vec<Lsn> = found.iter().map(|row| row.lsn).collect();
         let times = self.source.times_of(&lsns).await?;
@@ -236,7 +225,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                         values: show_values.then_some(held),
                     });
                 }
-                if versions.len() < MOST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if versions.len() < MOST as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
             .await?;
         Ok(versions)

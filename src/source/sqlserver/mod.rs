@@ -12,6 +12,7 @@ pub mod decode;
 pub mod describe;
 pub mod error;
 pub mod health;
+pub mod key_changes;
 pub mod manage;
 pub mod pages;
 pub mod quote;
@@ -97,6 +98,10 @@ impl Source for SqlServer {
 
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
         changes::stream(&self.sessions, request, self.page_rows).await
+    }
+
+    async fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32) -> Result<Vec<ChangeRow>, Fault> {
+        key_changes::rows(&self.sessions, request, key, most).await
     }
 
     async fn scan(&self, table: &TableName, shape: &TableShape, isolation: ScanIsolation) -> Result<Self::Scan, Fault> {

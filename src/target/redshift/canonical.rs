@@ -58,8 +58,7 @@ pub fn of_text(column: &Column, text: Option<&str>) -> Held {
             }
             Some(digits.to_ascii_lowercase())
         }
-        SqlType::Time { .. } => micros(bare),
-        SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2 { .. } => micros(bare),
+        SqlType::Time { .. } | SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2 { .. } => micros(bare),
         SqlType::DateTimeOffset { .. } => micros(bare.strip_suffix("+00").unwrap_or(bare)),
         SqlType::Date => Some(bare.to_owned()),
         // A CHAR comes back padded.

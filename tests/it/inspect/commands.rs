@@ -5,6 +5,7 @@ use std::process::Output;
 use db_to_redshift::source::Source;
 use db_to_redshift::store::ChangeStore;
 use serde_json::Value;
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::pipeline::Pipeline;
 
@@ -78,6 +79,20 @@ async fn the_small_commands_answer() {
     assert_eq!(code, 0);
     assert!(buckets.contains(&listed["configured"].as_str().unwrap().to_owned()) && listed["exists"] == true);
 
+    let client = crate::support::lab::redshift(&pipeline.lab).await;
+    for (table, production, key) in [
+        ("dbo.Country", "country", "code"),
+        ("lab.Measurement", "measurement", "sampleno"),
+        ("dbo.[Order Line]", "\"order line\"", "orderid, \"line no\""),
+    ] {
+        let rows = client.simple_query(&format!("SELECT {key} FROM public.{production} ORDER BY 1 LIMIT 1")).await.unwrap();
+        let row = rows.iter().find_map(|row| if let SimpleQueryMessage::Row(row) = row { Some(row) } else { None }).unwrap();
+        let mut arguments = vec!["trace", "--table", table];
+        (0..row.len()).for_each(|at| arguments.extend(["--key", row.get(at).unwrap()]));
+        let (code, traced) = json(&pipeline, &arguments).await;
+        assert_eq!((code, traced["equal"].as_bool(), traced["in_source"].as_bool()), (0, Some(true), Some(true)), "{traced:#}");
+        assert!(traced["changes"][0]["lsn"].is_string(), "{table}: {traced:#}");
+    }
     let (code, text) = run(&pipeline, &["dry-run"]).await;
     assert!(code == 0 && text.contains("nothing to load"), "{text}");
     let (code, text) = run(&pipeline, &["maintain", "analyze", "--table", "dbo.Country"]).await;

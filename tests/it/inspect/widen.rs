@@ -1,8 +1,10 @@
 use db_to_redshift::engine::inspect::verify::Verdict;
 use db_to_redshift::engine::inspect::widen::WidenOptions;
-use db_to_redshift::model::fault::rs;
+use db_to_redshift::engine::load::plan;
+use db_to_redshift::model::fault::{rs, sync};
 use db_to_redshift::model::{Fault, TableName};
-use db_to_redshift::target::Target;
+use db_to_redshift::store::ChangeStore;
+use db_to_redshift::target::{Loader, Target};
 
 use super::{loaded, prepare, row, table, verify};
 use crate::support::memory_source::text;
@@ -145,6 +147,36 @@ async fn only_varchar_columns_up_to_their_limit_are_widened() {
         assert!(refused.is(&rs::NOT_WIDENED), "{column}: {refused}");
     }
     let refused = rig.engine().widen(&table, &widen(Some("nmae"), None, true)).await.unwrap_err();
-    assert!(refused.is(&db_to_redshift::model::fault::sync::NO_COLUMN) && refused.to_string().contains("Name"), "{refused}");
-    assert!(rig.engine().widen(&table, &widen(None, None, true)).await.unwrap_err().is(&db_to_redshift::model::fault::sync::NO_COLUMN));
+    assert!(refused.is(&sync::NO_COLUMN) && refused.to_string().contains("Name"), "{refused}");
+    assert!(rig.engine().widen(&table, &widen(None, None, true)).await.unwrap_err().is(&sync::NO_COLUMN));
+}
+
+/// A worker that staged before the repair is stale behind it, and a repair that dies half-way
+/// leaves nothing to undo.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_of_before_cannot_go_on() {
+    let rig = Rig::start().await;
+    let table = pending(&rig).await;
+    let target = rig.target();
+    let identity = target.state(&table).await.unwrap().unwrap().identity;
+    let mut stalled = target.loader(&table).await.unwrap();
+    let fence = stalled.raise_fence(&identity).await.unwrap().fence;
+    let record = rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap();
+    let manifest = rig.s3.store.put_manifest(&table, 1, 1, 1, &record.parts).await.unwrap();
+    let range = plan::range(&[record], &identity, fence, Some(rig.s3.store.url(&manifest))).unwrap();
+    stalled.stage(&range).await.unwrap();
+
+    let mut repair = target.loader(&table).await.unwrap();
+    let cleared = repair.clear_for_ddl(&identity).await.unwrap();
+    assert!(cleared.fence > fence && cleared.staged.is_none());
+    assert_eq!(target.row_counts(&table).await.unwrap(), (2, 0), "staging is empty, production untouched");
+    for refused in [stalled.apply(&range).await.map(|_| ()), stalled.stage(&range).await] {
+        assert!(refused.unwrap_err().is(&sync::STALE_FENCE));
+    }
+    // The repair dies here: the next load takes the records as if nothing had been.
+    drop(repair);
+    rig.load(&table).await;
+    assert_eq!(verify(&rig, &table).await.verdict, Verdict::Equal);
+    let mut late = target.loader(&table).await.unwrap();
+    assert!(late.accept_ddl(cleared.fence).await.unwrap_err().is(&sync::STALE_FENCE));
 }

@@ -317,6 +317,17 @@ impl Source for MemorySource {
         }))
     }
 
+    async fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32) -> Result<Vec<ChangeRow>, Fault> {
+        let identity = request.shape.key_identity(key);
+        let mut pages = self.changes(request).await?;
+        let mut found = Vec::new();
+        while let Some(page) = pages.next_page().await? {
+            found.extend(page.into_iter().filter(|row| request.shape.key_identity(&row.values) == identity));
+        }
+        found.truncate(most as usize);
+        Ok(found)
+    }
+
     async fn scan(&self, table: &TableName, _: &TableShape, _: ScanIsolation) -> Result<Self::Scan, Fault> {
         Ok(self.enter("scan", |inner| ReadyPages(inner.get(table).rows.values().cloned().collect::<Vec<_>>().into_iter())))
     }
