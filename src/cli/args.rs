@@ -61,6 +61,34 @@ pub enum Command {
     Sync(Sync),
     /// Show each table in the source, in S3 and in Redshift.
     Status,
+    /// Prove that production equals the source, or tell where it differs.
+    ///
+    /// Both sides are read once and compared by sums; only where sums differ, rows are compared.
+    /// Keys that changed since the last load are left out and counted, so a table may be verified
+    /// while it is written to. Equal clears the mark "diverged"; a difference sets it.
+    /// Exit code 0: equal; 4: different; 1: not decided, since capture lags behind.
+    Verify(Verify),
+    /// Follow one key from the change table through S3 to production.
+    Trace(Trace),
+    /// Say what the next load would do, without doing it: reads only.
+    ///
+    /// Rows to delete and to insert, doubled and NULL keys, and the widest value of each text and
+    /// binary column against its limit, with file and line. Exit code 4: the load would stop, or
+    /// load something doubtful.
+    DryRun,
+    /// Widen a VARCHAR column of production that is too narrow for its values.
+    ///
+    /// Without --confirm it only prints the statements.
+    Widen(Widen),
+    /// List the values that Redshift refused to load.
+    LoadErrors(LoadErrors),
+    /// Upkeep of the tables in Redshift: statistics, room, and emptying them.
+    #[command(subcommand)]
+    Maintain(Maintain),
+    /// Convert an LSN into its commit time, or a time into the LSN that stood then.
+    Lsn(LsnOrTime),
+    /// List the S3 buckets that this login sees; the configured one is marked.
+    Buckets,
     /// List the source's tables and whether CDC tracks them.
     Tables,
     /// List the newest runs: who ran what, and how it ended.
@@ -96,6 +124,14 @@ impl Command {
             Self::Load => "load",
             Self::Sync(_) => "sync",
             Self::Status => "status",
+            Self::Verify(_) => "verify",
+            Self::Trace(_) => "trace",
+            Self::DryRun => "dry-run",
+            Self::Widen(_) => "widen",
+            Self::LoadErrors(_) => "load-errors",
+            Self::Maintain(_) => "maintain",
+            Self::Lsn(_) => "lsn",
+            Self::Buckets => "buckets",
             Self::Tables => "tables",
             Self::Runs(_) => "runs",
             Self::Enable(_) => "enable",
@@ -124,7 +160,11 @@ impl Command {
     /// Whether it changes anything in the three systems.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self, Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync(_) | Self::Enable(_))
+        match self {
+            Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync(_) | Self::Enable(_) | Self::Verify(_) | Self::Maintain(_) => true,
+            Self::Widen(widen) => widen.confirm,
+            _ => false,
+        }
     }
 }
 
@@ -191,6 +231,79 @@ pub struct Bundle {
     /// The archive [default: db-to-redshift-<pipeline>-<time>.tar.gz in this folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Verify {
+    /// Name the first keys that differ. Keys are data: they are not shown unless you ask.
+    #[arg(long)]
+    pub show_keys: bool,
+    /// Show the rows of these keys on both sides, too.
+    #[arg(long)]
+    pub show_values: bool,
+    /// How many keys to show at the most.
+    #[arg(long, default_value_t = 20)]
+    pub most: usize,
+    /// How long to wait for capture before a difference is believed. An idle database shows a sign
+    /// of life every five minutes.
+    #[arg(long, value_name = "SECONDS", default_value_t = 330)]
+    pub settle: u64,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Trace {
+    /// Value of the key, as text; once for each key column, in key order.
+    #[arg(long = "key", value_name = "VALUE", required = true, allow_hyphen_values = true)]
+    pub keys: Vec<String>,
+    /// Show the values of the rows.
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Widen {
+    /// Name of the column [default: the first whose pending value is too long].
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
+    /// Width in bytes, 65535 at the most [default: what the source's type needs].
+    #[arg(long, value_name = "BYTES")]
+    pub to: Option<u32>,
+    /// Run the statements. Staging is emptied first; what stood there is loaded again from S3.
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct LoadErrors {
+    /// How many at the most.
+    #[arg(long, default_value_t = 20)]
+    pub most: usize,
+    /// Show the refused fields, which are cell values.
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Maintain {
+    /// Refresh the planner's statistics of production (ANALYZE), table by table.
+    Analyze,
+    /// Free the room of deleted rows and sort production (VACUUM), table by table.
+    Vacuum,
+    /// Empty staging for good; refused while rows in it wait to be applied.
+    TruncateStaging,
+    /// Empty production of one table. The stream is broken then: take a new snapshot next.
+    TruncateProduction {
+        /// The table's name once more, as schema.table.
+        #[arg(long, value_name = "SCHEMA.TABLE", default_value = "")]
+        confirm: String,
+    },
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct LsnOrTime {
+    /// 20 hex digits, or a time of the database server's clock as in '2026-03-02 09:30:00'.
+    #[arg(value_name = "LSN|TIME")]
+    pub what: String,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -2,12 +2,14 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+mod buckets;
 mod bundle;
 mod check;
 mod completions;
 pub mod connect;
 #[cfg(feature = "lab")]
 mod demo;
+mod dry_run;
 mod enable;
 mod every;
 mod exit;
@@ -16,6 +18,9 @@ mod init;
 mod jobs;
 #[cfg(feature = "lab")]
 mod lab;
+mod load_errors;
+mod lsn;
+mod maintain;
 mod man;
 mod output;
 mod runs;
@@ -23,7 +28,10 @@ mod select;
 mod signals;
 mod status;
 mod tables;
+mod trace;
+mod verify;
 mod watch;
+mod widen;
 
 use std::sync::Arc;
 
@@ -79,6 +87,14 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
         Command::Bundle(bundle) => bundle::run(&global, bundle, connected(&global, &command).await?).await,
         Command::Check => check::run(&global, connected(&global, &command).await?).await,
         Command::Status => status::run(&global, connected(&global, &command).await?).await,
+        Command::Verify(verify) => verify::run(&global, verify, connected(&global, &command).await?).await,
+        Command::Trace(trace) => trace::run(&global, trace, connected(&global, &command).await?).await,
+        Command::DryRun => dry_run::run(&global, connected(&global, &command).await?).await,
+        Command::Widen(widen) => widen::run(&global, widen, connected(&global, &command).await?).await,
+        Command::LoadErrors(errors) => load_errors::run(&global, errors, connected(&global, &command).await?).await,
+        Command::Maintain(what) => maintain::run(&global, what, connected(&global, &command).await?).await,
+        Command::Lsn(lsn) => lsn::run(&global, lsn, connected(&global, &command).await?).await,
+        Command::Buckets => buckets::run(&global, connected(&global, &command).await?).await,
         Command::Tables => tables::run(&global, connected(&global, &command).await?).await,
         Command::Runs(most) => runs::run(&global, most.most, connected(&global, &command).await?).await,
         Command::Enable(enable) => enable::run(&global, enable, connected(&global, &command).await?).await,

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Global;
 use crate::model::Fault;
@@ -92,6 +92,28 @@ pub fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What a command found for each table, as one document: a report or a fault.
+#[must_use]
+pub fn reports_json<R: serde::Serialize>(command: &str, reports: &[(crate::model::TableName, Result<R, Fault>)]) -> Value {
+    let line = |(table, report): &(crate::model::TableName, Result<R, Fault>)| match report {
+        Ok(report) => json!({ "table": table, "report": report }),
+        Err(fault) => json!({ "table": table, "fault": fault }),
+    };
+    json!({ "command": command, "tables": reports.iter().map(line).collect::<Vec<_>>() })
+}
+
+/// A cell as people read it.
+#[must_use]
+pub fn cell(cell: Option<&str>) -> String {
+    cell.map_or_else(|| "NULL".to_owned(), |text| format!("{text:?}"))
+}
+
+/// Cells of one row with their columns' names.
+#[must_use]
+pub fn row(names: &[String], cells: &[Option<String>]) -> String {
+    names.iter().zip(cells).map(|(name, text)| format!("{name}={}", cell(text.as_deref()))).collect::<Vec<_>>().join(", ")
 }
 
 /// 1234567 as `1,234,567`.

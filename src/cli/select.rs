@@ -54,3 +54,14 @@ pub async fn tables<S: Source, C: ChangeStore, T: Target>(
     let wanted = |table: &TableName| patterns.iter().any(|pattern| matches(pattern, &table.to_string()));
     Ok(known.into_iter().map(|(table, _)| table).filter(wanted).collect())
 }
+
+/// The one table that `--table` names, among those that have records.
+pub async fn one<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, patterns: &[String]) -> Result<TableName, Fault> {
+    let mut found = tables(engine, patterns, From::Store).await?;
+    match (found.len(), found.pop()) {
+        (1, Some(table)) => Ok(table),
+        (count, _) => {
+            Err(Fault::new(&sync::NO_TABLE, format!("this works on one table, and --table names {count}")).next("--table <schema.table>"))
+        }
+    }
+}

@@ -14,6 +14,7 @@ pub enum Job {
     Prepare,
     Extract,
     Load,
+    Verify,
 }
 
 impl Job {
@@ -23,6 +24,7 @@ impl Job {
             Self::Prepare => "prepare",
             Self::Extract => "extract",
             Self::Load => "load",
+            Self::Verify => "verify",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs: check, prepare, extract, load, sync, status.
+//! Jobs: check, prepare, extract, load, sync, status, inspection and repair.
 //!
 //! The engine knows no screen: it is asked for jobs, and tells what happens by [`event`]s. It is
 //! generic over the three machines. A job works on many tables at once and reports on each; one
@@ -10,6 +10,7 @@ pub mod cleanup;
 pub mod event;
 pub mod extract;
 pub mod fold;
+pub mod inspect;
 pub mod lease;
 pub mod load;
 pub mod prepare;
@@ -102,5 +103,11 @@ fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<
         engine.prepare(&[], prepare::PrepareOptions::default()).await;
         engine.sync(&[]).await;
         engine.status(&[]).await;
+        let table = TableName::new("", "");
+        let _ = engine.verify(&table, &inspect::verify::VerifyOptions::default()).await;
+        let _ = engine.dry_run(&table).await;
+        let _ = engine.widen(&table, &inspect::widen::WidenOptions::default()).await;
+        let _ = engine.upkeep(&table, &inspect::upkeep::Upkeep::Analyze).await;
+        let _ = engine.trace(&table, &[], false).await;
     }
 }

@@ -205,8 +205,21 @@ pub trait Source: Send + Sync + 'static {
         }
     }
 
+    /// The newest LSN of the mapping whose commit time is not after a server-local time; `None`
+    /// when the mapping does not reach back so far.
+    fn lsn_at(&self, time: DateTime) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;
+
+    /// Commit times, server-local, in that order; `None` for an LSN that the mapping does not
+    /// hold.
+    fn times_of(&self, lsns: &[Lsn]) -> impl Future<Output = Result<Vec<Option<DateTime>>, Fault>> + Send;
+
     /// The change rows of a range, in the order (lsn, command, seqval, operation).
     fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;
+
+    /// The first `most` change rows of a range whose key equals `key` bytewise, in the order of
+    /// [`Self::changes`]. The server looks for them: a change table has no index on the key.
+    fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32)
+    -> impl Future<Output = Result<Vec<ChangeRow>, Fault>> + Send;
 
     /// The rows of a table, each in the order of the shape.
     fn scan(

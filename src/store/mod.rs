@@ -77,9 +77,16 @@ pub trait PartUpload: Send {
     fn finish(self, rows: u64) -> impl Future<Output = Result<PartFile, Fault>> + Send;
 }
 
+/// A part file read chunk by chunk.
+pub trait PartDownload: Send {
+    /// The next bytes; `None` at the end.
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;
+}
+
 /// An object store with conditional writes.
 pub trait ChangeStore: Send + Sync + 'static {
     type Upload: PartUpload;
+    type Download: PartDownload;
 
     /// `s3://bucket/prefix/v1/pipeline/`: part of a stream's identity.
     fn root(&self) -> String;
@@ -151,6 +158,12 @@ pub trait ChangeStore: Send + Sync + 'static {
     /// more for a table with attempts above `applied`, or without an entry there. What it says of
     /// records is exact; an object that is written meanwhile may show or not.
     fn fleet(&self, applied: &AppliedSeqs) -> impl Future<Output = Result<BTreeMap<TableName, StoredTable>, Fault>> + Send;
+    /// Opens a part file for reading; `None` when it is not there.
+    fn download(&self, key: &str) -> impl Future<Output = Result<Option<Self::Download>, Fault>> + Send;
+
+    /// Every bucket that this login may list, by name. The configured one may be used without
+    /// being listed.
+    fn buckets(&self) -> impl Future<Output = Result<Vec<String>, Fault>> + Send;
 
     fn control(&self, table: &TableName) -> impl Future<Output = Result<Option<(Control, ETag)>, Fault>> + Send;
 

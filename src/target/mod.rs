@@ -9,6 +9,7 @@
 //! (1023, 1018, serialisation) is a fault of class `Transient`: nothing was changed, and the
 //! whole call may be made again.
 
+pub mod held;
 pub mod redshift;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,9 @@ use uuid::Uuid;
 
 use crate::model::privilege::Lacking;
 use crate::model::state::{Diverged, StagedRange, StreamIdentity};
-use crate::model::{CaptureIdentity, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
+use crate::model::{CaptureIdentity, Column, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState, Value};
+
+pub use held::{ColumnWidth, Held, HeldRows, KeyRows, LoadError, StagedKeyRow, Verified, Widening};
 
 #[derive(Clone, Debug)]
 pub struct TargetFacts {
@@ -214,11 +217,36 @@ pub trait Loader: Send {
     /// L6: empties staging for good, if the fence is still ours and nothing is staged. `false`:
     /// it was not, and staging was left alone.
     fn truncate_staging(&mut self, fence: i64) -> impl Future<Output = Result<bool, Fault>> + Send;
+
+    /// L9: what a verify found, if state still stands where it was read. `None`: equal, so the
+    /// mark goes; a reason sets it.
+    fn note_verified(
+        &mut self,
+        identity: &StreamIdentity,
+        seen: Verified,
+        diverged: Option<&str>,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// L8, before DDL that refuses a transaction block: raises the fence and leaves nothing
+    /// staged; the records still have it.
+    fn clear_for_ddl(&mut self, identity: &StreamIdentity) -> impl Future<Output = Result<TargetState, Fault>> + Send;
+
+    /// Changes the declared width of a column, outside a transaction: only between
+    /// [`Self::clear_for_ddl`] and [`Self::accept_ddl`].
+    fn widen(&mut self, widening: &Widening) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// After such DDL. `false`: production or staging have other oids now; they are recorded and
+    /// the table counts as diverged.
+    fn accept_ddl(&mut self, fence: i64) -> impl Future<Output = Result<bool, Fault>> + Send;
+
+    /// Empties production and marks the table diverged. Nothing may be staged.
+    fn truncate_production(&mut self, identity: &StreamIdentity) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
 /// A warehouse.
 pub trait Target: Send + Sync + 'static {
     type Loader: Loader;
+    type Rows: HeldRows;
 
     fn start_up(&self) -> impl Future<Output = Result<TargetFacts, Fault>> + Send;
 
@@ -256,4 +284,38 @@ pub trait Target: Send + Sync + 'static {
 
     /// Opens a connection for a load job.
     fn loader(&self, table: &TableName) -> impl Future<Output = Result<Self::Loader, Fault>> + Send;
+
+    /// What production holds of a source value.
+    fn hold(&self, column: &Column, value: &Value) -> Held;
+
+    /// The text of a part file, or of an answer, in the same words.
+    fn hold_text(&self, column: &Column, text: Option<&str>) -> Held;
+
+    /// Reads the given columns of production as a stream, in no order.
+    fn production(&self, table: &TableName, columns: &TableShape) -> impl Future<Output = Result<Self::Rows, Fault>> + Send;
+
+    /// The rows of one key in production and in staging.
+    fn rows_of_key(&self, table: &TableName, shape: &TableShape, key: &[Held]) -> impl Future<Output = Result<KeyRows, Fault>> + Send;
+
+    /// How many keys stand in production more than once. Redshift enforces none.
+    fn duplicate_keys(&self, table: &TableName, shape: &TableShape) -> impl Future<Output = Result<u64, Fault>> + Send;
+
+    /// Declared widths in production and staging, in the order of the shape.
+    fn widths(&self, table: &TableName, shape: &TableShape) -> impl Future<Output = Result<Vec<ColumnWidth>, Fault>> + Send;
+
+    /// Oids of production and staging now; `None` for one that is not there.
+    fn oids(&self, table: &TableName) -> impl Future<Output = Result<(Option<u32>, Option<u32>), Fault>> + Send;
+
+    /// The statements that [`Loader::widen`] runs.
+    fn widen_sql(&self, table: &TableName, widening: &Widening) -> Vec<String>;
+
+    /// Load errors of files under a URL, newest first. The refused field is a cell value and comes
+    /// only with `values`.
+    fn load_errors(&self, root: &str, most: usize, values: bool) -> impl Future<Output = Result<Vec<LoadError>, Fault>> + Send;
+
+    /// Refreshes the planner's statistics of production.
+    fn analyze(&self, table: &TableName) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Frees the room of deleted rows of production and sorts it.
+    fn vacuum(&self, table: &TableName) -> impl Future<Output = Result<(), Fault>> + Send;
 }

@@ -10,6 +10,7 @@ mod encode;
 mod equality;
 mod fleet_source;
 mod fleet_status;
+mod inspect;
 mod lab_cdc;
 mod lab_cdc_log;
 mod lab_clients;

@@ -169,7 +169,9 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let manifest = self.manifest(records, &parts).await?;
         let Some(range) = plan::range(records, &self.identity, self.fence, manifest) else { return Ok(()) };
         self.tell("stage", range.rows(), &parts);
-        self.loader().await?.stage(&range).await?;
+        if let Err(fault) = self.loader().await?.stage(&range).await {
+            return Err(self.engine.explain_too_long(&self.table, records, fault).await);
+        }
         let (rows, seconds) = (range.rows(), started.elapsed().as_secs_f64());
         let event = Event::Staged { table: self.table.clone(), epoch: range.epoch, from: range.from, to: range.to, rows, seconds };
         self.engine.events.send(event).await;
@@ -197,7 +199,11 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let started = Instant::now();
         let Some(range) = plan::range(records, &self.identity, self.fence, None) else { return Ok(()) };
         self.tell("apply", range.rows(), &[]);
-        match self.loader().await?.apply(&range).await? {
+        let applied = match self.loader().await?.apply(&range).await {
+            Ok(applied) => applied,
+            Err(fault) => return Err(self.engine.explain_too_long(&self.table, records, fault).await),
+        };
+        match applied {
             ApplyOutcome::Applied(applied) => {
                 self.count(records, range.rows());
                 self.after(&range, records, "applied", applied, started).await;
@@ -252,7 +258,10 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             fence: self.fence,
         };
         self.tell("snapshot", open.rows, &record.parts);
-        let applied = self.loader().await?.open_epoch(&open).await?;
+        let applied = match self.loader().await?.open_epoch(&open).await {
+            Ok(applied) => applied,
+            Err(fault) => return Err(self.engine.explain_too_long(&self.table, records, fault).await),
+        };
         self.count(records, open.rows);
         if let Some(range) = plan::range(records, &self.identity, self.fence, None) {
             self.after(&range, records, if record.kind == RecordKind::Start { "start" } else { "snapshot" }, applied, started).await;

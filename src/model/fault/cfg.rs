@@ -50,6 +50,14 @@ pub const NOT_WRITTEN: Page = Page {
     next: &["name another path: db-to-redshift init <path>"],
 };
 
+pub const BAD_ARGUMENT: Page = Page {
+    code: "CFG-015",
+    title: "an argument cannot be read",
+    class: Class::Config,
+    meaning: "Nothing was read and nothing was changed.",
+    next: &["db-to-redshift help <command> shows how its arguments are written"],
+};
+
 pub const LAB: Page = Page {
     code: "CFG-020",
     title: "the lab failed",
@@ -58,4 +66,4 @@ pub const LAB: Page = Page {
     next: &["./run setup installs what the lab needs", "without PostgreSQL's server programs: apt-get install postgresql"],
 };
 
-pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &LAB];
+pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &BAD_ARGUMENT, &LAB];

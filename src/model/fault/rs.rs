@@ -86,8 +86,8 @@ pub const LOAD_FAILED: Page = Page {
     class: Class::Human,
     meaning: "The load stopped at the first value that a column cannot hold. The transaction was rolled back; production is as it was.",
     next: &[
-        "compare the column's type and length with the source, and widen it (ALTER TABLE … ALTER COLUMN … TYPE VARCHAR(n))",
-        "SELECT * FROM sys_load_error_detail ORDER BY start_time DESC LIMIT 10",
+        "db-to-redshift widen --table <table> --column <column> widens a VARCHAR that is too narrow (code 1204)",
+        "db-to-redshift load-errors lists what Redshift noted; with --show-values the refused fields too",
     ],
 };
 
@@ -244,6 +244,28 @@ pub const ANSWER: Page = Page {
     next: &["look whether the state table was changed by hand", "db-to-redshift check"],
 };
 
+pub const TOO_LONG: Page = Page {
+    code: "RS-028",
+    title: "a string is longer than production's column",
+    class: Class::Human,
+    meaning: "Staging took the rows, but a column of production is narrower. The transaction was rolled back; production is as it was, and the batch stays staged.",
+    next: &[
+        "db-to-redshift widen --table <table> --column <column> widens it, then: db-to-redshift load --table <table>",
+        "db-to-redshift dry-run --table <table> lists every column with its widest value",
+    ],
+};
+
+pub const NOT_WIDENED: Page = Page {
+    code: "RS-029",
+    title: "the column cannot be widened in place",
+    class: Class::Human,
+    meaning: "Redshift widens VARCHAR columns only, and none with a default, in a declared key, or encoded as BYTEDICT, RUNLENGTH, TEXT255 or TEXT32K. No row was changed.",
+    next: &[
+        "drop production, then: db-to-redshift prepare --new-epoch --table <table> makes it anew, wide enough, from a snapshot",
+        "or add a wider column by hand, UPDATE it from the old one, drop the old and rename, then: db-to-redshift verify --table <table>",
+    ],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &COMMIT_UNKNOWN,
@@ -272,4 +294,6 @@ pub const PAGES: &[&Page] = &[
     &NOT_EMPTY,
     &FULL,
     &ANSWER,
+    &TOO_LONG,
+    &NOT_WIDENED,
 ];

@@ -255,6 +255,52 @@ pub const ROW_UNFIT: Page = Page {
     next: &["db-to-redshift check", "report it with the facts above: SQL Server cannot hold such a row, so a decoder is wrong"],
 };
 
+pub const IN_FLIGHT: Page = Page {
+    code: "SYNC-034",
+    title: "too much is in flight to compare",
+    class: Class::Transient,
+    meaning: "Rows that changed since the last load cannot be compared, and there are too many of them to be left out. Nothing was changed.",
+    next: &["db-to-redshift sync --table <table>, then: db-to-redshift verify --table <table>"],
+};
+
+pub const BAD_KEY: Page = Page {
+    code: "SYNC-035",
+    title: "the key does not read as one of the table",
+    class: Class::Config,
+    meaning: "A key is given as text, one --key for each key column in key order. Nothing was read.",
+    next: &[
+        "dates as 2026-03-02, times as 09:30:00.5, timestamps as '2026-03-02 09:30:00.5', with an offset such as +01:00 where the column has one",
+        "binary values as hex digits, bits as 0 or 1",
+    ],
+};
+
+pub const PART_UNREADABLE: Page = Page {
+    code: "SYNC-036",
+    title: "a part file cannot be read",
+    class: Class::Failed,
+    meaning: "The file is gone, or does not hold what this program writes. Nothing was changed.",
+    next: &[
+        "loaded files are deleted after store.keep: only pending ones must be there",
+        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot, if a pending file is lost",
+    ],
+};
+
+pub const NO_COLUMN: Page = Page {
+    code: "SYNC-037",
+    title: "the table has no such column",
+    class: Class::Config,
+    meaning: "The name is none of the captured columns. Nothing was changed.",
+    next: &["db-to-redshift dry-run --table <table> lists the columns"],
+};
+
+pub const NOT_CONFIRMED: Page = Page {
+    code: "SYNC-038",
+    title: "the confirmation does not match",
+    class: Class::Config,
+    meaning: "This cannot be undone, so the table's name must be typed again. Nothing was changed.",
+    next: &["--confirm <schema.table> with the very name of the table"],
+};
+
 pub const PAGES: &[&Page] = &[
     &BUSY,
     &GAP,
@@ -286,4 +332,9 @@ pub const PAGES: &[&Page] = &[
     &KEY_UNFIT,
     &MARKER_MET,
     &ROW_UNFIT,
+    &IN_FLIGHT,
+    &BAD_KEY,
+    &PART_UNREADABLE,
+    &NO_COLUMN,
+    &NOT_CONFIRMED,
 ];

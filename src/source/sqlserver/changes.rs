@@ -83,11 +83,13 @@ SELECT ct.__$start_lsn, ct.__$operation, ct.__$update_mask,
     )
 }
 
+pub(super) fn place(request: &ChangesRequest) -> Place {
+    Place::new(format!("the changes of {} could not be read from {}", request.table, request.instance)).needs("SELECT ON SCHEMA::[cdc]")
+}
+
 /// Starts a stream of change rows on a connection of its own.
 pub async fn stream(sessions: &Sessions, request: &ChangesRequest, page_rows: u32) -> Result<Stream<ChangeRow>, Fault> {
-    let place = Place::new(format!("the changes of {} could not be read from {}", request.table, request.instance))
-        .needs("SELECT ON SCHEMA::[cdc]");
-    let decoder = RowDecoder::new(&request.table, &request.shape)?;
+    let place = place(request);
     let (driver, has_command_id) = match request.mode {
         ChangesMode::Net => (sessions.open_patient().await?, false),
         ChangesMode::All => {
@@ -96,14 +98,7 @@ pub async fn stream(sessions: &Sessions, request: &ChangesRequest, page_rows: u3
             (driver, found)
         }
     };
-    let reader = Reader {
-        place: place.clone(),
-        user: sessions.settings().user.clone(),
-        decoder,
-        request: request.clone(),
-        has_command_id,
-        page_rows: page_rows.max(1),
-    };
+    let reader = Reader::new(place.clone(), sessions.settings().user.clone(), request, has_command_id, page_rows)?;
     Ok(Stream::start(place, move |writer| async move {
         match reader.request.mode {
             ChangesMode::All => reader.all(driver, writer).await,
@@ -112,7 +107,7 @@ pub async fn stream(sessions: &Sessions, request: &ChangesRequest, page_rows: u3
     }))
 }
 
-async fn has_command_id(sessions: &Sessions, driver: &mut Driver, place: &Place, instance: &str) -> Result<bool, Fault> {
+pub(super) async fn has_command_id(sessions: &Sessions, driver: &mut Driver, place: &Place, instance: &str) -> Result<bool, Fault> {
     let results = sessions.run_on(driver, place, HAS_COMMAND_ID, vec![session::text(instance)]).await?;
     let row = super::cells::one(&results, 0, place)?;
     Ok(row.number::<i64>("found")? > 0)
@@ -128,7 +123,8 @@ struct Position {
     operation: i32,
 }
 
-struct Reader {
+/// Reads rows of a change table.
+pub(super) struct Reader {
     place: Place,
     user: String,
     decoder: RowDecoder,
@@ -138,6 +134,11 @@ struct Reader {
 }
 
 impl Reader {
+    pub(super) fn new(place: Place, user: String, request: &ChangesRequest, has_command_id: bool, page_rows: u32) -> Result<Self, Fault> {
+        let decoder = RowDecoder::new(&request.table, &request.shape)?;
+        Ok(Self { place, user, decoder, request: request.clone(), has_command_id, page_rows: page_rows.max(1) })
+    }
+
     async fn all(self, mut driver: Driver, mut writer: Writer<ChangeRow>) -> Result<Writer<ChangeRow>, Fault> {
         let mut last: Option<Position> = None;
         loop {
@@ -176,6 +177,10 @@ impl Reader {
             }
         };
         (page(instance, shape, self.has_command_id, after), parameters)
+    }
+
+    pub(super) fn change_row(&self, row: Row) -> Result<ChangeRow, Fault> {
+        self.row(row).map(|(_, row, _)| row)
     }
 
     fn row(&self, row: Row) -> Result<(Position, ChangeRow, usize), Fault> {
@@ -225,7 +230,7 @@ impl Reader {
         Ok((ChangeRow { lsn, command_id: command_id.unwrap_or(0), seqval, operation, mask, values }, bytes))
     }
 
-    fn failed(&self, error: &tiberius::error::Error) -> Fault {
+    pub(super) fn failed(&self, error: &tiberius::error::Error) -> Fault {
         let ChangesRequest { from, to, .. } = &self.request;
         self.place.failed(error, &self.user).evidence("from", from).evidence("to", to)
     }

@@ -13,6 +13,7 @@ pub mod describe;
 pub mod error;
 pub mod fleet;
 pub mod health;
+pub mod key_changes;
 pub mod manage;
 pub mod pages;
 pub mod privileges;
@@ -20,6 +21,7 @@ pub mod quote;
 pub mod reread;
 pub mod session;
 pub mod snapshot;
+pub mod times;
 
 use jiff::civil::DateTime;
 
@@ -93,8 +95,20 @@ impl Source for SqlServer {
         cdc::mappings(&self.sessions, at).await
     }
 
+    async fn lsn_at(&self, time: DateTime) -> Result<Option<Lsn>, Fault> {
+        times::lsn_at(&self.sessions, time).await
+    }
+
+    async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
+        times::times_of(&self.sessions, lsns).await
+    }
+
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
         changes::stream(&self.sessions, request, self.page_rows).await
+    }
+
+    async fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32) -> Result<Vec<ChangeRow>, Fault> {
+        key_changes::rows(&self.sessions, request, key, most).await
     }
 
     async fn scan(&self, table: &TableName, shape: &TableShape, isolation: ScanIsolation) -> Result<Self::Scan, Fault> {

@@ -87,7 +87,8 @@ fn unfit(place: &Place, column: &Column) -> Fault {
 
 /// The parameter that the key expression of the column turns back into exactly this value. `None`
 /// when the value is not one of the type.
-fn parameter(sql_type: &SqlType, value: &Value) -> Option<Parameter> {
+#[must_use]
+pub fn parameter(sql_type: &SqlType, value: &Value) -> Option<Parameter> {
     Some(match (sql_type, value) {
         (SqlType::Bit, Value::Bool(bit)) => ColumnData::Bit(Some(*bit)),
         (SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt, Value::Int(n)) => ColumnData::I64(Some(*n)),

@@ -35,6 +35,22 @@ impl S3Store {
         })
     }
 
+    /// Page after page; a store that knows no pages answers all at once.
+    pub(super) async fn list_buckets(&self) -> Result<Vec<String>, Fault> {
+        let mut names = Vec::new();
+        let mut next = None;
+        loop {
+            let page = self.client.list_buckets().set_continuation_token(next).send().await;
+            let page = page.map_err(|error| fault("could not list the buckets", "*", &error))?;
+            names.extend(page.buckets().iter().filter_map(|bucket| bucket.name()).map(str::to_owned));
+            next = page.continuation_token().map(str::to_owned);
+            if next.is_none() {
+                names.sort();
+                return Ok(names);
+            }
+        }
+    }
+
     /// A bucket that is there already is left as it is: it may serve others too.
     pub(super) async fn make_bucket(&self) -> Result<Vec<String>, Fault> {
         if self.bucket_exists().await? {

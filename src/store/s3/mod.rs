@@ -7,6 +7,7 @@
 //! | `objects` | get, list, delete |
 //! | `conditional` | conditional PUTs and their lost answers (rule R3): records, control, leases |
 //! | `records` | commit records (rules R1 to R4) |
+//! | `download` | part files, read chunk by chunk |
 //! | `upload` | part files, in one PUT or many |
 //! | `manifest` | COPY manifests |
 //! | `runs` | who ran what |
@@ -18,7 +19,7 @@
 mod bucket;
 mod conditional;
 mod connect;
-
+mod download;
 mod error;
 mod fleet;
 mod keys;
@@ -41,6 +42,7 @@ use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
 use crate::store::{AppliedSeqs, Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, RecordPut, StoredTable, Written};
 
 pub use connect::SessionKeys;
+pub use download::S3Download;
 use keys::Keys;
 pub use upload::S3Upload;
 
@@ -69,6 +71,7 @@ impl S3Store {
 
 impl ChangeStore for S3Store {
     type Upload = S3Upload;
+    type Download = S3Download;
 
     fn root(&self) -> String {
         self.url(self.keys.root())
@@ -146,6 +149,14 @@ impl ChangeStore for S3Store {
 
     async fn fleet(&self, applied: &AppliedSeqs) -> Result<BTreeMap<TableName, StoredTable>, Fault> {
         self.list_fleet(applied).await
+    }
+
+    async fn download(&self, key: &str) -> Result<Option<S3Download>, Fault> {
+        self.open_download(key).await
+    }
+
+    async fn buckets(&self) -> Result<Vec<String>, Fault> {
+        self.list_buckets().await
     }
 
     async fn control(&self, table: &TableName) -> Result<Option<(Control, ETag)>, Fault> {

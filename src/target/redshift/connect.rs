@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow, Socket};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Kind, ServerError, SqlError};
@@ -133,6 +133,26 @@ impl Session {
             }
         }
         Ok(answer)
+    }
+
+    /// Sends a statement whose rows are read one by one; [`Self::answered`] when the last was.
+    pub async fn stream(&mut self, step: &'static str, sql: &str) -> Result<SimpleQueryStream, SqlError> {
+        self.busy = true;
+        tracing::trace!(step, "redshift statement");
+        self.client.simple_query_raw(sql).await.map_err(|error| Self::failed(step, &error))
+    }
+
+    /// The rows of [`Self::stream`] were read to their end.
+    pub fn answered(&mut self) {
+        self.busy = false;
+    }
+
+    /// An error between two rows.
+    pub fn failed(step: &'static str, error: &tokio_postgres::Error) -> SqlError {
+        match error.as_db_error() {
+            Some(db) => SqlError::Server(ServerError::new(step, db)),
+            None => SqlError::NoAnswer { step, why: error.to_string() },
+        }
     }
 
     /// Sends COMMIT. No answer to it is [`rs::COMMIT_UNKNOWN`]: the transaction ended one way or

@@ -20,6 +20,8 @@ pub enum Kind {
     Cancelled,
     /// A value did not fit; `sys_load_error_detail` says which.
     LoadFailed,
+    /// A string is longer than the column that an INSERT puts it in.
+    TooLong,
     /// The files of a COPY could not be read.
     CopySource,
     Permission,
@@ -68,6 +70,8 @@ pub fn classify(sqlstate: &str, message: &str, detail: &str) -> Kind {
         Kind::Conflict
     } else if message.starts_with("load into table") && message.contains("failed") {
         Kind::LoadFailed
+    } else if sqlstate == "22001" || text("value too long for type") {
+        Kind::TooLong
     } else if number("8001")
         || number("9005")
         || text("s3serviceexception")
@@ -176,6 +180,7 @@ impl SqlError {
             Some(Kind::Conflict) => &rs::CONFLICT,
             Some(Kind::Cancelled) => &rs::TIMEOUT,
             Some(Kind::LoadFailed) => &rs::LOAD_FAILED,
+            Some(Kind::TooLong) => &rs::TOO_LONG,
             Some(Kind::CopySource) => &rs::COPY_SOURCE,
             Some(Kind::Permission) => &rs::PERMISSION,
             Some(Kind::Login) => &rs::LOGIN,
@@ -227,6 +232,7 @@ mod tests {
             ("40001", "could not serialize access due to concurrent update", "", Kind::Conflict),
             ("40P01", "deadlock detected", "", Kind::Conflict),
             ("XX000", "Load into table 'orders' failed. Check 'sys_load_error_detail' system table for details.", "", Kind::LoadFailed),
+            ("22001", "value too long for type character varying(10)", "", Kind::TooLong),
             ("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied", "", Kind::CopySource),
             ("XX000", "The specified S3 prefix 'a/b' does not exist", "", Kind::CopySource),
             ("XX000", "Problem reading manifest file - S3ServiceException", "", Kind::CopySource),

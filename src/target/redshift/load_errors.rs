@@ -6,7 +6,9 @@ use super::connect::Session;
 use super::error::{SqlError, without_quoted};
 use super::names::Relation;
 use super::quote::literal;
+use crate::config::RedshiftSettings;
 use crate::model::Fault;
+use crate::target::LoadError;
 
 /// What tells the load errors of a coming COPY from all others.
 #[derive(Debug)]
@@ -63,6 +65,67 @@ pub async fn fault(session: &mut Session, mark: &Mark, into: &Relation, error: S
         }
     }
     fault
+}
+
+/// The newest load errors of files under a URL, newest first.
+///
+/// Only `stl_load_errors` knows the raw field, and only clusters have it: a serverless workgroup
+/// answers without.
+pub async fn list(settings: &RedshiftSettings, root: &str, most: usize, values: bool) -> Result<Vec<LoadError>, Fault> {
+    let mut session = Session::open(settings).await?;
+    // A prefix is compared as text: `%` and `_` in it mean themselves.
+    let sql = format!(
+        r#"SELECT "start_time", "table_id", "file_name", "line_number", "column_name", "column_type", "column_length", "position", "error_code",
+       "error_message"
+  FROM sys_load_error_detail
+ WHERE SUBSTRING("file_name", 1, {}) = {}
+ ORDER BY "start_time" DESC
+ LIMIT {most}"#,
+        root.chars().count(),
+        literal(root)
+    );
+    let rows = session.run("read load errors", &sql).await?.rows;
+    let mut found: Vec<LoadError> = rows.iter().map(|row| line(row)).collect();
+    if values && !found.is_empty() {
+        let sql = format!(
+            r#"SELECT "filename", "line_number", "raw_field_value"
+  FROM stl_load_errors
+ WHERE SUBSTRING("filename", 1, {}) = {}
+ ORDER BY "starttime" DESC
+ LIMIT {most}"#,
+            root.chars().count(),
+            literal(root)
+        );
+        let raw = session.run("read raw fields", &sql).await?.rows;
+        for error in &mut found {
+            let same = |row: &&Vec<Option<String>>| text(row, 0) == error.file && text(row, 1) == error.line;
+            error.raw_field = raw.iter().find(same).map(|row| text(row, 2));
+        }
+    }
+    Ok(found)
+}
+
+/// Trimmed: the views pad their texts.
+fn text(row: &[Option<String>], at: usize) -> String {
+    row.get(at).and_then(Option::as_deref).unwrap_or_default().trim().to_owned()
+}
+
+fn line(row: &[Option<String>]) -> LoadError {
+    let code = text(row, 8);
+    LoadError {
+        at: text(row, 0),
+        table: text(row, 1),
+        file: text(row, 2),
+        line: text(row, 3),
+        column: text(row, 4),
+        column_type: text(row, 5),
+        limit: text(row, 6),
+        position: text(row, 7),
+        meaning: meaning(&code).map(str::to_owned),
+        code,
+        reason: without_quoted(&text(row, 9)),
+        raw_field: None,
+    }
 }
 
 fn describe(fault: Fault, row: &[Option<String>]) -> Fault {

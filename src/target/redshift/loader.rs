@@ -6,12 +6,12 @@ use super::connect::Session;
 use super::copy::CopyAccessSource;
 use super::locked::{self, Locked};
 use super::names::Names;
-use super::{apply, epoch, log, maintenance, stage, state};
+use super::{apply, epoch, log, maintenance, repair, stage, state};
 use crate::config::RedshiftSettings;
 use crate::model::fault::rs;
 use crate::model::state::StreamIdentity;
 use crate::model::{Fault, TableName, TargetState};
-use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch};
+use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, Verified, Widening};
 
 /// What all sessions of one target share.
 pub struct Shared {
@@ -137,6 +137,34 @@ impl Loader for RedshiftLoader {
     async fn truncate_staging(&mut self, fence: i64) -> Result<bool, Fault> {
         let mut locked = self.begin().await?;
         let outcome = maintenance::truncate(&mut locked, &self.names, fence).await;
+        self.end(locked, outcome).await
+    }
+
+    async fn note_verified(&mut self, identity: &StreamIdentity, seen: Verified, diverged: Option<&str>) -> Result<(), Fault> {
+        let mut locked = self.begin().await?;
+        let outcome = repair::note_verified(&mut locked, &self.names, &self.table, identity, seen, diverged).await;
+        self.end(locked, outcome).await
+    }
+
+    async fn clear_for_ddl(&mut self, identity: &StreamIdentity) -> Result<TargetState, Fault> {
+        let mut locked = self.begin().await?;
+        let outcome = repair::clear_for_ddl(&mut locked, &self.names, &self.table, identity).await;
+        self.end(locked, outcome).await
+    }
+
+    async fn widen(&mut self, widening: &Widening) -> Result<(), Fault> {
+        repair::widen(&self.shared.settings, &self.names, widening).await
+    }
+
+    async fn accept_ddl(&mut self, fence: i64) -> Result<bool, Fault> {
+        let mut locked = self.begin().await?;
+        let outcome = repair::accept_ddl(&mut locked, &self.names, fence).await;
+        self.end(locked, outcome).await
+    }
+
+    async fn truncate_production(&mut self, identity: &StreamIdentity) -> Result<(), Fault> {
+        let mut locked = self.begin().await?;
+        let outcome = repair::truncate_production(&mut locked, &self.names, &self.table, identity).await;
         self.end(locked, outcome).await
     }
 }

@@ -5,6 +5,7 @@
 //! simple queries, one a call. The SQL stands in builders beside the functions that run it.
 
 mod apply;
+mod canonical;
 mod catalogue;
 mod connect;
 mod copy;
@@ -23,28 +24,32 @@ mod prepare;
 mod privileges;
 mod production;
 mod quote;
+mod reading;
+mod repair;
 mod shapes;
 mod stage;
 mod state;
 mod state_row;
 mod tls;
 mod types;
+mod widths;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{LogLine, Prepared, Target, TargetFacts, TargetFleet, TargetNames};
+use super::{ColumnWidth, Held, KeyRows, LoadError, LogLine, Prepared, Target, TargetFacts, TargetFleet, TargetNames, Widening};
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
 use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
-use crate::model::{Fault, TableName, TableShape, TargetState};
+use crate::model::{Column, Fault, TableName, TableShape, TargetState, Value};
 use connect::Session;
 use loader::Shared;
 use names::Names;
 
 pub use copy::{CopyAccess, CopyAccessSource, CopyLogin};
 pub use loader::RedshiftLoader;
+pub use reading::RedshiftRows;
 
 /// A Redshift database. Every call opens a connection of its own.
 #[derive(Clone, Debug)]
@@ -65,6 +70,7 @@ impl Redshift {
 
 impl Target for Redshift {
     type Loader = RedshiftLoader;
+    type Rows = RedshiftRows;
 
     async fn start_up(&self) -> Result<TargetFacts, Fault> {
         let mut session = Session::open(self.settings()).await?;
@@ -140,5 +146,51 @@ impl Target for Redshift {
     async fn loader(&self, table: &TableName) -> Result<RedshiftLoader, Fault> {
         let session = Session::open(self.settings()).await?;
         Ok(RedshiftLoader::new(Arc::clone(&self.shared), table, session))
+    }
+
+    fn hold(&self, column: &Column, value: &Value) -> Held {
+        canonical::of_value(column, value)
+    }
+
+    fn hold_text(&self, column: &Column, text: Option<&str>) -> Held {
+        canonical::of_text(column, text)
+    }
+
+    async fn production(&self, table: &TableName, columns: &TableShape) -> Result<RedshiftRows, Fault> {
+        reading::production(self.settings(), &Names::new(self.settings(), table), columns).await
+    }
+
+    async fn rows_of_key(&self, table: &TableName, shape: &TableShape, key: &[Held]) -> Result<KeyRows, Fault> {
+        reading::rows_of_key(self.settings(), &Names::new(self.settings(), table), shape, key).await
+    }
+
+    async fn duplicate_keys(&self, table: &TableName, shape: &TableShape) -> Result<u64, Fault> {
+        reading::duplicate_keys(self.settings(), &Names::new(self.settings(), table), shape).await
+    }
+
+    async fn widths(&self, table: &TableName, shape: &TableShape) -> Result<Vec<ColumnWidth>, Fault> {
+        widths::read(self.settings(), &Names::new(self.settings(), table), table, shape).await
+    }
+
+    async fn oids(&self, table: &TableName) -> Result<(Option<u32>, Option<u32>), Fault> {
+        let names = Names::new(self.settings(), table);
+        let mut session = Session::open(self.settings()).await?;
+        Ok((catalogue::oid(&mut session, &names.production).await?, catalogue::oid(&mut session, &names.staging).await?))
+    }
+
+    fn widen_sql(&self, table: &TableName, widening: &Widening) -> Vec<String> {
+        repair::widen_sql(&Names::new(self.settings(), table), widening)
+    }
+
+    async fn load_errors(&self, root: &str, most: usize, values: bool) -> Result<Vec<LoadError>, Fault> {
+        load_errors::list(self.settings(), root, most, values).await
+    }
+
+    async fn analyze(&self, table: &TableName) -> Result<(), Fault> {
+        repair::analyze(self.settings(), &Names::new(self.settings(), table)).await
+    }
+
+    async fn vacuum(&self, table: &TableName) -> Result<(), Fault> {
+        repair::vacuum(self.settings(), &Names::new(self.settings(), table)).await
     }
 }

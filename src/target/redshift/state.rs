@@ -217,6 +217,18 @@ pub fn set_oids(state: &Relation, fence: i64, production_oid: u32, staging_oid: 
     )
 }
 
+/// L9: production may differ from now on; an older date stays. `None`: it was found equal.
+#[must_use]
+pub fn set_diverged(state: &Relation, fence: i64, epoch: Epoch, diverged: Option<&str>) -> String {
+    let since = if diverged.is_some() { r#"COALESCE("diverged_since", GETDATE())"# } else { "NULL" };
+    format!(
+        "UPDATE {}\n   SET \"diverged_why\" = {}, \"diverged_since\" = {since}\n {}",
+        state.sql(),
+        optional(diverged),
+        expected(fence, epoch)
+    )
+}
+
 /// `applied_seq` before `seq`: -1 before record 0.
 fn before(seq: Seq) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX) - 1

@@ -312,6 +312,15 @@ impl Source for MemorySource {
         }))
     }
 
+    async fn lsn_at(&self, time: DateTime) -> Result<Option<Lsn>, Fault> {
+        Ok(self.enter("lsn_at", |inner| inner.mapping.iter().rev().find(|row| row.end_time <= time).map(|row| row.lsn)))
+    }
+
+    async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
+        let time = |inner: &mut Inner, lsn: &Lsn| inner.mapping.iter().find(|row| row.lsn == *lsn).map(|row| row.end_time);
+        Ok(self.enter("times_of", |inner| lsns.iter().map(|lsn| time(inner, lsn)).collect()))
+    }
+
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
         Ok(self.enter("changes", |inner| {
             let rows = &inner.instance(&request.instance).expect("the instance is there").changes;
@@ -320,6 +329,17 @@ impl Source for MemorySource {
             wanted.sort_by_key(|row| (row.lsn, row.command_id, row.seqval, row.operation));
             ReadyPages(wanted.into_iter())
         }))
+    }
+
+    async fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32) -> Result<Vec<ChangeRow>, Fault> {
+        let identity = request.shape.key_identity(key);
+        let mut pages = self.changes(request).await?;
+        let mut found = Vec::new();
+        while let Some(page) = pages.next_page().await? {
+            found.extend(page.into_iter().filter(|row| request.shape.key_identity(&row.values) == identity));
+        }
+        found.truncate(most as usize);
+        Ok(found)
     }
 
     async fn scan(&self, table: &TableName, _: &TableShape, _: ScanIsolation) -> Result<Self::Scan, Fault> {

@@ -92,6 +92,11 @@ CREATE FUNCTION pg_catalog.lab_set_attributes(relation text, dist_style text, di
 LANGUAGE sql SECURITY DEFINER AS
 $$ INSERT INTO pg_catalog.lab_attributes VALUES (to_regclass(relation), dist_style, dist_key, sort_key, keys) ON CONFLICT DO NOTHING $$;
 
+-- Declared encodings: what Redshift would choose by itself is not known here.
+CREATE TABLE pg_catalog.lab_encodings (relation oid, column_name text, encoding text NOT NULL, PRIMARY KEY (relation, column_name));
+CREATE FUNCTION pg_catalog.lab_set_encoding(relation text, column_name text, encoding text) RETURNS void LANGUAGE sql SECURITY DEFINER AS
+$$ INSERT INTO pg_catalog.lab_encodings VALUES (to_regclass(relation), column_name, encoding) ON CONFLICT DO NOTHING $$;
+
 -- Called by the owner, who must be allowed to alter the table.
 CREATE FUNCTION pg_catalog.lab_widen(relation text, column_name text, kind text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -104,6 +109,12 @@ BEGIN
   IF FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('cannot alter type of column "%s": it belongs to a declared key', column_name);
+  END IF;
+  PERFORM FROM pg_catalog.lab_encodings e WHERE e.relation = lab_widen.relation::regclass AND e.column_name = lab_widen.column_name
+      AND e.encoding IN ('bytedict', 'runlength', 'text255', 'text32k');
+  IF FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = format('cannot alter type of column "%s": its encoding does not allow it', column_name);
   END IF;
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', relation::regclass, column_name, kind);
 END $$;
@@ -142,10 +153,11 @@ SELECT user_id, query_id, query_id AS transaction_id, session_id, database_name,
 ---------------------------------------------------------------------------- tables, columns, locks
 CREATE VIEW pg_catalog.pg_table_def AS
 SELECT n.nspname AS schemaname, c.relname AS tablename, a.attname AS "column", lab_type_name(c.oid, a.attnum, a.atttypid, a.atttypmod) AS type,
-       'none'::text AS encoding, coalesce(k.dist_key = a.attname, false) AS distkey, coalesce(array_position(k.sort_key, a.attname::text), 0) AS sortkey,
+       coalesce(e.encoding, 'none') AS encoding, coalesce(k.dist_key = a.attname, false) AS distkey, coalesce(array_position(k.sort_key, a.attname::text), 0) AS sortkey,
        a.attnotnull AS "notnull"
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
   LEFT JOIN pg_catalog.lab_attributes k ON k.relation = c.oid
+  LEFT JOIN pg_catalog.lab_encodings e ON e.relation = c.oid AND e.column_name = a.attname
  WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ANY (current_schemas(false))
  ORDER BY n.nspname, c.relname, a.attnum;
 
@@ -196,7 +208,7 @@ CREATE VIEW pg_catalog.stv_slices AS SELECT 0 AS node, slice, slice AS localslic
 CREATE VIEW pg_catalog.stv_db_isolation_level AS
 SELECT oid::integer AS db_id, datname::text AS db_name, 'Snapshot Isolation'::text AS isolation_level FROM pg_database WHERE NOT datistemplate;
 
-GRANT SELECT ON pg_catalog.lab_attributes, pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history, pg_catalog.pg_table_def,
+GRANT SELECT ON pg_catalog.lab_attributes, pg_catalog.lab_encodings, pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history, pg_catalog.pg_table_def,
   pg_catalog.svv_tables, pg_catalog.svv_columns, pg_catalog.svv_table_info, pg_catalog.svv_transactions, pg_catalog.stv_slices,
   pg_catalog.stv_db_isolation_level TO PUBLIC;
 

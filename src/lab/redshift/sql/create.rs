@@ -13,6 +13,8 @@ struct Attributes {
     sort_key: Vec<String>,
     /// Columns of declared keys: planner hints that are never enforced.
     keys: Vec<String>,
+    /// Declared encodings by column.
+    encodings: Vec<(String, String)>,
 }
 
 /// Rewrites `CREATE … TABLE`; the tokens are dense and already in PostgreSQL's form. Returns the
@@ -65,13 +67,18 @@ fn begins_query(token: Option<&Token>) -> bool {
 
 fn record(name: &str, attributes: &Attributes) -> String {
     let list = |names: &[String]| names.iter().map(|column| literal(column)).collect::<Vec<_>>().join(", ");
+    let encodings = attributes
+        .encodings
+        .iter()
+        .map(|(column, encoding)| format!(", pg_catalog.lab_set_encoding({}, {}, {})", literal(name), literal(column), literal(encoding)));
     format!(
-        "SELECT pg_catalog.lab_set_attributes({}, {}, {}, ARRAY[{}]::text[], ARRAY[{}]::text[])",
+        "SELECT pg_catalog.lab_set_attributes({}, {}, {}, ARRAY[{}]::text[], ARRAY[{}]::text[]){}",
         literal(name),
         literal(attributes.dist_style.as_deref().unwrap_or(if attributes.dist_key.is_some() { "KEY" } else { "AUTO" })),
         attributes.dist_key.as_deref().map_or_else(|| "NULL".to_owned(), literal),
         list(&attributes.sort_key),
         list(&attributes.keys),
+        encodings.collect::<String>(),
     )
 }
 
@@ -107,6 +114,9 @@ fn items(inside: &[Token], attributes: &mut Attributes) -> Result<String, SqlErr
             attributes.keys.push(bare(&column.name));
         }
         column.primary_key |= primary.contains(&column.name);
+        if let Some(encoding) = column.encoding.take() {
+            attributes.encodings.push((bare(&column.name), encoding));
+        }
         if column.dist_key {
             attributes.dist_key = Some(bare(&column.name));
         }
@@ -207,7 +217,8 @@ mod tests {
         );
         assert_eq!(
             record.unwrap(),
-            "SELECT pg_catalog.lab_set_attributes('\"s\".\"t\"', 'KEY', 'id', ARRAY['id', 'c']::text[], ARRAY['id', 'b']::text[])"
+            "SELECT pg_catalog.lab_set_attributes('\"s\".\"t\"', 'KEY', 'id', ARRAY['id', 'c']::text[], ARRAY['id', 'b']::text[]), \
+             pg_catalog.lab_set_encoding('\"s\".\"t\"', 'id', 'az64'), pg_catalog.lab_set_encoding('\"s\".\"t\"', 'c', 'zstd')"
         );
     }
 

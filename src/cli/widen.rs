@@ -1,0 +1,40 @@
+//! `widen`: the repair of a column that is too narrow.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::{Global, Widen};
+use super::connect::LiveEngine;
+use super::{exit, output, select};
+use crate::engine::event::EventReceiver;
+use crate::engine::inspect::widen::WidenOptions;
+use crate::model::Fault;
+
+pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
+    let table = select::one(&engine, &global.tables).await?;
+    let options = WidenOptions { column: widen.column.clone(), to: widen.to, confirm: widen.confirm };
+    let report = engine.widen(&table, &options).await?;
+    if global.json {
+        output::line(json!(report));
+    } else if report.statements.is_empty() {
+        output::line(format_args!("{table}, column {}: {} is wide enough for {} bytes", report.column, report.production, report.to));
+    } else {
+        let verb = if report.done { "ran" } else { "would run" };
+        report.statements.iter().for_each(|sql| output::line(format_args!("{verb}: {sql}")));
+        if report.diverged {
+            output::line(format_args!(
+                "the tables have other oids now: the table counts as diverged. Next: db-to-redshift verify --table '{table}'"
+            ));
+        }
+        if report.done {
+            output::line(format_args!("Next: db-to-redshift load --table '{table}'"));
+        } else {
+            output::line(format_args!(
+                "Next: db-to-redshift widen --table '{table}' --column '{}' --to {} --confirm",
+                report.column, report.to
+            ));
+        }
+    }
+    Ok(if report.diverged { exit::HUMAN } else { exit::DONE })
+}
