@@ -5,6 +5,7 @@
 //! so that a part is uploaded while it is still being written and memory stays bounded.
 
 pub mod csv;
+mod unfit;
 pub mod writer;
 
 pub use csv::RowFormat;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Changes, Tls};
-use crate::engine::Engine;
+use crate::engine::{Engine, policy};
 use crate::model::fault::{FaultDocument, s3, sync};
 use crate::model::status::Verdict;
 use crate::model::{Fault, SqlType, TableName, TableShape};
@@ -126,7 +126,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Ok(health) => health_lines(&health, found),
             Err(fault) => found.warn("source", "capture", format!("its state cannot be read: {fault}")),
         }
-        match self.source.describe(tables).await {
+        match self.describe(tables).await {
             Ok(described) => {
                 let mut facts = Vec::with_capacity(described.len());
                 for (table, described) in tables.iter().zip(described) {
@@ -173,6 +173,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     "net changes",
                     Found::Fault(Fault::new(&sync::NET_REFUSED, format!("{name} cannot be read by net changes: {why}"))),
                 );
+            }
+            if let Some(fault) = policy::unknown_column(&self.settings, &table.name, &instance.shape) {
+                found.add(&name, "columns", Found::Fault(fault));
             }
             shapes.push((table.name.clone(), instance.shape.clone()));
             match &marks {
@@ -315,6 +318,12 @@ pub(crate) fn net_refusal(shape: &TableShape, supported: bool) -> Option<String>
     let large: Vec<_> = shape.large_columns().map(|(_, column)| column.name.as_str()).collect();
     if !large.is_empty() {
         return Some(format!("it has large columns ({})", large.join(", ")));
+    }
+    // Their rows come as rows of text: nobody says how net changes compare the values behind it.
+    let odd = |sql_type: &SqlType| matches!(sql_type, SqlType::SqlVariant | SqlType::HierarchyId);
+    let odd: Vec<_> = shape.columns().iter().filter(|column| odd(&column.sql_type)).map(|column| column.name.as_str()).collect();
+    if !odd.is_empty() {
+        return Some(format!("it has columns that are carried as text ({})", odd.join(", ")));
     }
     let exact = |sql_type: &SqlType| {
         use SqlType::{BigInt, Date, Decimal, Int, SmallInt, TinyInt, UniqueIdentifier};

@@ -12,6 +12,7 @@ pub mod extract;
 pub mod fold;
 pub mod lease;
 pub mod load;
+pub mod policy;
 pub mod prepare;
 pub mod status;
 pub mod sync;

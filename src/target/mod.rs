@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
-use crate::model::{CaptureIdentity, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
+use crate::model::{CaptureIdentity, Column, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
 
 #[derive(Clone, Debug)]
 pub struct TargetFacts {
@@ -189,7 +189,11 @@ pub trait Target: Send + Sync + 'static {
     /// Names of a table's three tables, quoted.
     fn names(&self, table: &TableName) -> TargetNames;
 
-    /// Refuses what cannot be carried: types, collisions of folded names, reserved internal
+    /// The most bytes that a value of a column may have in its target column; `None` where every
+    /// value fits.
+    fn byte_limit(&self, column: &Column) -> Option<u32>;
+
+    /// Refuses what cannot be carried: types, policies, collisions of folded names, reserved internal
     /// names, too many columns. Needs no connection.
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault>;
 

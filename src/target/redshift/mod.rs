@@ -37,7 +37,7 @@ use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
 use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
-use crate::model::{Fault, TableName, TableShape, TargetState};
+use crate::model::{Column, Fault, TableName, TableShape, TargetState};
 use connect::Session;
 use loader::Shared;
 use names::Names;
@@ -82,6 +82,10 @@ impl Target for Redshift {
 
     fn names(&self, table: &TableName) -> TargetNames {
         Names::new(self.settings(), table).quoted()
+    }
+
+    fn byte_limit(&self, column: &Column) -> Option<u32> {
+        types::byte_limit(column)
     }
 
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
