@@ -23,6 +23,7 @@ mod licences;
 mod memory;
 mod privileges;
 mod source_lab;
+mod source_lab_large_types;
 mod source_lab_types;
 mod source_redirect;
 mod source_types;
