@@ -21,6 +21,8 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod odd_types;
+mod policies;
 mod privileges;
 mod source_lab;
 mod source_lab_large_types;

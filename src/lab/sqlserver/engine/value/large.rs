@@ -42,6 +42,7 @@ pub fn clr(data_type: &DataType, what: &str) -> Message {
 }
 
 /// As [`convert`], when one side is such a type; `None` when none is.
+#[must_use]
 pub fn between(value: &Datum, from: &DataType, to: &DataType, style: i32) -> Option<Result<Datum, Message>> {
     if from == to {
         return if type_name::is_plain(from) { None } else { Some(Ok(value.clone())) };
