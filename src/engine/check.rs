@@ -333,3 +333,29 @@ pub(crate) fn net_refusal(shape: &TableShape, supported: bool) -> Option<String>
     (!odd.is_empty())
         .then(|| format!("its key has columns of other types than integer, decimal, date and uniqueidentifier ({})", odd.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, Unfit};
+
+    #[test]
+    fn net_changes_want_plain_columns() {
+        let column = |name: &str, id, sql_type, key_ordinal| Column {
+            name: name.into(),
+            column_id: id,
+            ordinal: id,
+            sql_type,
+            nullable: true,
+            collation: None,
+            key_ordinal,
+            unfit: Unfit::Fail,
+        };
+        let refused =
+            |sql_type| net_refusal(&TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("c", 2, sql_type, None)]), true);
+        assert!(refused(SqlType::NVarChar { length: 9 }).is_none());
+        for odd in [SqlType::Xml, SqlType::Text, SqlType::Image, SqlType::Geography, SqlType::SqlVariant, SqlType::HierarchyId] {
+            assert!(refused(odd.clone()).is_some_and(|why| why.contains("(c)")), "{odd}");
+        }
+    }
+}

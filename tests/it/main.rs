@@ -43,3 +43,4 @@ mod traces;
 mod tsql;
 mod tsql_cdc;
 mod tsql_start;
+mod tsql_types;
