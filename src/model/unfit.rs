@@ -1,9 +1,10 @@
 //! What becomes of a value that its target column cannot hold.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The policy of a column. A key column has none but `Fail` (rule E8).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unfit {
     /// The value is written whole, and the load fails with file, line and column.
@@ -36,7 +37,7 @@ impl Unfit {
 }
 
 /// Values of one column that a policy changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct UnfitCount {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncated: u64,

@@ -44,12 +44,12 @@ async fn lab_with(statements: &[&str]) -> (Lab, TableName, TableShape) {
         lab.run(statement).await;
     }
     lab.capture();
-    let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).instances.remove(0).shape;
+    let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0).shape;
     (lab, table, shape)
 }
 
 async fn changes(lab: &Lab, table: &TableName, shape: &TableShape) -> Vec<(Operation, Vec<u8>, Vec<String>)> {
-    let instance = lab.source.describe(std::slice::from_ref(table)).await.unwrap().remove(0).instances.remove(0);
+    let instance = lab.source.describe(std::slice::from_ref(table)).await.unwrap().remove(0).unwrap().instances.remove(0);
     let to = lab.source.watermarks(&[]).await.unwrap().max.unwrap();
     let request = ChangesRequest {
         table: table.clone(),

@@ -1,7 +1,7 @@
 //! xml, sql_variant, the CLR types and the old large types in the lab's T-SQL: what they take, what
 //! they show, and what they refuse.
 
-use crate::tsql::{Lab, expect};
+use crate::support::tsql::{Lab, expect};
 
 #[test]
 fn clr_types_have_their_methods() {

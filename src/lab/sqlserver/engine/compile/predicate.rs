@@ -133,7 +133,7 @@ pub(super) fn operands(a: Typed, b: Typed) -> Result<(String, String)> {
     };
     if !large::is_comparable(&common) {
         let (left, right) = (type_name::name(&a.data_type), type_name::name(&b.data_type));
-        return Err(Message::error(402, format!("The data types {left} and {right} are incompatible in the '{op}' operator.")));
+        return Err(Message::error(402, format!("The data types {left} and {right} are incompatible in a comparison.")));
     }
     // Padding and length do not matter to a comparison, so fixed types are not converted to.
     let common = match common {
