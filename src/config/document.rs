@@ -147,6 +147,29 @@ impl<'a> Section<'a> {
         self.read(key, reader).ok().flatten()
     }
 
+    /// A table whose keys are names of the operator's own (`what` says of what), as in
+    /// `columns = { Notes = "truncate" }` or `[table.columns]`. Empty when it is not there, `None`
+    /// once a problem is noted.
+    pub fn names<T>(&self, key: &'static str, what: &str, reader: impl Fn(&DeValue<'_>) -> Result<T, String>) -> Option<Vec<(String, T)>> {
+        self.known.borrow_mut().push(key);
+        self.report.asked.borrow_mut().insert(self.path(key));
+        let Some((name, value)) = self.layers.iter().find_map(|layer| entry(layer, key)) else { return Some(Vec::new()) };
+        let DeValue::Table(table) = value.get_ref() else {
+            let why = format!("{} must be a table, {key} = {{ {what} = … }}, not {}", self.full(key), kind(value.get_ref()));
+            self.report.add(self.report.line(&name.span()), why);
+            return None;
+        };
+        let read = |(name, value): (&Spanned<toml::de::DeString<'_>>, &Spanned<DeValue<'_>>)| match reader(value.get_ref()) {
+            Ok(meaning) => Some((name.get_ref().to_string(), meaning)),
+            Err(why) => {
+                self.report.add(self.report.line(&value.span()), format!("{} of the {what} `{}` {why}", self.full(key), name.get_ref()));
+                None
+            }
+        };
+        let found: Vec<_> = table.iter().map(read).collect();
+        found.into_iter().collect()
+    }
+
     /// Notes a problem with a key, where it stands.
     pub fn problem(&self, key: &str, why: &str) {
         let value = self.layers.iter().find_map(|layer| entry(layer, key));

@@ -43,7 +43,7 @@ where
 }
 
 /// One of a few words.
-pub fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl FnOnce(&DeValue<'_>) -> Read<T> {
+pub fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Read<T> {
     move |value| {
         let text = str_of(value)?;
         let found = words.iter().find(|(word, _)| *word == text);

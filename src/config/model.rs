@@ -16,6 +16,7 @@ use super::{
     Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Secret, Settings, SourceSettings,
     StoreSettings, Surroundings, TableRule, Tls,
 };
+use crate::model::Unfit;
 
 /// The profile that holds when none is asked for.
 const DEFAULT_PROFILE: &str = "default";
@@ -254,13 +255,17 @@ fn store(section: &Section<'_>) -> Option<StoreSettings> {
 fn tables(sections: &[Section<'_>]) -> Option<Vec<TableRule>> {
     const MODE: &[(&str, bool)] = &[("sync", false), ("skip", true)];
     const CHANGES: &[(&str, Changes)] = &[("all", Changes::All), ("net", Changes::Net)];
+    const POLICIES: &[(&str, Unfit)] =
+        &[("fail", Unfit::Fail), ("truncate", Unfit::Truncate), ("null", Unfit::Null), ("super", Unfit::Super)];
     let mut rules = Vec::new();
     for section in sections {
         let name = section.must("name", text);
         let skip = section.or("mode", false, choice(MODE));
         let changes = section.or("changes", Changes::All, choice(CHANGES));
+        let columns = section.names("columns", "column", choice(POLICIES));
         section.close();
-        rules.push(name.zip(skip).zip(changes).map(|((name, skip), changes)| TableRule { name, skip, changes }));
+        let rule = name.zip(skip).zip(changes).zip(columns);
+        rules.push(rule.map(|(((name, skip), changes), columns)| TableRule { name, skip, changes, columns }));
     }
     rules.into_iter().collect()
 }

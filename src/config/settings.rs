@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Secret;
-use crate::model::TableName;
+use crate::model::{TableName, Unfit};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
@@ -34,14 +34,32 @@ impl Settings {
     /// How the rows of a table are asked for: the last rule that matches decides.
     #[must_use]
     pub fn changes_of(&self, table: &TableName) -> Changes {
-        self.tables.iter().rev().find(|rule| matches(&rule.name, &table.to_string())).map_or(Changes::default(), |rule| rule.changes)
+        self.rule_of(table).map_or(Changes::default(), |rule| rule.changes)
     }
 
     /// Whether `mode = "skip"` holds for a table: the last rule that matches decides.
     #[must_use]
     pub fn is_skipped(&self, table: &TableName) -> bool {
-        self.tables.iter().rev().find(|rule| matches(&rule.name, &table.to_string())).is_some_and(|rule| rule.skip)
+        self.rule_of(table).is_some_and(|rule| rule.skip)
     }
+
+    /// The policies for values that are too long, by column.
+    #[must_use]
+    pub fn policies_of(&self, table: &TableName) -> &[(String, Unfit)] {
+        self.rule_of(table).map(|rule| rule.columns.as_slice()).unwrap_or_default()
+    }
+
+    /// The last rule that matches: it alone holds for the table.
+    #[must_use]
+    pub fn rule_of(&self, table: &TableName) -> Option<&TableRule> {
+        last_match(&self.tables, table)
+    }
+}
+
+/// The last rule that matches a table.
+#[must_use]
+pub fn last_match<'a>(rules: &'a [TableRule], table: &TableName) -> Option<&'a TableRule> {
+    rules.iter().rev().find(|rule| matches(&rule.name, &table.to_string()))
 }
 
 /// Whether a name matches a pattern in which `*` stands for any run of characters. Letter case
@@ -185,6 +203,8 @@ pub struct TableRule {
     /// `mode = "skip"` leaves the tables out.
     pub skip: bool,
     pub changes: Changes,
+    /// What becomes of values that are too long for the target, by column.
+    pub columns: Vec<(String, Unfit)>,
 }
 
 /// Which rows are asked for (rule E5).

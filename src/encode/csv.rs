@@ -1,6 +1,7 @@
 //! The text form of rows in part files (section 4 of the design).
 //!
-//! Text is always quoted, quotes doubled; every other value is written bare; NULL is the epoch's
+//! Text is always quoted, quotes doubled; in a SUPER column it is a JSON string, quoted once more;
+//! every other value is written bare; NULL is the epoch's
 //! marker, bare. Lines end in `\n`. COPY reads the files with
 //! `FORMAT AS CSV QUOTE AS '"' DELIMITER ',' NULL AS '<marker>'`.
 
@@ -9,7 +10,9 @@ use std::io::Write as _;
 use crate::model::change::{KEEP_GONE, KEEP_KEPT, OP_DELETE, OP_UPSERT};
 use crate::model::fault::sync::{KEY_UNFIT, MARKER_MET, ROW_UNFIT};
 use crate::model::record::{Layout, RowCounts};
-use crate::model::{Fault, Keep, Seq, StagedOp, StagedRow, TableShape, Value};
+use crate::model::{Fault, Keep, Seq, StagedOp, StagedRow, TableShape, Unfit, Value};
+
+use super::unfit::{Fitted, fit_bytes, fit_text, without_nuls};
 
 /// 0001-01-01 to 9999-12-31.
 const DAYS: i32 = 3_652_059;
@@ -33,6 +36,9 @@ struct ColumnPlan {
     key: bool,
     /// Position among the keep flags.
     large: Option<usize>,
+    unfit: Unfit,
+    /// Bytes that the target column takes.
+    limit: Option<usize>,
 }
 
 impl RowFormat {
@@ -57,9 +63,21 @@ impl RowFormat {
                 name: column.name.clone(),
                 key: column.is_key(),
                 large: column.sql_type.is_large().then(&mut next_large),
+                unfit: if column.is_key() { Unfit::Fail } else { column.unfit },
+                limit: None,
             })
             .collect();
         Ok(Self { columns, large, layout, marker: null_marker.to_owned(), batch })
+    }
+
+    /// Bytes that the target column of each column takes, in the order of the shape: the measure of
+    /// its policy. Without limits every value is written whole.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &[Option<u32>]) -> Self {
+        for (column, limit) in self.columns.iter_mut().zip(limits) {
+            column.limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        }
+        self
     }
 
     /// Appends one line and counts it. On a fault `out` may hold half a line and `counts` half a
@@ -147,15 +165,45 @@ impl RowFormat {
     fn cell(&self, column: &ColumnPlan, value: &Value, order: i64, out: &mut Vec<u8>, counts: &mut RowCounts) -> Result<(), Fault> {
         let from = out.len();
         let same = match value {
-            Value::Null => {
-                out.extend_from_slice(self.marker.as_bytes());
-                false
-            }
+            Value::Null => self.null(out),
             Value::Text(text) => {
-                counts.replaced_nuls += write_text(text, out);
-                // Whether COPY tells a quoted marker from a bare one is documented nowhere.
-                *text == self.marker
+                let (text, nuls) = without_nuls(text);
+                counts.replaced_nuls += nuls;
+                counts.replacement_characters += (text.matches(REPLACEMENT).count() as u64).saturating_sub(nuls);
+                match fit_text(&text, column.unfit, column.limit) {
+                    Fitted::Null => {
+                        counts.unfit.entry(column.name.clone()).or_default().nulled += 1;
+                        self.null(out)
+                    }
+                    Fitted::Json(json) => {
+                        write_text(&json, out);
+                        false
+                    }
+                    fitted @ (Fitted::Whole(_) | Fitted::Cut(_)) => {
+                        if let Fitted::Cut(_) = fitted {
+                            counts.unfit.entry(column.name.clone()).or_default().truncated += 1;
+                        }
+                        let text = fitted.text();
+                        write_text(text, out);
+                        // Whether COPY tells a quoted marker from a bare one is documented nowhere.
+                        *text == self.marker
+                    }
+                }
             }
+            Value::Bytes(bytes) => match fit_bytes(bytes, column.unfit, column.limit) {
+                None => {
+                    counts.unfit.entry(column.name.clone()).or_default().nulled += 1;
+                    self.null(out)
+                }
+                Some(kept) => {
+                    counts.empty_binaries += u64::from(kept.is_empty());
+                    if kept.len() < bytes.len() {
+                        counts.unfit.entry(column.name.clone()).or_default().truncated += 1;
+                    }
+                    write_hex(kept, out);
+                    out[from..] == *self.marker.as_bytes()
+                }
+            },
             bare => {
                 write_bare(bare, out).map_err(|reason| {
                     let what = format!("a value of the column {:?} {reason}", column.name);
@@ -170,37 +218,35 @@ impl RowFormat {
         }
         Ok(())
     }
+
+    /// Writes NULL, which is not a value that equals the marker.
+    fn null(&self, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(self.marker.as_bytes());
+        false
+    }
 }
 
 fn count(flags: &[Keep], flag: Keep) -> u64 {
     flags.iter().map(|keep| u64::from(*keep == flag)).sum()
 }
 
-/// Quoted text. NUL, which Redshift's documents disagree about, becomes U+FFFD; returns how many.
-fn write_text(text: &str, out: &mut Vec<u8>) -> u64 {
-    let mut replaced = 0;
+/// Quoted text.
+fn write_text(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | 0)) {
-        out.extend_from_slice(&rest[..at]);
-        if rest[at] == 0 {
-            out.extend_from_slice(REPLACEMENT.encode_utf8(&mut [0; 4]).as_bytes());
-            replaced += 1;
-        } else {
-            out.extend_from_slice(b"\"\"");
-        }
-        rest = &rest[at + 1..];
+    let mut pieces = text.split('"');
+    out.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
+    for piece in pieces {
+        out.extend_from_slice(b"\"\"");
+        out.extend_from_slice(piece.as_bytes());
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
-    replaced
 }
 
 /// Everything but NULL and text. The error says what is wrong with the value, never the value.
 fn write_bare(value: &Value, out: &mut Vec<u8>) -> Result<(), &'static str> {
     match value {
-        Value::Null | Value::Text(_) => return Err("is not a bare value"),
+        Value::Null | Value::Text(_) | Value::Bytes(_) => return Err("is not a bare value"),
         Value::Bool(v) => out.push(if *v { b't' } else { b'f' }),
         Value::Int(v) => {
             let _ = write!(out, "{v}");
@@ -217,7 +263,6 @@ fn write_bare(value: &Value, out: &mut Vec<u8>) -> Result<(), &'static str> {
             let _ = write!(out, "{v:?}");
         }
         Value::Real(_) | Value::Float(_) => return Err("is not a finite number"),
-        Value::Bytes(bytes) => write_hex(bytes, out),
         Value::Date(days) => write_date(*days, out)?,
         Value::Time(ticks) => write_time(*ticks, out)?,
         Value::Timestamp { days, ticks } => write_timestamp(*days, *ticks, out)?,
@@ -321,7 +366,6 @@ mod tests {
         assert_eq!(bare(&Value::Float(f64::from_bits(1))), "5e-324");
         assert_eq!(bare(&Value::Real(f32::MAX)), "3.4028235e38");
         assert_eq!(bare(&Value::Int(i64::MIN)), "-9223372036854775808");
-        assert_eq!(bare(&Value::Bytes(vec![0, 0xab, 0xff])), "00abff");
         assert_eq!(bare(&Value::Bool(true)), "t");
         assert!(write_bare(&Value::Float(f64::NAN), &mut Vec::new()).is_err());
         assert!(write_bare(&Value::Time(TICKS_PER_DAY), &mut Vec::new()).is_err());

@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod reader;
+mod unfit;
 pub mod writer;
 
 pub use csv::RowFormat;

@@ -177,6 +177,7 @@ fn broken(error: std::io::Error) -> Fault {
 mod tests {
     use super::*;
     use crate::encode::{BatchWriter, RowFormat};
+    use crate::model::Unfit;
     use crate::model::{Column, SqlType, StagedRow, Value};
 
     fn shape() -> TableShape {
@@ -188,6 +189,7 @@ mod tests {
             nullable: true,
             collation: None,
             key_ordinal,
+            unfit: Unfit::Fail,
         };
         TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("note", 2, SqlType::NVarCharMax, None)])
     }

@@ -109,7 +109,7 @@ impl BatchWriter {
     /// Rows of all parts so far.
     #[must_use]
     pub fn counts(&self) -> RowCounts {
-        self.counts
+        self.counts.clone()
     }
 }
 

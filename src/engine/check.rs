@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Changes, Tls};
-use crate::engine::Engine;
+use crate::engine::{Engine, policy};
 use crate::model::fault::{FaultDocument, s3, sync};
 use crate::model::status::Verdict;
 use crate::model::{Fault, SqlType, TableName, TableShape};
@@ -126,7 +126,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Ok(health) => health_lines(&health, found),
             Err(fault) => found.warn("source", "capture", format!("its state cannot be read: {fault}")),
         }
-        match self.source.describe(tables).await {
+        match self.describe(tables).await {
             Ok(described) => {
                 let mut facts = Vec::with_capacity(described.len());
                 for (table, described) in tables.iter().zip(described) {
@@ -173,6 +173,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     "net changes",
                     Found::Fault(Fault::new(&sync::NET_REFUSED, format!("{name} cannot be read by net changes: {why}"))),
                 );
+            }
+            if let Some(fault) = policy::unknown_column(&self.settings, &table.name, &instance.shape) {
+                found.add(&name, "columns", Found::Fault(fault));
             }
             shapes.push((table.name.clone(), instance.shape.clone()));
             match &marks {
@@ -318,6 +321,12 @@ pub(crate) fn net_refusal(shape: &TableShape, supported: bool) -> Option<String>
     if !large.is_empty() {
         return Some(format!("it has large columns ({})", large.join(", ")));
     }
+    // Their rows come as rows of text: nobody says how net changes compare the values behind it.
+    let odd = |sql_type: &SqlType| matches!(sql_type, SqlType::SqlVariant | SqlType::HierarchyId);
+    let odd: Vec<_> = shape.columns().iter().filter(|column| odd(&column.sql_type)).map(|column| column.name.as_str()).collect();
+    if !odd.is_empty() {
+        return Some(format!("it has columns that are carried as text ({})", odd.join(", ")));
+    }
     let exact = |sql_type: &SqlType| {
         use SqlType::{BigInt, Date, Decimal, Int, SmallInt, TinyInt, UniqueIdentifier};
         matches!(sql_type, TinyInt | SmallInt | Int | BigInt | Decimal { .. } | Date | UniqueIdentifier)
@@ -325,4 +334,30 @@ pub(crate) fn net_refusal(shape: &TableShape, supported: bool) -> Option<String>
     let odd: Vec<_> = shape.key().iter().filter(|column| !exact(&column.sql_type)).map(|column| column.name.as_str()).collect();
     (!odd.is_empty())
         .then(|| format!("its key has columns of other types than integer, decimal, date and uniqueidentifier ({})", odd.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, Unfit};
+
+    #[test]
+    fn net_changes_want_plain_columns() {
+        let column = |name: &str, id, sql_type, key_ordinal| Column {
+            name: name.into(),
+            column_id: id,
+            ordinal: id,
+            sql_type,
+            nullable: true,
+            collation: None,
+            key_ordinal,
+            unfit: Unfit::Fail,
+        };
+        let refused =
+            |sql_type| net_refusal(&TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("c", 2, sql_type, None)]), true);
+        assert!(refused(SqlType::NVarChar { length: 9 }).is_none());
+        for odd in [SqlType::Xml, SqlType::Text, SqlType::Image, SqlType::Geography, SqlType::SqlVariant, SqlType::HierarchyId] {
+            assert!(refused(odd.clone()).is_some_and(|why| why.contains("(c)")), "{odd}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod fold;
 pub mod inspect;
 pub mod lease;
 pub mod load;
+pub mod policy;
 pub mod prepare;
 pub mod status;
 pub mod sync;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SqlType;
+use super::{SqlType, Unfit};
 
 /// One captured column.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct Column {
     /// 1-based position in the key; `None` for a column outside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_ordinal: Option<u8>,
+    /// The operator's policy for values that are too long for the target.
+    #[serde(default, skip_serializing_if = "Unfit::is_fail")]
+    pub unfit: Unfit,
 }
 
 impl Column {
@@ -47,7 +50,16 @@ mod tests {
     fn mask_bits_count_from_the_last_byte() {
         let touched = |ordinal, mask: &[u8]| {
             let sql_type = SqlType::Int;
-            let column = Column { name: "c".into(), column_id: 1, ordinal, sql_type, nullable: true, collation: None, key_ordinal: None };
+            let column = Column {
+                name: "c".into(),
+                column_id: 1,
+                ordinal,
+                sql_type,
+                nullable: true,
+                collation: None,
+                key_ordinal: None,
+                unfit: Unfit::Fail,
+            };
             column.is_touched(mask)
         };
         assert!(touched(1, &[0x01]) && !touched(2, &[0x01]));

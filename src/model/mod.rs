@@ -14,6 +14,7 @@ pub mod shape;
 pub mod sql_type;
 pub mod state;
 pub mod status;
+pub mod unfit;
 pub mod value;
 
 pub use capture::{CaptureIdentity, MappingRow, SourceIdentity};
@@ -26,6 +27,7 @@ pub use record::{CommitRecord, Epoch, PartFile, RecordKind, Seq};
 pub use shape::TableShape;
 pub use sql_type::SqlType;
 pub use state::TargetState;
+pub use unfit::{Unfit, UnfitCount};
 pub use value::{Decimal, Value};
 
 /// Lowercase hex.

@@ -1,12 +1,15 @@
 //! Commit records: the small JSON objects whose writing makes a batch exist.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{CaptureIdentity, Lsn, MappingRow, SourceIdentity, TableName, TableShape};
+use super::unfit::is_zero;
+use super::{CaptureIdentity, Lsn, MappingRow, SourceIdentity, TableName, TableShape, UnfitCount};
 
 /// +1 at every snapshot or start of a table. The first epoch is 1.
 pub type Epoch = u32;
@@ -54,7 +57,7 @@ pub struct PartFile {
 }
 
 /// Rows of a batch by kind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RowCounts {
     pub upserts: u64,
     pub deletes: u64,
@@ -65,6 +68,16 @@ pub struct RowCounts {
     /// NUL characters that were replaced by U+FFFD outside keys.
     #[serde(default)]
     pub replaced_nuls: u64,
+    /// U+FFFD outside keys that the source brought. A lone surrogate is read as this character,
+    /// and a source may hold the character itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replacement_characters: u64,
+    /// Empty binary values, which COPY takes for NULL.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty_binaries: u64,
+    /// Values that a column's policy cut or emptied, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<String, UnfitCount>,
 }
 
 impl RowCounts {

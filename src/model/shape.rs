@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Column, Value, hex};
+use super::{Column, Unfit, Value, hex};
 
 /// The captured columns of a table: the key in key order, then the others by column id.
 ///
@@ -52,8 +52,16 @@ impl TableShape {
         out
     }
 
+    /// The same columns, each with the policy that `policy` says.
+    #[must_use]
+    pub fn with_policies(&self, policy: impl Fn(&Column) -> Unfit) -> Self {
+        let columns = self.columns.iter().map(|column| Column { unfit: policy(column), ..column.clone() }).collect();
+        Self { columns }
+    }
+
     /// Hash over all that makes rows readable (rule E2): name, column id, type with length,
-    /// precision and scale, collation, key position. Lowercase hex SHA-256.
+    /// precision and scale, collation, key position, and whether the target column is a SUPER.
+    /// Lowercase hex SHA-256.
     #[must_use]
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
@@ -66,6 +74,10 @@ impl TableShape {
             }
             hasher.update(column.column_id.to_le_bytes());
             hasher.update(column.key_ordinal.unwrap_or(0).to_le_bytes());
+            // Its part files are written in another form.
+            if column.unfit == Unfit::Super {
+                hasher.update(b"super");
+            }
         }
         hex(&hasher.finalize())
     }
@@ -77,7 +89,7 @@ mod tests {
     use crate::model::SqlType;
 
     fn column(name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-        Column { name: name.into(), column_id: id, ordinal: id, sql_type, nullable: true, collation: None, key_ordinal }
+        Column { name: name.into(), column_id: id, ordinal: id, sql_type, nullable: true, collation: None, key_ordinal, unfit: Unfit::Fail }
     }
 
     #[test]
@@ -98,5 +110,14 @@ mod tests {
         let shape = |id| TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("x", id, SqlType::Int, None)]);
         assert_ne!(shape(2).hash(), shape(3).hash());
         assert_eq!(shape(2).hash(), shape(2).hash());
+    }
+
+    #[test]
+    fn only_a_policy_that_changes_the_files_changes_the_hash() {
+        let plain = TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("x", 2, SqlType::NVarCharMax, None)]);
+        let with = |unfit| plain.with_policies(|column| if column.is_key() { Unfit::Fail } else { unfit });
+        assert_eq!(with(Unfit::Truncate).hash(), plain.hash());
+        assert_eq!(with(Unfit::Null).hash(), plain.hash());
+        assert_ne!(with(Unfit::Super).hash(), plain.hash());
     }
 }

@@ -61,6 +61,15 @@ pub enum SqlType {
     },
     UniqueIdentifier,
     RowVersion,
+    Xml,
+    SqlVariant,
+    HierarchyId,
+    Geography,
+    Geometry,
+    /// The old large types: a change table holds NULL for them in operations 1 and 3, always.
+    Text,
+    NText,
+    Image,
     /// A type that the program does not carry yet, by its name in `sys.types`.
     Other {
         name: String,
@@ -69,11 +78,17 @@ pub enum SqlType {
 
 impl SqlType {
     /// Whether a change table may hold NULL for "not touched" in a column of this type.
+    ///
+    /// What is written of the MAX types and of text, ntext and image is taken to hold for xml and
+    /// for the spatial types too, which are stored out of the row likewise: a flag too many costs
+    /// a column in staging, a flag too few costs a value.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        matches!(self, Self::VarCharMax | Self::NVarCharMax | Self::VarBinaryMax)
+        use SqlType::{Geography, Geometry, Image, NText, NVarCharMax, Text, VarBinaryMax, VarCharMax, Xml};
+        matches!(self, VarCharMax | NVarCharMax | VarBinaryMax | Xml | Text | NText | Image | Geography | Geometry)
     }
 
+    /// Whether the server compares values of this type by a collation.
     #[must_use]
     pub fn is_text(&self) -> bool {
         matches!(
@@ -114,6 +129,14 @@ impl fmt::Display for SqlType {
             Self::DateTimeOffset { scale } => write!(f, "datetimeoffset({scale})"),
             Self::UniqueIdentifier => f.write_str("uniqueidentifier"),
             Self::RowVersion => f.write_str("rowversion"),
+            Self::Xml => f.write_str("xml"),
+            Self::SqlVariant => f.write_str("sql_variant"),
+            Self::HierarchyId => f.write_str("hierarchyid"),
+            Self::Geography => f.write_str("geography"),
+            Self::Geometry => f.write_str("geometry"),
+            Self::Text => f.write_str("text"),
+            Self::NText => f.write_str("ntext"),
+            Self::Image => f.write_str("image"),
             Self::Other { name } => f.write_str(name),
         }
     }

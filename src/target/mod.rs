@@ -253,7 +253,11 @@ pub trait Target: Send + Sync + 'static {
     /// Names of a table's three tables, quoted.
     fn names(&self, table: &TableName) -> TargetNames;
 
-    /// Refuses what cannot be carried: types, collisions of folded names, reserved internal
+    /// The most bytes that a value of a column may have in its target column; `None` where every
+    /// value fits.
+    fn byte_limit(&self, column: &Column) -> Option<u32>;
+
+    /// Refuses what cannot be carried: types, policies, collisions of folded names, reserved internal
     /// names, too many columns. Needs no connection.
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault>;
 

@@ -33,6 +33,9 @@ def _bit(value, _column):
 
 
 def _decimal(value, column):
+    # Redshift has no scale 38: production holds the text.
+    if column.scale == 38 and isinstance(value, str):
+        value = decimal.Decimal(value)
     if not isinstance(value, decimal.Decimal):
         raise NotUnderstood(f"{type(value).__name__} for a decimal")
     with decimal.localcontext() as context:
@@ -129,6 +132,14 @@ RULES = {
     "datetime2": _timestamp,
     "datetimeoffset": _instant,
     "uniqueidentifier": _guid,
+    "xml": _text,
+    "sql_variant": _text,
+    "hierarchyid": _text,
+    "geography": _text,
+    "geometry": _text,
+    "text": _text,
+    "ntext": _text,
+    "image": _bytes,
 }
 
 

@@ -8,11 +8,12 @@ import pytds
 import pytds.tds_types
 
 COLUMNS = """
-SELECT c.name, c.column_id, ty.name, c.scale, c.collation_name, c.is_computed
+SELECT c.name, c.column_id, COALESCE(ty.name, own.name), c.scale, c.collation_name, c.is_computed
   FROM sys.columns AS c
   JOIN sys.tables AS t ON t.object_id = c.object_id
   JOIN sys.schemas AS s ON s.schema_id = t.schema_id
   LEFT JOIN sys.types AS ty ON ty.user_type_id = c.system_type_id
+  LEFT JOIN sys.types AS own ON own.user_type_id = c.user_type_id
  WHERE s.name = %s AND t.name = %s
  ORDER BY c.column_id
 """
@@ -94,11 +95,18 @@ def _bracketed(name):
 
 
 def rows(connection, schema, table, wanted):
-    """All rows, streamed. Text in UTF-8 is asked for as UTF-16: the driver knows code pages only."""
+    """All rows, streamed. Text in UTF-8 is asked for as UTF-16: the driver knows code pages only.
+
+    xml, text, ntext and image come as they are; what has no type in Python comes as text.
+    """
 
     def expression(column):
         name = _bracketed(column.name)
-        return f"CAST({name} AS nvarchar(max))" if column.utf8 else name
+        if column.utf8 or column.type == "sql_variant":
+            return f"CAST({name} AS nvarchar(max))"
+        if column.type == "hierarchyid":
+            return f"CAST({name} AS nvarchar(4000))"
+        return f"{name}.STAsText()" if column.type in ("geography", "geometry") else name
 
     listed = ", ".join(expression(column) for column in wanted)
     with connection.cursor() as cursor:

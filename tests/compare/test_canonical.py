@@ -30,6 +30,7 @@ class Canonical(unittest.TestCase):
     def test_decimals_are_exact_at_the_scale_of_the_column(self):
         self.equal("decimal", Decimal("1.50"), Decimal("1.5"), scale=2)
         self.equal("money", Decimal("-922337203685477.5808"), Decimal("-922337203685477.5808"), scale=4)
+        self.equal("decimal", Decimal("-1E-38"), "-0.00000000000000000000000000000000000001", scale=38)
         self.different("decimal", Decimal("99999999999999999999999999999999999.998"), Decimal("99999999999999999999999999999999999.999"), scale=3)
         with self.assertRaises(canonical.NotUnderstood):
             text(Decimal("0.005"), "decimal", scale=2)
@@ -56,6 +57,12 @@ class Canonical(unittest.TestCase):
         self.different("datetime", datetime.datetime(2024, 1, 1, 0, 0, 0, 3000), datetime.datetime(2024, 1, 1, 0, 0, 0, 3333))
         self.equal("time", datetime.time(23, 59, 59, 999999), datetime.time(23, 59, 59, 999999))
         self.assertEqual(text(datetime.date(1, 1, 1), "date"), "0001-01-01")
+
+    def test_types_that_are_carried_as_text(self):
+        for type_name in ("xml", "sql_variant", "hierarchyid", "geography", "geometry", "text", "ntext"):
+            self.equal(type_name, "<a/>", "<a/>")
+            self.different(type_name, "<a/>", "<a />")
+        self.equal("image", b"\x01", "01")
 
     def test_guids_in_any_case(self):
         self.equal("uniqueidentifier", uuid.UUID("6F9619FF-8B86-D011-B42D-00C04FC964FF"), "6f9619ff-8b86-d011-b42d-00c04fc964ff")

@@ -15,7 +15,7 @@ fn the_type_table_of_the_comparison_holds() {
     let ran = python().args(["-m", "unittest", "-v"]).current_dir(folder).output().unwrap();
     let report = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{report}");
-    assert!(report.contains("\nRan 8 tests"), "{report}");
+    assert!(report.contains("\nRan 9 tests"), "{report}");
 }
 
 /// A column: name, type name in sys.types, scale, type on the wire, type in production, and what

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use db_to_redshift::config::{Changes, CleanUpPolicy, Settings, Surroundings, Tls, known_keys, load_in};
-use db_to_redshift::model::Fault;
 use db_to_redshift::model::fault::cfg::{INVALID, UNREADABLE};
+use db_to_redshift::model::{Fault, Unfit};
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -102,8 +102,10 @@ fn the_example_is_valid_with_and_without_its_commented_keys() {
     let plain = load(EXAMPLE, None).unwrap();
     let whole = load(&whole_example(), None).unwrap();
     assert_eq!(plain.warnings, [""; 0]);
-    assert_eq!(plain.tables.len(), 2);
+    assert_eq!(plain.tables.len(), 3);
     assert!(plain.tables[1].skip && !plain.tables[0].skip);
+    let policies = [("notes".to_owned(), Unfit::Truncate), ("scan".to_owned(), Unfit::Null)];
+    assert_eq!(plain.tables[2].columns, policies);
     assert!(whole.s3.credentials.is_some() && whole.redshift.copy_role.is_some());
     // What the example shows as a default is the default.
     assert_eq!(format!("{:?}", whole.extract), format!("{:?}", plain.extract));
@@ -238,6 +240,28 @@ fn keys_that_need_each_other_are_asked_for() {
     );
     let found = problems(&MINIMAL.replace("[s3]", "tls = \"off\"\nca_file = \"x\"\n[s3]"), None);
     assert_eq!(found, [problem(9, "`source.ca_file` has no meaning unless tls = \"verify\"")]);
+}
+
+#[test]
+fn policies_stand_by_column_in_either_form() {
+    let rule = |columns: &str| format!("{MINIMAL}[[table]]\nname = \"dbo.T\"\n{columns}\n");
+    let inline = load(&rule("columns = { Notes = \"truncate\", \"Long text\" = \"super\", Plain = \"fail\" }"), None).unwrap();
+    let section = load(&rule("[table.columns]\nNotes = \"truncate\"\n\"Long text\" = \"super\"\nPlain = \"fail\""), None).unwrap();
+    assert_eq!(inline.tables, section.tables);
+    let found = |name: &str| inline.tables[0].columns.iter().find(|(column, _)| column == name).map(|(_, policy)| *policy);
+    assert_eq!((found("Notes"), found("Long text")), (Some(Unfit::Truncate), Some(Unfit::Super)));
+    assert_eq!(
+        problems(&rule("columns = \"truncate\""), None),
+        [problem(17, "`table.columns` must be a table, columns = { column = … }, not a string")]
+    );
+    assert_eq!(
+        problems(&rule("[table.columns]\nA = \"cut\"\nB = \"null\"\nC = 3"), None),
+        [
+            problem(18, "`table.columns` of the column `A` must be one of \"fail\", \"truncate\", \"null\", \"super\""),
+            problem(20, "`table.columns` of the column `C` must be a text in quotes, not an integer"),
+        ]
+    );
+    assert_eq!(problems(&rule("colums = { A = \"null\" }"), None), [problem(17, "`table.colums` is not known: did you mean `columns`?")]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use db_to_redshift::encode::{BatchWriter, RowFormat};
 use db_to_redshift::model::fault::sync::{KEY_UNFIT, MARKER_MET, ROW_UNFIT};
 use db_to_redshift::model::record::{Layout, RowCounts};
-use db_to_redshift::model::{Column, Decimal, Fault, Keep, SqlType, StagedOp, StagedRow, TableShape, Value};
+use db_to_redshift::model::{Column, Decimal, Fault, Keep, SqlType, StagedOp, StagedRow, TableShape, Unfit, Value};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -75,6 +75,7 @@ fn shape(types: &[(SqlType, bool)]) -> TableShape {
         nullable: true,
         collation: None,
         key_ordinal: key.then_some(1),
+        unfit: Unfit::Fail,
     };
     TableShape::new(types.iter().enumerate().map(column).collect())
 }
@@ -112,7 +113,47 @@ fn changes_carry_operation_batch_order_and_flags() {
             vec![b("U"), b("42"), b("3"), b("9"), b(MARKER), b(MARKER), b("g"), b(MARKER)],
         ]
     );
-    assert_eq!(counts, RowCounts { upserts: 2, deletes: 1, kept: 1, gone: 1, replaced_nuls: 0 });
+    assert_eq!(counts, RowCounts { upserts: 2, deletes: 1, kept: 1, gone: 1, ..RowCounts::default() });
+}
+
+#[test]
+fn what_was_replaced_or_emptied_is_counted() {
+    let shape = shape(&[(SqlType::Int, true), (SqlType::NVarCharMax, false), (SqlType::VarBinary { length: 9 }, false)]);
+    let rows = [
+        row(StagedOp::Upsert, 1, vec![Value::Int(1), text("a\0\u{fffd}b\0"), Value::Bytes(vec![])], &[Keep::Value]),
+        row(StagedOp::Upsert, 2, vec![Value::Int(2), text("\u{fffd}"), Value::Bytes(vec![0])], &[Keep::Value]),
+    ];
+    let (_, counts) = encode(&shape, Layout::Production, &rows).unwrap();
+    assert_eq!((counts.replaced_nuls, counts.replacement_characters, counts.empty_binaries), (2, 2, 1));
+    assert!(counts.unfit.is_empty());
+}
+
+#[test]
+fn policies_hold_at_the_byte_limit() {
+    let plain = shape(&[(SqlType::Int, true), (SqlType::NVarCharMax, false), (SqlType::VarBinaryMax, false)]);
+    let write = |unfit, value: &str, bytes: &[u8]| {
+        let shape = plain.with_policies(|column| if column.is_key() { Unfit::Fail } else { unfit });
+        let format = RowFormat::new(&shape, Layout::Production, MARKER, 1).unwrap().with_limits(&[None, Some(6), Some(2)]);
+        let (mut out, mut counts) = (Vec::new(), RowCounts::default());
+        let values = vec![Value::Int(1), text(value), Value::Bytes(bytes.to_vec())];
+        format.write(&row(StagedOp::Upsert, 1, values, &[Keep::Value, Keep::Value]), &mut out, &mut counts).unwrap();
+        (parse(&String::from_utf8(out).unwrap()).remove(0), counts)
+    };
+    // Four bytes at the limit: whole, or gone.
+    let (line, counts) = write(Unfit::Truncate, "ab\u{1F600}", &[1, 2]);
+    assert_eq!((line, counts.unfit.len()), (vec![b("1"), q("ab\u{1F600}"), b("0102")], 0));
+    let (line, counts) = write(Unfit::Truncate, "abc\u{1F600}", &[1, 2, 3]);
+    assert_eq!(line, [b("1"), q("abc"), b("0102")]);
+    assert_eq!((counts.unfit["c1"].truncated, counts.unfit["c2"].truncated), (1, 1));
+    // A NUL becomes three bytes, and then counts as three.
+    let (line, counts) = write(Unfit::Truncate, "abcd\0", &[]);
+    assert_eq!((line, counts.unfit["c1"].truncated), (vec![b("1"), q("abcd"), b("")], 1));
+    let (line, counts) = write(Unfit::Null, "abcdefg", &[1, 2, 3]);
+    assert_eq!((line, counts.unfit["c1"].nulled + counts.unfit["c2"].nulled), (vec![b("1"), b(MARKER), b(MARKER)], 2));
+    let (line, counts) = write(Unfit::Fail, "abcdefg", &[1, 2, 3]);
+    assert_eq!((line, counts.unfit.len()), (vec![b("1"), q("abcdefg"), b("010203")], 0));
+    let (line, _) = write(Unfit::Super, "a\"b", &[]);
+    assert_eq!(line, [b("1"), q("\"a\\\"b\""), b("")]);
 }
 
 #[test]

@@ -25,7 +25,16 @@ fn facts(name: &str, columns: &[&str]) -> TableFacts {
     let column = |(at, name): (usize, &&str)| {
         let id = i32::try_from(at).unwrap() + 1;
         let key_ordinal = (at == 0).then_some(1);
-        Column { name: (*name).into(), column_id: id, ordinal: id, sql_type: SqlType::Int, nullable: false, collation: None, key_ordinal }
+        Column {
+            name: (*name).into(),
+            column_id: id,
+            ordinal: id,
+            sql_type: SqlType::Int,
+            nullable: false,
+            collation: None,
+            key_ordinal,
+            unfit: db_to_redshift::model::Unfit::Fail,
+        }
     };
     let create_date = jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0);
     let instance = CaptureInstance {

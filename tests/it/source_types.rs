@@ -141,8 +141,16 @@ async fn every_type_arrives_with_its_edges() {
         let server = script.serve(Options::default()).await;
         let source = SqlServer::new(settings(&server, Tls::Off));
         let collation = sql_type.is_text().then(|| "SQL_Latin1_General_CP1_CI_AS".to_owned());
-        let column =
-            Column { name: "c".into(), column_id: 1, ordinal: 1, sql_type: sql_type.clone(), nullable: true, collation, key_ordinal: None };
+        let column = Column {
+            name: "c".into(),
+            column_id: 1,
+            ordinal: 1,
+            sql_type: sql_type.clone(),
+            nullable: true,
+            collation,
+            key_ordinal: None,
+            unfit: db_to_redshift::model::Unfit::Fail,
+        };
         let shape = TableShape::new(vec![column]);
         let mut pages = source.scan(&TableName::new("dbo", "Types"), &shape, ScanIsolation::ReadCommitted).await.unwrap();
         let mut rows = Vec::new();
@@ -173,7 +181,16 @@ async fn a_lone_surrogate_is_mended_outside_keys_and_refused_in_them() {
     let shape = |key_ordinal| {
         let sql_type = SqlType::NVarChar { length: 9 };
         let collation = Some("Latin1_General_CI_AS".to_owned());
-        TableShape::new(vec![Column { name: "c".into(), column_id: 1, ordinal: 1, sql_type, nullable: true, collation, key_ordinal }])
+        TableShape::new(vec![Column {
+            name: "c".into(),
+            column_id: 1,
+            ordinal: 1,
+            sql_type,
+            nullable: true,
+            collation,
+            key_ordinal,
+            unfit: db_to_redshift::model::Unfit::Fail,
+        }])
     };
     let table = TableName::new("dbo", "Types");
     let mut pages = source.scan(&table, &shape(None), ScanIsolation::ReadCommitted).await.unwrap();

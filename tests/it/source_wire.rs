@@ -18,7 +18,16 @@ use crate::support::scripted_sql_server::{PASSWORD, Scripted, begin, result_set,
 
 fn column(id: i32, name: &str, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
     let collation = sql_type.is_text().then(|| "Latin1_General_CI_AS".to_owned());
-    Column { name: name.into(), column_id: id, ordinal: id, sql_type, nullable: true, collation, key_ordinal }
+    Column {
+        name: name.into(),
+        column_id: id,
+        ordinal: id,
+        sql_type,
+        nullable: true,
+        collation,
+        key_ordinal,
+        unfit: db_to_redshift::model::Unfit::Fail,
+    }
 }
 
 fn id_shape() -> TableShape {

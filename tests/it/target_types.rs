@@ -83,6 +83,15 @@ fn samples() -> Vec<(SqlType, Value, &'static str)> {
             Value::TimestampTz { days: TODAY, ticks: noon, offset_minutes: -330 },
             "2026-11-23 12:00:00.123456+00",
         ),
+        (SqlType::Decimal { precision: 38, scale: 38 }, decimal(-1, 38), "-0.00000000000000000000000000000000000001"),
+        (SqlType::Xml, text("<a b=\"1\">\u{1F600}</a>"), "<a b=\"1\">\u{1F600}</a>"),
+        (SqlType::SqlVariant, text("-12.50"), "-12.50"),
+        (SqlType::HierarchyId, text("/1/2.1/"), "/1/2.1/"),
+        (SqlType::Geography, text("POINT (-122.35 47.65)"), "POINT (-122.35 47.65)"),
+        (SqlType::Geometry, text("POINT EMPTY"), "POINT EMPTY"),
+        (SqlType::Text, text(""), ""),
+        (SqlType::NText, text("a\0b"), "a\u{fffd}b"),
+        (SqlType::Image, Value::Bytes(vec![0xff]), "ff"),
         (SqlType::UniqueIdentifier, Value::Uuid(Uuid::from_u128(0xAB)), "00000000-0000-0000-0000-0000000000ab"),
     ]
 }
@@ -103,7 +112,7 @@ async fn every_type_arrives_and_so_does_null() {
         .iter()
         .zip(2..)
         .map(|((sql_type, ..), id)| match sql_type {
-            SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax | SqlType::RowVersion => {
+            SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax | SqlType::RowVersion | SqlType::Image => {
                 format!("TO_HEX(\"c{id}\")")
             }
             _ => format!("\"c{id}\""),

@@ -1,9 +1,12 @@
 //! The guards of rule E2: run before anything is decided, and again before the record (E9).
 
 use crate::engine::check::net_refusal;
+use crate::engine::{Engine, policy};
 use crate::model::fault::{src, sync};
 use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, MappingRow, RecordKind, TableName};
 use crate::source::{CaptureInstance, MappingFacts, ProbeRange, ServerFacts, Source, TableFacts};
+use crate::store::ChangeStore;
+use crate::target::Target;
 
 use super::stream::Stream;
 
@@ -19,10 +22,14 @@ pub struct Bounds {
 
 /// Runs all guards for all streams: one fault or the bounds for each. A fault of the whole source
 /// is the outer error.
-pub async fn look<S: Source>(source: &S, streams: &[&Stream]) -> Result<Vec<Result<Bounds, Fault>>, Fault> {
+pub async fn look<S: Source, C: ChangeStore, T: Target>(
+    engine: &Engine<S, C, T>,
+    streams: &[&Stream],
+) -> Result<Vec<Result<Bounds, Fault>>, Fault> {
+    let source = &engine.source;
     let server = source.start_up().await?;
     let tables: Vec<TableName> = streams.iter().map(|stream| stream.table.clone()).collect();
-    let facts = source.describe(&tables).await?;
+    let facts = engine.describe(&tables).await?;
     let instances: Vec<String> = streams.iter().map(|stream| stream.head.capture.instance.clone()).collect();
     let marks = source.watermarks(&instances).await?;
     let ends: Vec<Lsn> = streams.iter().flat_map(|stream| must_stand(&stream.head)).map(|row| row.lsn).collect();
@@ -173,6 +180,7 @@ fn no_drift(head: &CommitRecord, instance: &CaptureInstance) -> Result<(), Fault
             drift(format!("captured columns of {} are gone or changed", head.table)).evidence("columns", instance.missing.join(", "))
         );
     }
+    policy::same_epoch(head, &instance.shape)?;
     if instance.shape.hash() != head.column_hash {
         return Err(
             drift(format!("the columns of {} are not those of the epoch", head.table)).evidence("columns", differences(head, instance))

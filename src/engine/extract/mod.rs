@@ -145,7 +145,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn look(&self, mut active: Vec<Work>) -> Result<(Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>), (Vec<Work>, Fault)> {
         let streams: Vec<&Stream> = active.iter().map(|work| &work.stream).collect();
         // The bounds come from a statement that ends before the probe begins (rule E3).
-        let looked = match guards::look(&*self.source, &streams).await {
+        let looked = match guards::look(self, &streams).await {
             Ok(looked) => looked,
             Err(fault) => return Err((active, fault)),
         };

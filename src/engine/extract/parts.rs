@@ -45,7 +45,8 @@ impl<'a, S: Source, C: ChangeStore, T: Target> PartSink<'a, S, C, T> {
         layout: Layout,
         null_marker: &str,
     ) -> Result<Self, Fault> {
-        let format = RowFormat::new(&shape, layout, null_marker, attempt.seq)?;
+        let limits: Vec<_> = shape.columns().iter().map(|column| engine.target.byte_limit(column)).collect();
+        let format = RowFormat::new(&shape, layout, null_marker, attempt.seq)?.with_limits(&limits);
         let extract = &engine.settings.extract;
         let writer = BatchWriter::new(format, extract.part_bytes, extract.compression_level);
         Ok(Self {

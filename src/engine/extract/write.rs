@@ -11,7 +11,7 @@ use crate::engine::fold::{Folded, Folder};
 use crate::engine::{Engine, TOOL};
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
-use crate::model::{CommitRecord, Fault, PartFile, RecordKind};
+use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableShape};
 use crate::source::{ChangesMode, ChangesRequest, Pages, Source};
 use crate::store::{Attempt, ChangeStore, RecordPut};
 use crate::target::Target;
@@ -38,12 +38,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         stream.lease.check(&stream.table)?;
         let (epoch, seq, lsn_to) = (stream.epoch, stream.next_seq(), window.to);
         let attempt = Attempt { table: stream.table.clone(), epoch, seq, lsn_to, id: Uuid::new_v4() };
+        let shape = self.policed(&stream.head)?;
         let written = if window.empty {
             Written { parts: Vec::new(), counts: RowCounts::default(), reread: false }
         } else {
-            self.write_parts(stream, window, &attempt).await?
+            self.write_parts(stream, &shape, window, &attempt).await?
         };
-        let record = match self.record_of(stream, window, &attempt, &written).await {
+        let record = match self.record_of(stream, shape, window, &attempt, &written).await {
             Ok(record) => record,
             Err(fault) => {
                 // No PUT of a record was sent, so nobody can ever name these parts.
@@ -58,6 +59,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 self.events
                     .send(Event::Recorded { table: record.table.clone(), epoch: record.epoch, seq: record.seq, rows, bytes, seconds })
                     .await;
+                self.warn_of_changed_values(Job::Extract, &record).await;
                 stream.advance(record);
                 self.clean_up_after_extract(stream).await;
                 Ok(Some(rows))
@@ -73,8 +75,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// Guards again (rule E9), then the record.
-    async fn record_of(&self, stream: &mut Stream, window: Window, attempt: &Attempt, written: &Written) -> Result<CommitRecord, Fault> {
-        let bounds = guards::look(&*self.source, &[stream]).await?.pop().transpose()?;
+    async fn record_of(
+        &self,
+        stream: &mut Stream,
+        shape: TableShape,
+        window: Window,
+        attempt: &Attempt,
+        written: &Written,
+    ) -> Result<CommitRecord, Fault> {
+        let bounds = guards::look(self, &[stream]).await?.pop().transpose()?;
         let Some(bounds) = bounds else {
             return Err(Fault::new(&sync::NOT_TRACKED, format!("{} left the source", stream.table)));
         };
@@ -100,7 +109,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             run: self.run.id,
             source: head.source.clone(),
             capture: head.capture.clone(),
-            columns: head.columns.clone(),
+            columns: shape,
             column_hash: head.column_hash.clone(),
             ddl_lsn: bounds.ddl_lsn,
             lsn_from: Some(window.from),
@@ -112,15 +121,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             null_marker: head.null_marker.clone(),
             layout: Layout::Changes,
             parts: written.parts.clone(),
-            counts: written.counts,
+            counts: written.counts.clone(),
             trusted: false,
             created_at: Timestamp::now(),
             tool: TOOL.into(),
         })
     }
 
-    async fn write_parts(&self, stream: &Stream, window: Window, attempt: &Attempt) -> Result<Written, Fault> {
-        let shape = stream.head.columns.clone();
+    async fn write_parts(&self, stream: &Stream, shape: &TableShape, window: Window, attempt: &Attempt) -> Result<Written, Fault> {
+        let shape = shape.clone();
         let mode = self.changes_mode(stream, stream.in_overlap());
         let request = ChangesRequest {
             table: stream.table.clone(),

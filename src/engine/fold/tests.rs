@@ -11,6 +11,7 @@ fn shape() -> TableShape {
         nullable: true,
         collation: None,
         key_ordinal,
+        unfit: crate::model::Unfit::Fail,
     };
     TableShape::new(vec![
         column("id", 1, SqlType::Int, Some(1)),

@@ -64,7 +64,16 @@ fn read(sql_type: &SqlType, text: &str) -> Option<Value> {
         }
         SqlType::DateTimeOffset { .. } => instant(bare)?,
         SqlType::UniqueIdentifier => Value::Uuid(Uuid::parse_str(bare).ok()?),
-        SqlType::Other { .. } => return None,
+        // None of these is ever a key.
+        SqlType::Xml
+        | SqlType::SqlVariant
+        | SqlType::HierarchyId
+        | SqlType::Geography
+        | SqlType::Geometry
+        | SqlType::Text
+        | SqlType::NText
+        | SqlType::Image
+        | SqlType::Other { .. } => return None,
     })
 }
 
@@ -120,6 +129,7 @@ fn instant(text: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Unfit;
 
     #[test]
     fn keys_read_by_their_type() {
@@ -165,6 +175,7 @@ mod tests {
             nullable: false,
             collation: None,
             key_ordinal: Some(1),
+            unfit: Unfit::Fail,
         };
         let shape = TableShape::new(vec![column]);
         assert!(parse(&shape, &["1".into(), "2".into()]).unwrap_err().is(&BAD_KEY));

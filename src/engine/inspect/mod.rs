@@ -79,7 +79,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .evidence("database then", &subject.applied.source.database)
                 .evidence("database here", &server.identity.database));
         }
-        let described = self.source.describe(std::slice::from_ref(table)).await?;
+        let described = self.describe(std::slice::from_ref(table)).await?;
         let left = || Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"));
         let facts = described.into_iter().next().unwrap_or_else(|| Err(left()))?;
         let instance = guards::tracked_instance(&facts, server.cdc_enabled, &subject.applied.capture)?;

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::check::net_refusal;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::extract::guards;
-use crate::engine::lease;
+use crate::engine::{lease, policy};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
 use crate::model::{Epoch, Fault, TableName};
@@ -83,13 +83,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// cannot carry.
     async fn look_for_prepare(&self, tables: &[TableName]) -> Result<(ServerFacts, Vec<Result<TableFacts, Fault>>), Fault> {
         let server = self.source.start_up().await?;
-        let described = self.source.describe(tables).await?;
+        let described = self.describe(tables).await?;
         self.store.create_bucket().await?;
         let carried = |table: TableFacts| match table.instances.first() {
             None => Err(not_tracked(&server, &table)),
             Some(instance) => {
                 let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
-                faults.into_iter().next().map_or(Ok(table), Err)
+                let unknown = || policy::unknown_column(&self.settings, &table.name, &instance.shape);
+                faults.into_iter().next().or_else(unknown).map_or(Ok(table), Err)
             }
         };
         let looked: Vec<_> = described.into_iter().map(|table| table.and_then(carried)).collect();
@@ -137,7 +138,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             // The batches of an open epoch have its columns, whatever the source's are today.
             Some(epoch) => {
                 let head = self.store.head(table, epoch, 0).await?;
-                self.store.record(table, epoch, head).await?.map(|record| record.columns)
+                let head = self.store.record(table, epoch, head).await?;
+                if let Some(head) = &head {
+                    policy::same_epoch(head, &instance.shape)?;
+                }
+                head.map(|record| record.columns)
             }
             None => None,
         };

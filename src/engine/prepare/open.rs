@@ -172,7 +172,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<(Option<Lsn>, Lsn), Fault> {
         let (table, then) = (&opening.facts.name, opening.instance);
         intent::check(&*self.store, table, self.run.id).await?;
-        let facts = self.source.describe(std::slice::from_ref(table)).await?;
+        let facts = self.describe(std::slice::from_ref(table)).await?;
         let marks = self.source.watermarks(std::slice::from_ref(&then.identity.instance)).await?;
         let facts = facts.into_iter().next().unwrap_or_else(|| Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))))?;
         let now = guards::tracked_instance(&facts, marks.cdc_enabled, &then.identity)?;

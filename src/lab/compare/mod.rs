@@ -84,7 +84,7 @@ async fn table(source: &mut Direct, target: &tokio_postgres::Client, pair: &Pair
     let types: Vec<DataType> =
         answer.sets.first().map(|set| set.columns.iter().map(|column| column.data_type.clone()).collect()).unwrap_or_default();
     for row in answer.sets.iter().flat_map(|set| &set.rows) {
-        *rows.entry(row.iter().map(text::of_source).collect()).or_default() += 1;
+        *rows.entry(row.iter().zip(&types).map(|(value, data_type)| text::of_source(value, data_type)).collect()).or_default() += 1;
         source_rows += 1;
     }
     let list = columns.iter().zip(&types).map(|(column, data_type)| text::select(column, data_type)).collect::<Vec<_>>().join(", ");

@@ -1,15 +1,29 @@
 //! One text form for a value of either side.
 
 use super::{DataType, Datum};
+use crate::lab::sqlserver::engine::value::convert::convert;
+use crate::lab::sqlserver::engine::value::spatial::Shape;
 
 const TICKS_PER_SECOND: u64 = 10_000_000;
 /// Days from 0001-01-01 to 1900-01-01.
 const DAYS_TO_1900: i64 = 693_595;
 
 /// A value of SQL Server as production should hold it.
-pub fn of_source(value: &Datum) -> Option<String> {
+pub fn of_source(value: &Datum, data_type: &DataType) -> Option<String> {
+    let wide = DataType::NVarChar(None);
+    match (data_type, value) {
+        (_, Datum::Null) => return None,
+        // Shapes without Z, M and SRID, as STAsText writes them.
+        (DataType::Geography | DataType::Geometry, Datum::Text(units)) => {
+            return Shape::of_stored(&String::from_utf16_lossy(units)).map(|shape| shape.flat());
+        }
+        (DataType::HierarchyId | DataType::SqlVariant, _) => {
+            return convert(value, data_type, &wide, 0).ok().and_then(|shown| of_source(&shown, &wide));
+        }
+        _ => {}
+    }
     Some(match value {
-        Datum::Null => return None,
+        Datum::Null | Datum::Variant(_) => return None,
         // An empty field is NULL to COPY in every type but text: `prepare` warns of it.
         Datum::Bytes(bytes) if bytes.is_empty() => return None,
         Datum::Bit(bit) => if *bit { "t" } else { "f" }.to_owned(),
@@ -45,7 +59,7 @@ pub fn of_source(value: &Datum) -> Option<String> {
 pub fn select(column: &str, data_type: &DataType) -> String {
     let name = format!("\"{}\"", column.to_lowercase().replace('"', "\"\""));
     match data_type {
-        DataType::Binary(_) | DataType::VarBinary(_) | DataType::RowVersion => format!("TO_HEX({name})"),
+        DataType::Binary(_) | DataType::VarBinary(_) | DataType::RowVersion | DataType::Image => format!("TO_HEX({name})"),
         _ => name,
     }
 }
@@ -126,13 +140,17 @@ mod tests {
 
     #[test]
     fn both_sides_meet() {
-        let same = |value: Datum, data_type: DataType, cell: &str| assert_eq!(of_source(&value), Some(of_target(cell, &data_type)));
+        let same =
+            |value: Datum, data_type: DataType, cell: &str| assert_eq!(of_source(&value, &data_type), Some(of_target(cell, &data_type)));
         same(Datum::Float(0.1), DataType::Float, "0.1");
         same(Datum::Real(0.1), DataType::Real, "0.1");
         same(Datum::Float(-0.0), DataType::Float, "0");
         same(Datum::Time(863_999_999_999), DataType::Time(7), "23:59:59.999999");
         same(Datum::DateTime { days: 0, ticks: 1 }, DataType::DateTime, "1900-01-01 00:00:00.003");
         same(Datum::Money(-5), DataType::Money, "-0.0005");
+        same(Datum::Bytes(vec![0x58]), DataType::HierarchyId, "/1/");
+        same(Datum::Variant(Box::new((DataType::Int, Datum::Int(-7)))), DataType::SqlVariant, "-7");
+        same(Datum::Text("0;POINT (1 2 3)".encode_utf16().collect()), DataType::Geometry, "POINT (1 2)");
         same(Datum::DateTimeOffset { days: 0, ticks: 0, offset: 60 }, DataType::DateTimeOffset(7), "0001-01-01 00:00:00+00");
     }
 }

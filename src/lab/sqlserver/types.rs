@@ -31,6 +31,14 @@ pub enum DataType {
     UniqueIdentifier,
     /// rowversion / timestamp: eight bytes, big-endian.
     RowVersion,
+    Xml,
+    SqlVariant,
+    HierarchyId,
+    Geography,
+    Geometry,
+    Text,
+    NText,
+    Image,
 }
 
 /// A value, exactly as SQL Server would hold it.
@@ -48,9 +56,10 @@ pub enum Datum {
     Money(i64),
     Real(f32),
     Float(f64),
-    /// Every character type, as UTF-16 units: lone surrogates survive.
+    /// Every character type and xml, as UTF-16 units: lone surrogates survive. Of a geography or
+    /// geometry `SRID;WKT`.
     Text(Vec<u16>),
-    /// binary, varbinary, rowversion.
+    /// binary, varbinary, rowversion, image, hierarchyid.
     Bytes(Vec<u8>),
     /// Days since 0001-01-01.
     Date(u32),
@@ -79,6 +88,8 @@ pub enum Datum {
     },
     /// In the order of the text form (first three groups big-endian).
     Guid([u8; 16]),
+    /// A value of sql_variant with its base type; its NULL is `Null`.
+    Variant(Box<(DataType, Datum)>),
 }
 
 /// A column of a result set.

@@ -154,6 +154,14 @@ pub const COLUMN_TYPE: Page = Page {
     next: &["mode = \"skip\" under [[table]] leaves the table out"],
 };
 
+pub const COLUMN_POLICY: Page = Page {
+    code: "RS-030",
+    title: "a column's policy cannot hold",
+    class: Class::Config,
+    meaning: "The configuration asks for truncate, null or super on a column that cannot have it. Nothing was changed.",
+    next: &["policies are for columns whose values can be too long: MAX, xml, text, ntext, image and spatial types outside the key"],
+};
+
 pub const KEY_COLUMN: Page = Page {
     code: "RS-018",
     title: "the key cannot be carried",
@@ -284,6 +292,7 @@ pub const PAGES: &[&Page] = &[
     &STATE_ROWS,
     &STATE_MOVED,
     &COLUMN_TYPE,
+    &COLUMN_POLICY,
     &KEY_COLUMN,
     &COLLISION,
     &RESERVED,

@@ -34,6 +34,17 @@ pub const DRIFT: Page = Page {
     next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot with the new columns"],
 };
 
+pub const POLICY: Page = Page {
+    code: "SYNC-028",
+    title: "the target type of a column changed with its policy",
+    class: Class::Human,
+    meaning: "The configuration makes a SUPER of a column that the epoch carries as VARCHAR, or the other way round. Files of the two forms must not mix, so nothing was extracted.",
+    next: &[
+        "db-to-redshift prepare --new-epoch --table <table> says how production is altered, and then takes a new snapshot",
+        "or set the policy back in `columns` under [[table]]",
+    ],
+};
+
 pub const OTHER_STREAM: Page = Page {
     code: "SYNC-005",
     title: "the target belongs to another stream",
@@ -306,6 +317,7 @@ pub const PAGES: &[&Page] = &[
     &GAP,
     &WENT_BACK,
     &DRIFT,
+    &POLICY,
     &OTHER_STREAM,
     &STALE_FENCE,
     &DIVERGED,

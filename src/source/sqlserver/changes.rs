@@ -281,6 +281,7 @@ mod tests {
             nullable: false,
             collation: None,
             key_ordinal: Some(1),
+            unfit: crate::model::Unfit::Fail,
         }])
     }
 

@@ -34,6 +34,14 @@ pub fn sql_type(base_type: &str, max_length: i16, precision: u8, scale: u8) -> S
         "datetimeoffset" => SqlType::DateTimeOffset { scale },
         "uniqueidentifier" => SqlType::UniqueIdentifier,
         "timestamp" | "rowversion" => SqlType::RowVersion,
+        "xml" => SqlType::Xml,
+        "sql_variant" => SqlType::SqlVariant,
+        "hierarchyid" => SqlType::HierarchyId,
+        "geography" => SqlType::Geography,
+        "geometry" => SqlType::Geometry,
+        "text" => SqlType::Text,
+        "ntext" => SqlType::NText,
+        "image" => SqlType::Image,
         other => SqlType::Other { name: other.to_owned() },
     }
 }
@@ -64,7 +72,14 @@ pub fn select_expression(column: &Column, of: &str) -> String {
             // n bytes are at most n UTF-16 units.
             if *length <= 4000 { format!("CAST({name} AS nvarchar({length}))") } else { format!("CAST({name} AS nvarchar(max))") }
         }
-        SqlType::VarCharMax if !driver_reads(column.collation.as_deref()) => format!("CAST({name} AS nvarchar(max))"),
+        SqlType::VarCharMax | SqlType::Text if !driver_reads(column.collation.as_deref()) => format!("CAST({name} AS nvarchar(max))"),
+        // The old large types travel with a text pointer; their successors do not.
+        SqlType::Text => format!("CAST({name} AS varchar(max))"),
+        SqlType::Image => format!("CAST({name} AS varbinary(max))"),
+        // A variant may hold varchar(8000), of which nvarchar(4000) would cut a half away.
+        SqlType::NText | SqlType::Xml | SqlType::SqlVariant => format!("CAST({name} AS nvarchar(max))"),
+        SqlType::HierarchyId => format!("{name}.ToString()"),
+        SqlType::Geography | SqlType::Geometry => format!("{name}.STAsText()"),
         _ => name,
     }
 }
@@ -103,7 +118,16 @@ mod tests {
 
     fn column(sql_type: SqlType, collation: Option<&str>) -> Column {
         let collation = collation.map(str::to_owned);
-        Column { name: "a]b".into(), column_id: 1, ordinal: 1, sql_type, nullable: false, collation, key_ordinal: Some(1) }
+        Column {
+            name: "a]b".into(),
+            column_id: 1,
+            ordinal: 1,
+            sql_type,
+            nullable: false,
+            collation,
+            key_ordinal: Some(1),
+            unfit: crate::model::Unfit::Fail,
+        }
     }
 
     #[test]
@@ -115,7 +139,10 @@ mod tests {
         assert_eq!(sql_type("varbinary", -1, 0, 0), SqlType::VarBinaryMax);
         assert_eq!(sql_type("numeric", 9, 18, 4), SqlType::Decimal { precision: 18, scale: 4 });
         assert_eq!(sql_type("timestamp", 8, 0, 0), SqlType::RowVersion);
-        assert_eq!(sql_type("xml", -1, 0, 0), SqlType::Other { name: "xml".into() });
+        assert_eq!(sql_type("xml", -1, 0, 0), SqlType::Xml);
+        assert_eq!(sql_type("image", 16, 0, 0), SqlType::Image);
+        assert_eq!(sql_type("hierarchyid", 892, 0, 0), SqlType::HierarchyId);
+        assert_eq!(sql_type("vector", 20, 0, 0), SqlType::Other { name: "vector".into() });
         assert_eq!(sql_type("datetimeoffset", 10, 34, 7), SqlType::DateTimeOffset { scale: 7 });
     }
 
@@ -132,6 +159,14 @@ mod tests {
         assert_eq!(select(SqlType::VarChar { length: 8000 }, Some("SQL_Latin1_General_CP850_BIN")), "CAST(c.[a]]b] AS nvarchar(max))");
         assert_eq!(select(SqlType::VarCharMax, Some("Latin1_General_100_BIN2_UTF8")), "CAST(c.[a]]b] AS nvarchar(max))");
         assert_eq!(select(SqlType::NVarCharMax, Some("Latin1_General_100_BIN2_UTF8")), "c.[a]]b]");
+        assert_eq!(select(SqlType::Text, Some("SQL_Latin1_General_CP1_CI_AS")), "CAST(c.[a]]b] AS varchar(max))");
+        assert_eq!(select(SqlType::Text, Some("Japanese_CI_AS")), "CAST(c.[a]]b] AS nvarchar(max))");
+        assert_eq!(select(SqlType::Image, None), "CAST(c.[a]]b] AS varbinary(max))");
+        for sql_type in [SqlType::NText, SqlType::Xml, SqlType::SqlVariant] {
+            assert_eq!(select(sql_type, None), "CAST(c.[a]]b] AS nvarchar(max))");
+        }
+        assert_eq!(select(SqlType::HierarchyId, None), "c.[a]]b].ToString()");
+        assert_eq!(select(SqlType::Geometry, None), "c.[a]]b].STAsText()");
     }
 
     #[test]

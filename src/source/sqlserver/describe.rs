@@ -9,7 +9,7 @@ use super::cells::Cells;
 use super::columns;
 use super::error::Place;
 use super::session::Sessions;
-use crate::model::{CaptureIdentity, Column, Fault, Lsn, SqlType, TableName, TableShape};
+use crate::model::{CaptureIdentity, Column, Fault, Lsn, SqlType, TableName, TableShape, Unfit};
 use crate::source::{CaptureInstance, SourceTable, TableFacts};
 
 /// Columns of the tables whose object ids are given. A name of an alias type says nothing about
@@ -114,6 +114,7 @@ impl SourceColumn {
             nullable: *nullable,
             collation: collation.clone(),
             key_ordinal,
+            unfit: Unfit::Fail,
         }
     }
 

@@ -64,6 +64,7 @@ pub async fn rows(sessions: &Sessions, request: &ChangesRequest, key: &[Value], 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Unfit;
     use crate::model::{Column, SqlType};
 
     #[test]
@@ -76,6 +77,7 @@ mod tests {
             nullable: false,
             collation: None,
             key_ordinal,
+            unfit: Unfit::Fail,
         };
         let shape = TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("line", 2, SqlType::SmallInt, Some(2))]);
         insta::assert_snapshot!(by_key("dbo_Lines", &shape, true), @r"

@@ -138,7 +138,16 @@ mod tests {
 
     fn column(id: i32, name: &str, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
         let collation = sql_type.is_text().then(|| "SQL_Latin1_General_CP1_CI_AS".to_owned());
-        Column { name: name.into(), column_id: id, ordinal: id, sql_type, nullable: false, collation, key_ordinal }
+        Column {
+            name: name.into(),
+            column_id: id,
+            ordinal: id,
+            sql_type,
+            nullable: false,
+            collation,
+            key_ordinal,
+            unfit: crate::model::Unfit::Fail,
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::types::VARCHAR_MAX;
-use crate::model::{Column, SqlType, Value, hex};
+use super::types::{self, VARCHAR_MAX};
+use crate::model::{Column, SqlType, Unfit, Value, hex};
 use crate::target::Held;
 
 const TICKS_PER_SECOND: u64 = 10_000_000;
@@ -22,10 +22,14 @@ pub fn of_value(column: &Column, value: &Value) -> Held {
         Value::Decimal(number) => decimal(&number.to_string()),
         Value::Real(number) => real(*number),
         Value::Float(number) => float(*number),
-        Value::Text(text) => held_text(column, text),
+        Value::Text(text) => return held_text(column, text),
         // COPY takes an empty field for NULL in every type but CHAR and VARCHAR.
         Value::Bytes(bytes) if bytes.is_empty() => return None,
-        Value::Bytes(bytes) => hex(bytes),
+        Value::Bytes(bytes) => match policy_for(column, bytes.len()) {
+            Some((Unfit::Truncate, limit)) => hex(&bytes[..limit]),
+            Some((Unfit::Null, _)) => return None,
+            _ => hex(bytes),
+        },
         Value::Date(days) => date(*days),
         Value::Time(ticks) => time(*ticks),
         // An offset is lost: production keeps the instant.
@@ -39,6 +43,10 @@ pub fn of_value(column: &Column, value: &Value) -> Held {
 #[must_use]
 pub fn of_text(column: &Column, text: Option<&str>) -> Held {
     let text = text?;
+    if column.unfit == Unfit::Super {
+        // What is no JSON string equals nothing.
+        return Some(serde_json::from_str(text).unwrap_or_else(|_| format!("not a JSON string: {text}")));
+    }
     let bare = text.trim();
     let read = match &column.sql_type {
         SqlType::Bit => match bare {
@@ -51,7 +59,7 @@ pub fn of_text(column: &Column, text: Option<&str>) -> Held {
         #[expect(clippy::cast_possible_truncation, reason = "production was asked for the double that equals its real")]
         SqlType::Real => bare.parse::<f64>().ok().map(|number| real(number as f32)),
         SqlType::Float => bare.parse::<f64>().ok().map(float),
-        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax | SqlType::RowVersion => {
+        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax | SqlType::Image | SqlType::RowVersion => {
             let digits = bare.strip_prefix("\\x").unwrap_or(bare);
             if digits.is_empty() {
                 return None;
@@ -68,18 +76,32 @@ pub fn of_text(column: &Column, text: Option<&str>) -> Held {
     Some(read.unwrap_or_else(|| text.to_owned()))
 }
 
-fn held_text(column: &Column, text: &str) -> String {
+/// The policy that meets a value of so many bytes, with the column's limit, if it is too long.
+fn policy_for(column: &Column, bytes: usize) -> Option<(Unfit, usize)> {
+    let limit = usize::try_from(types::byte_limit(column)?).ok()?;
+    (bytes > limit && !column.is_key()).then_some((column.unfit, limit))
+}
+
+fn held_text(column: &Column, text: &str) -> Held {
     // A key is never altered (rule E8).
     if column.is_key() {
-        return text.to_owned();
+        return Some(text.to_owned());
     }
     let mut text = text.replace('\0', "\u{fffd}");
+    match policy_for(column, text.len()) {
+        Some((Unfit::Truncate, limit)) => text.truncate(text.floor_char_boundary(limit)),
+        Some((Unfit::Null, _)) => return None,
+        _ => {}
+    }
+    if column.unfit == Unfit::Super {
+        return Some(text);
+    }
     // Surplus blanks at the end of a string that is too long are cut by COPY, without a word.
     let most = VARCHAR_MAX as usize;
     if text.len() > most && text.as_bytes()[most..].iter().all(|byte| *byte == b' ') {
         text.truncate(most);
     }
-    text
+    Some(text)
 }
 
 fn is_decimal(text: &str) -> bool {
@@ -137,7 +159,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn column(sql_type: SqlType) -> Column {
-        Column { name: "c".into(), column_id: 1, ordinal: 1, sql_type, nullable: true, collation: None, key_ordinal: None }
+        Column {
+            name: "c".into(),
+            column_id: 1,
+            ordinal: 1,
+            sql_type,
+            nullable: true,
+            collation: None,
+            key_ordinal: None,
+            unfit: Unfit::Fail,
+        }
     }
 
     /// The value, and what the server answers for it, are one text.
@@ -197,5 +228,23 @@ mod tests {
             let column = column(SqlType::Real);
             prop_assert_eq!(of_value(&column, &Value::Real(number)), of_text(&column, Some(&format!("{:.17e}", f64::from(number)))));
         }
+    }
+
+    #[test]
+    fn policies_decide_what_production_holds_of_a_long_value() {
+        let of = |unfit, text: &str| {
+            let column = Column { unfit, ..column(SqlType::NVarCharMax) };
+            of_value(&column, &Value::Text(text.to_owned()))
+        };
+        let long = "\u{e4}".repeat(40_000);
+        let cut = "\u{e4}".repeat(32_767);
+        assert_eq!(of(Unfit::Truncate, &long), Some(cut));
+        assert_eq!(of(Unfit::Null, &long), None);
+        assert_eq!(of(Unfit::Fail, &long), Some(long.clone()), "it cannot stand in production, and equals nothing");
+        assert_eq!(of(Unfit::Truncate, "short"), Some("short".to_owned()));
+        let super_column = Column { unfit: Unfit::Super, ..column(SqlType::NVarCharMax) };
+        assert_eq!(of_value(&super_column, &Value::Text(long.clone())), Some(long));
+        assert_eq!(of_text(&super_column, Some(r#""a\"b""#)), Some("a\"b".to_owned()));
+        assert_ne!(of_text(&super_column, Some("12")), Some("12".to_owned()));
     }
 }

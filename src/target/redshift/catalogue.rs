@@ -103,6 +103,7 @@ fn rs_type(name: &str, length: Option<u32>, precision: Option<u32>, scale: Optio
         "time without time zone" | "time" => RsType::Time,
         "timestamp without time zone" | "timestamp" => RsType::Timestamp,
         "timestamp with time zone" | "timestamptz" => RsType::TimestampTz,
+        "super" => RsType::Super,
         _ => return None,
     })
 }
@@ -122,8 +123,9 @@ mod tests {
         assert!(!name.nullable && name.has_default);
         assert_eq!(row(["b", "binary varying", "", "", "", "YES", ""]).rs, Some(RsType::VarByte(0)));
         assert_eq!(row(["at", "timestamp with time zone", "", "", "", "YES", ""]).rs, Some(RsType::TimestampTz));
-        let foreign = row(["s", "super", "", "", "", "YES", ""]);
-        assert_eq!((foreign.rs, foreign.type_text.as_str()), (None, "super"));
+        assert_eq!(row(["s", "super", "", "", "", "YES", ""]).rs, Some(RsType::Super));
+        let foreign = row(["s", "hllsketch", "", "", "", "YES", ""]);
+        assert_eq!((foreign.rs, foreign.type_text.as_str()), (None, "hllsketch"));
     }
 
     #[test]

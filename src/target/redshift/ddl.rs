@@ -97,7 +97,7 @@ fn create(relation: &Relation, columns: &[TargetColumn], dist: &str) -> String {
 
 /// Types that a distribution key is surely allowed to have.
 fn distributes(rs: RsType) -> bool {
-    !matches!(rs, RsType::VarByte(_))
+    !matches!(rs, RsType::VarByte(_) | RsType::Super)
 }
 
 #[must_use]

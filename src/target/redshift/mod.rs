@@ -91,6 +91,10 @@ impl Target for Redshift {
         Names::new(self.settings(), table).quoted()
     }
 
+    fn byte_limit(&self, column: &Column) -> Option<u32> {
+        types::byte_limit(column)
+    }
+
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
         shapes::check(self.settings(), tables)
     }

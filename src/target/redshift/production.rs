@@ -43,6 +43,14 @@ pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn]) -> Result<Ve
 /// Only a VARCHAR can be widened in place, and only outside a transaction.
 fn widen(table: &str, want: &TargetColumn, have: &FoundColumn) -> String {
     match (want.rs, have.rs) {
+        // The policy of the column changed: a new epoch brings every value again, in its new form.
+        (RsType::Super, _) | (_, Some(RsType::Super)) => {
+            let name = ident(&want.name);
+            format!(
+                "ALTER TABLE {table} DROP COLUMN {name}; ALTER TABLE {table} ADD COLUMN {name} {}; then db-to-redshift prepare --new-epoch for this table",
+                want.rs
+            )
+        }
         (RsType::VarChar(length), Some(RsType::VarChar(_))) => {
             format!("ALTER TABLE {table} ALTER COLUMN {} TYPE VARCHAR({length})", ident(&want.name))
         }

@@ -30,7 +30,9 @@ fn expression(column: &Column) -> String {
     let name = ident(&names::fold(&column.name));
     match &column.sql_type {
         SqlType::Real => format!("CAST({name} AS DOUBLE PRECISION)"),
-        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax | SqlType::RowVersion => format!("TO_HEX({name})"),
+        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax | SqlType::Image | SqlType::RowVersion => {
+            format!("TO_HEX({name})")
+        }
         SqlType::DateTimeOffset { .. } => format!("({name} AT TIME ZONE 'UTC')"),
         _ => name,
     }
@@ -158,9 +160,10 @@ pub async fn duplicate_keys(settings: &RedshiftSettings, names: &Names, shape: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Unfit;
 
     fn column(name: &str, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-        Column { name: name.into(), column_id: 1, ordinal: 1, sql_type, nullable: false, collation: None, key_ordinal }
+        Column { name: name.into(), column_id: 1, ordinal: 1, sql_type, nullable: false, collation: None, key_ordinal, unfit: Unfit::Fail }
     }
 
     #[test]

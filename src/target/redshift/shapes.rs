@@ -44,6 +44,10 @@ pub fn check_one(table: &TableName, shape: &TableShape, faults: &mut Vec<Fault>)
     }
     let mut folded: BTreeMap<String, &str> = BTreeMap::new();
     for column in shape.columns() {
+        if let Some(why) = types::refuse_policy(column) {
+            let what = format!("the policy {:?} cannot hold: {why}", column.unfit.as_str());
+            faults.push(refuse(&rs::COLUMN_POLICY, column, &what, "take the column out of `columns` under [[table]]"));
+        }
         if let Err(refused) = types::map(column) {
             faults.push(refuse(&rs::COLUMN_TYPE, column, &refused.why, &refused.help));
         } else if let Some(refused) = types::refuse_in_key(&column.sql_type).filter(|_| column.is_key()) {
@@ -124,7 +128,16 @@ pub(super) mod tests {
     use crate::model::SqlType;
 
     pub fn column(name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-        Column { name: name.into(), column_id: id, ordinal: id, sql_type, nullable: key_ordinal.is_none(), collation: None, key_ordinal }
+        Column {
+            name: name.into(),
+            column_id: id,
+            ordinal: id,
+            sql_type,
+            nullable: key_ordinal.is_none(),
+            collation: None,
+            key_ordinal,
+            unfit: crate::model::Unfit::Fail,
+        }
     }
 
     fn keyed(columns: impl IntoIterator<Item = Column>) -> TableShape {
@@ -160,8 +173,11 @@ pub(super) mod tests {
         assert_eq!(refused(column("id", 2, SqlType::Int, None)), [rs::COLLISION.code]);
         assert_eq!(refused(column("__D2R_op", 2, SqlType::Int, None)), [rs::RESERVED.code]);
         assert_eq!(refused(column("XMIN", 2, SqlType::Int, None)), [rs::RESERVED.code]);
-        assert_eq!(refused(column("x", 2, SqlType::Other { name: "xml".into() }, None)), [rs::COLUMN_TYPE.code]);
-        assert_eq!(refused(column("x", 2, SqlType::Decimal { precision: 38, scale: 38 }, None)), [rs::COLUMN_TYPE.code]);
+        assert_eq!(refused(column("x", 2, SqlType::Other { name: "json".into() }, None)), [rs::COLUMN_TYPE.code]);
+        assert!(refused(column("x", 2, SqlType::Decimal { precision: 38, scale: 38 }, None)).is_empty());
+        let policy = |sql_type, unfit| refused(Column { unfit, ..column("x", 2, sql_type, None) });
+        assert_eq!(policy(SqlType::Int, crate::model::Unfit::Truncate), [rs::COLUMN_POLICY.code]);
+        assert!(policy(SqlType::Xml, crate::model::Unfit::Super).is_empty());
         assert_eq!(refused(column("x", 2, SqlType::DateTime2 { scale: 7 }, Some(2))), [rs::KEY_COLUMN.code]);
         assert!(refused(column("x", 2, SqlType::DateTime2 { scale: 7 }, None)).is_empty());
         let no_key = TableShape::new(vec![column("x", 1, SqlType::Int, None)]);

@@ -64,7 +64,16 @@ pub fn text(text: &str) -> Value {
 }
 
 pub fn column(name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-    Column { name: name.to_owned(), column_id: id, ordinal: id, sql_type, nullable: key_ordinal.is_none(), collation: None, key_ordinal }
+    Column {
+        name: name.to_owned(),
+        column_id: id,
+        ordinal: id,
+        sql_type,
+        nullable: key_ordinal.is_none(),
+        collation: None,
+        key_ordinal,
+        unfit: db_to_redshift::model::Unfit::Fail,
+    }
 }
 
 impl MemorySource {

@@ -217,7 +217,16 @@ pub fn identity() -> StreamIdentity {
 }
 
 pub fn column(name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-    Column { name: name.into(), column_id: id, ordinal: id, sql_type, nullable: key_ordinal.is_none(), collation: None, key_ordinal }
+    Column {
+        name: name.into(),
+        column_id: id,
+        ordinal: id,
+        sql_type,
+        nullable: key_ordinal.is_none(),
+        collation: None,
+        key_ordinal,
+        unfit: db_to_redshift::model::Unfit::Fail,
+    }
 }
 
 /// `Id int` (key), `Customer nvarchar(20)`, `Notes nvarchar(max)`, `Scan varbinary(max)`.

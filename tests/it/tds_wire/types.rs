@@ -1,8 +1,11 @@
 //! Every type through tiberius.
 
 use db_to_redshift::lab::sqlserver::types::{DataType, Datum};
+use std::borrow::Cow;
+
 use tiberius::numeric::Numeric;
 use tiberius::time::{Date, DateTime, DateTime2, DateTimeOffset, SmallDateTime, Time};
+use tiberius::xml::XmlData;
 use tiberius::{ColumnData, Row};
 
 use super::values::every_type;
@@ -27,7 +30,20 @@ fn expected(data_type: &DataType, value: &Datum) -> ColumnData<'static> {
         (_, Datum::Money(value)) => ColumnData::F64(Some(*value as f64 / 1e4)),
         (_, Datum::Real(value)) => ColumnData::F32(Some(*value)),
         (_, Datum::Float(value)) => ColumnData::F64(Some(*value)),
-        (DataType::VarChar(_), Datum::Text(units)) => ColumnData::String(Some(String::from_utf16(units).unwrap().replace('ł', "?").into())),
+        (DataType::Xml, Datum::Text(units)) => ColumnData::Xml(Some(Cow::Owned(XmlData::new(String::from_utf16(units).unwrap())))),
+        // SRID, version, properties, latitude, longitude.
+        (DataType::Geography, Datum::Text(units)) => {
+            let stored = String::from_utf16(units).unwrap();
+            let (x, y) = stored.strip_prefix("4326;POINT (").unwrap().strip_suffix(')').unwrap().split_once(' ').unwrap();
+            let mut bytes = vec![0xE6, 0x10, 0, 0, 1, 0x0C];
+            bytes.extend(y.parse::<f64>().unwrap().to_le_bytes());
+            bytes.extend(x.parse::<f64>().unwrap().to_le_bytes());
+            ColumnData::Binary(Some(bytes.into()))
+        }
+        (_, Datum::Variant(inner)) => self::expected(&inner.0, &inner.1),
+        (DataType::VarChar(_) | DataType::Text, Datum::Text(units)) => {
+            ColumnData::String(Some(String::from_utf16(units).unwrap().replace('ł', "?").into()))
+        }
         (_, Datum::Text(units)) => ColumnData::String(Some(String::from_utf16(units).unwrap().into())),
         (_, Datum::Bytes(bytes)) => ColumnData::Binary(Some(bytes.clone().into())),
         (_, Datum::Date(days)) => ColumnData::Date(Some(Date::new(*days))),

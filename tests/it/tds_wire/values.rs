@@ -13,6 +13,7 @@ const LAST_DAY: u32 = 3_652_058;
 pub fn every_type() -> Vec<(&'static str, DataType, [Datum; 3])> {
     let decimal = |unscaled, scale| Datum::Decimal { unscaled, scale };
     let most = 10_i128.pow(38) - 1;
+    let variant = |base, value| Datum::Variant(Box::new((base, value)));
     let datetime = |days, ticks| Datum::DateTime { days, ticks };
     let small = |days, minutes| Datum::SmallDateTime { days, minutes };
     let datetime2 = |days, ticks| Datum::DateTime2 { days, ticks };
@@ -67,6 +68,21 @@ pub fn every_type() -> Vec<(&'static str, DataType, [Datum; 3])> {
             "version",
             DataType::RowVersion,
             [Datum::Bytes(vec![0; 8]), Datum::Bytes(vec![0, 0, 0, 0, 0, 0, 7, 209]), Datum::Bytes(vec![255; 8])],
+        ),
+        ("text", DataType::Text, [text(""), text("plain ł"), text(&"y".repeat(100_000))]),
+        ("ntext", DataType::NText, [text(""), text("zażółć 🙂"), text(&"ż".repeat(100_000))]),
+        ("image", DataType::Image, [Datum::Bytes(vec![]), Datum::Bytes(vec![1]), Datum::Bytes(vec![9; 200_000])]),
+        ("xml", DataType::Xml, [text(""), text("<a>ż🙂</a>"), text(&format!("<a>{}</a>", "ż".repeat(50_000)))]),
+        ("hierarchyid", DataType::HierarchyId, [Datum::Bytes(vec![]), Datum::Bytes(vec![0x58]), Datum::Bytes(vec![0x5A, 0xC0])]),
+        ("geography", DataType::Geography, [text("4326;POINT (0 0)"), text("4326;POINT (-122.5 47.25)"), text("4326;POINT (180 -90)")]),
+        (
+            "variant",
+            DataType::SqlVariant,
+            [
+                variant(DataType::Int, Datum::Int(-7)),
+                variant(DataType::NVarChar(Some(10)), text("zł 🙂")),
+                variant(DataType::Decimal { precision: 38, scale: 3 }, decimal(-most, 3)),
+            ],
         ),
     ]
 }

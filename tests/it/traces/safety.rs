@@ -22,7 +22,7 @@ async fn net_changes_are_refused_where_they_would_lose_values() {
     let rig = Rig::start().await;
     let table = rig.table();
     let net = |settings: &mut db_to_redshift::config::Settings| {
-        settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net }];
+        settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new() }];
     };
     assert!(fault(rig.engine_with(net).prepare(one(&table), PrepareOptions::default()).await).is(&sync::NET_REFUSED));
     done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);

@@ -44,8 +44,10 @@ pub struct Scan {
 pub struct Captured {
     pub column_id: i32,
     pub name: String,
-    /// A MAX type: left NULL where the update did not touch it.
+    /// A MAX, xml or spatial type: left NULL where the update did not touch it.
     pub large: bool,
+    /// text, ntext, image: NULL in operations 1 and 3, always.
+    pub old_large: bool,
     /// Every update changes it.
     pub rowversion: bool,
 }
@@ -190,7 +192,9 @@ fn value(column: &Captured, known: &[String]) -> String {
         // Never logged: a column that was dropped before the log began.
         return "NULL".to_owned();
     }
-    if column.large {
+    if column.old_large {
+        format!("CASE WHEN op.operation IN (1, 3) OR (l.kind = 'U' AND NOT __lab_touched(l.touched, {id})) THEN NULL ELSE {after} END")
+    } else if column.large {
         format!(
             "CASE WHEN l.kind = 'U' AND NOT __lab_touched(l.touched, {id}) THEN NULL WHEN op.operation IN (1, 3) THEN {before} ELSE {after} END"
         )

@@ -174,7 +174,10 @@ fn facets(data_type: &DataType) -> [Datum; 5] {
         D::Date | D::SmallDateTime => fraction = int(0),
         D::DateTime => fraction = int(3),
         D::Time(s) | D::DateTime2(s) | D::DateTimeOffset(s) => fraction = int(i64::from(*s)),
-        D::Bit | D::UniqueIdentifier | D::RowVersion => {}
+        D::Text | D::Image => length = int(2_147_483_647),
+        D::NText => length = int(1_073_741_823),
+        D::Xml => length = int(-1),
+        D::Bit | D::UniqueIdentifier | D::RowVersion | D::SqlVariant | D::HierarchyId | D::Geography | D::Geometry => {}
     }
     [length, precision, radix, scale, fraction]
 }

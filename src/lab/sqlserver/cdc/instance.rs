@@ -67,7 +67,13 @@ fn captured(connection: &Connection, ct_id: i32) -> rusqlite::Result<Vec<Capture
     let rows = query.query_map([ct_id], |row| {
         let column_type: String = row.get(2)?;
         let max_length: Option<i64> = row.get(3)?;
-        Ok(Captured { column_id: row.get(0)?, name: row.get(1)?, large: max_length == Some(-1), rowversion: column_type == "timestamp" })
+        Ok(Captured {
+            column_id: row.get(0)?,
+            name: row.get(1)?,
+            large: max_length == Some(-1),
+            old_large: matches!(column_type.as_str(), "text" | "ntext" | "image"),
+            rowversion: column_type == "timestamp",
+        })
     })?;
     rows.collect()
 }

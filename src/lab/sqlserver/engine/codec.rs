@@ -9,6 +9,9 @@
 //! | character types | TEXT, see [`text_to_sql`]; compared by a collation |
 //! | binary, varbinary, rowversion | BLOB |
 //! | uniqueidentifier | BLOB of 16 bytes in SQL Server's sort order (last group first) |
+//! | xml, text, ntext, geography, geometry | TEXT |
+//! | image, hierarchyid | BLOB |
+//! | sql_variant | BLOB: 8 bytes of the base type, 1 of the storage class, the stored value |
 //! | date | INTEGER days |
 //! | time | INTEGER 100 ns |
 //! | datetime | INTEGER, days from 1900 * 25,920,000 + 1/300 s |
@@ -140,6 +143,7 @@ pub fn encode(data_type: &DataType, value: &Datum) -> Value {
             Value::Blob(bytes)
         }
         Datum::Guid(text) => Value::Blob(guid_to_sql(text)),
+        Datum::Variant(inner) => Value::Blob(variant_to_sql(&inner.0, &inner.1)),
     }
 }
 
@@ -157,10 +161,23 @@ pub fn decode(data_type: &DataType, stored: ValueRef<'_>) -> Result<Datum, Codec
         #[expect(clippy::cast_possible_truncation, reason = "was stored from an f32")]
         (DataType::Real, ValueRef::Real(f)) => Some(Datum::Real(f as f32)),
         (DataType::Float, ValueRef::Real(f)) => Some(Datum::Float(f)),
-        (DataType::Char(_) | DataType::VarChar(_) | DataType::NChar(_) | DataType::NVarChar(_), ValueRef::Text(bytes)) => {
-            Some(Datum::Text(text_from_sql(bytes)))
-        }
-        (DataType::Binary(_) | DataType::VarBinary(_) | DataType::RowVersion, ValueRef::Blob(bytes)) => Some(Datum::Bytes(bytes.to_vec())),
+        (
+            DataType::Char(_)
+            | DataType::VarChar(_)
+            | DataType::NChar(_)
+            | DataType::NVarChar(_)
+            | DataType::Xml
+            | DataType::Text
+            | DataType::NText
+            | DataType::Geography
+            | DataType::Geometry,
+            ValueRef::Text(bytes),
+        ) => Some(Datum::Text(text_from_sql(bytes))),
+        (
+            DataType::Binary(_) | DataType::VarBinary(_) | DataType::RowVersion | DataType::Image | DataType::HierarchyId,
+            ValueRef::Blob(bytes),
+        ) => Some(Datum::Bytes(bytes.to_vec())),
+        (DataType::SqlVariant, ValueRef::Blob(bytes)) => variant_from_sql(bytes),
         (DataType::Date, ValueRef::Integer(i)) => u32::try_from(i).ok().map(Datum::Date),
         (DataType::Time(_), ValueRef::Integer(i)) => Some(Datum::Time(i.cast_unsigned())),
         (DataType::DateTime, ValueRef::Integer(i)) => decode_datetime(i),
@@ -173,6 +190,46 @@ pub fn decode(data_type: &DataType, stored: ValueRef<'_>) -> Result<Datum, Codec
         _ => None,
     };
     datum.ok_or_else(|| CodecError { data_type: data_type.clone(), class: class_of(stored) })
+}
+
+/// The base type goes first, so that values of one type lie together.
+fn variant_to_sql(base: &DataType, value: &Datum) -> Vec<u8> {
+    let mut out = super::value::type_code(base).to_be_bytes().to_vec();
+    match encode(base, value) {
+        Value::Null => out.push(0),
+        Value::Integer(i) => {
+            out.push(1);
+            out.extend_from_slice(&i.to_be_bytes());
+        }
+        Value::Real(f) => {
+            out.push(2);
+            out.extend_from_slice(&f.to_bits().to_be_bytes());
+        }
+        Value::Text(text) => {
+            out.push(3);
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::Blob(bytes) => {
+            out.push(4);
+            out.extend_from_slice(&bytes);
+        }
+    }
+    out
+}
+
+fn variant_from_sql(stored: &[u8]) -> Option<Datum> {
+    let (code, rest) = stored.split_first_chunk::<8>()?;
+    let base = super::value::type_of_code(i64::from_be_bytes(*code))?;
+    let (class, body) = rest.split_first()?;
+    let stored = match class {
+        1 => ValueRef::Integer(i64::from_be_bytes(body.try_into().ok()?)),
+        2 => ValueRef::Real(f64::from_bits(u64::from_be_bytes(body.try_into().ok()?))),
+        3 => ValueRef::Text(body),
+        4 => ValueRef::Blob(body),
+        _ => return None,
+    };
+    let value = decode(&base, stored).ok()?;
+    Some(Datum::Variant(Box::new((base, value))))
 }
 
 fn split(ticks: u64) -> Option<(u32, u64)> {
@@ -257,6 +314,16 @@ mod tests {
         round_trip(&DataType::NVarChar(None), &Datum::Text(vec![0x41, 0xD800, 0, 0x20AC, 0xDC00, 0xDBFF, 0xDFFF, 0xDBFF]));
         round_trip(&DataType::NVarChar(None), &Datum::Text(vec![]));
         round_trip(&DataType::Int, &Datum::Null);
+        let variant = |base, value| Datum::Variant(Box::new((base, value)));
+        round_trip(&DataType::SqlVariant, &variant(DataType::Int, Datum::Int(-7)));
+        round_trip(&DataType::SqlVariant, &variant(DataType::NVarChar(Some(9)), Datum::Text(vec![0x41, 0xD800])));
+        round_trip(
+            &DataType::SqlVariant,
+            &variant(DataType::Decimal { precision: 38, scale: 3 }, Datum::Decimal { unscaled: -1, scale: 3 }),
+        );
+        round_trip(&DataType::SqlVariant, &variant(DataType::Float, Datum::Float(-0.5)));
+        round_trip(&DataType::Image, &Datum::Bytes(vec![1]));
+        round_trip(&DataType::Xml, &Datum::Text(vec![0x3C]));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub const SYSTEM_TYPES: &[(&str, u8, i16, u8, u8)] = &[
     ("money", 60, 8, 19, 4),
     ("datetime", 61, 8, 23, 3),
     ("float", 62, 8, 53, 0),
+    ("sql_variant", 98, 8016, 0, 0),
     ("ntext", 99, 16, 0, 0),
     ("bit", 104, 1, 1, 0),
     ("decimal", 106, 17, 38, 38),
@@ -32,7 +33,30 @@ pub const SYSTEM_TYPES: &[(&str, u8, i16, u8, u8)] = &[
     ("timestamp", 189, 8, 0, 0),
     ("nvarchar", 231, 8000, 0, 0),
     ("nchar", 239, 8000, 0, 0),
+    ("hierarchyid", 240, 892, 0, 0),
+    ("geometry", 240, -1, 0, 0),
+    ("geography", 240, -1, 0, 0),
+    ("xml", 241, -1, 0, 0),
 ];
+
+/// `user_type_id`: that of the system type, but the CLR types share one of those.
+#[must_use]
+pub fn user_type_id(name: &str, system_type_id: u8) -> i32 {
+    match name {
+        "hierarchyid" => 128,
+        "geometry" => 129,
+        "geography" => 130,
+        _ => i32::from(system_type_id),
+    }
+}
+
+/// Whether values of the type are one plain value: neither a variant, nor xml, nor of a CLR or an
+/// old large type.
+#[must_use]
+pub fn is_plain(data_type: &DataType) -> bool {
+    use DataType::{Geography, Geometry, HierarchyId, Image, NText, SqlVariant, Text, Xml};
+    !matches!(data_type, Xml | SqlVariant | HierarchyId | Geography | Geometry | Text | NText | Image)
+}
 
 /// A length or precision as written in a declaration: `(10, 2)`, `(max)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +122,6 @@ pub fn parse(name: &str, sizes: &[Size], default_length: u16) -> Result<DataType
         "nchar" => length(4000).map(DataType::NChar),
         "nvarchar" => variable(4000).map(DataType::NVarChar),
         "sysname" => plain(DataType::NVarChar(Some(128))),
-        // The old large types behave as their successors; the lab keeps no type of their own.
         "binary" => length(8000).map(DataType::Binary),
         "varbinary" => variable(8000).map(DataType::VarBinary),
         "date" => plain(DataType::Date),
@@ -109,6 +132,14 @@ pub fn parse(name: &str, sizes: &[Size], default_length: u16) -> Result<DataType
         "datetimeoffset" => fraction().map(DataType::DateTimeOffset),
         "uniqueidentifier" => plain(DataType::UniqueIdentifier),
         "rowversion" | "timestamp" => plain(DataType::RowVersion),
+        "xml" => plain(DataType::Xml),
+        "sql_variant" => plain(DataType::SqlVariant),
+        "hierarchyid" => plain(DataType::HierarchyId),
+        "geography" => plain(DataType::Geography),
+        "geometry" => plain(DataType::Geometry),
+        "text" => plain(DataType::Text),
+        "ntext" => plain(DataType::NText),
+        "image" => plain(DataType::Image),
         _ => Err(TypeError::Unknown),
     }
 }
@@ -141,6 +172,14 @@ pub fn name(data_type: &DataType) -> &'static str {
         DataType::DateTimeOffset(_) => "datetimeoffset",
         DataType::UniqueIdentifier => "uniqueidentifier",
         DataType::RowVersion => "timestamp",
+        DataType::Xml => "xml",
+        DataType::SqlVariant => "sql_variant",
+        DataType::HierarchyId => "hierarchyid",
+        DataType::Geography => "geography",
+        DataType::Geometry => "geometry",
+        DataType::Text => "text",
+        DataType::NText => "ntext",
+        DataType::Image => "image",
     }
 }
 
@@ -234,11 +273,15 @@ mod tests {
             DataType::DateTimeOffset(7),
             DataType::RowVersion,
             DataType::Money,
+            DataType::Xml,
+            DataType::HierarchyId,
+            DataType::Geometry,
+            DataType::NText,
         ] {
             let (length, precision, scale) = sizes(&t);
             assert_eq!(from_catalogue(name(&t), length.into(), precision.into(), scale.into()), Some(t));
         }
         assert_eq!(parse("nvarchar", &[Size::Number(4001)], 1), Err(TypeError::BadSize));
-        assert_eq!(parse("geometry", &[], 1), Err(TypeError::Unknown));
+        assert_eq!(parse("vector", &[], 1), Err(TypeError::Unknown));
     }
 }

@@ -33,7 +33,7 @@ const VIEWS: &[(&str, &str, &str)] = &[
     (
         "sys.columns",
         "object_id int, name nvarchar(128), column_id int, system_type_id tinyint, user_type_id int, max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128), is_nullable bit, is_ansi_padded bit, is_rowguidcol bit, is_identity bit, is_computed bit, is_filestream bit, is_replicated bit, is_hidden bit, is_sparse bit, is_column_set bit, generated_always_type tinyint, default_object_id int",
-        "SELECT object_id, name, column_id, system_type_id, system_type_id AS user_type_id, max_length, precision, scale,
+        "SELECT object_id, name, column_id, system_type_id, CASE type WHEN 'hierarchyid' THEN 128 WHEN 'geometry' THEN 129 WHEN 'geography' THEN 130 ELSE system_type_id END AS user_type_id, max_length, precision, scale,
                 collation AS collation_name, is_nullable, 1 AS is_ansi_padded, 0 AS is_rowguidcol, is_identity, is_computed,
                 0 AS is_filestream, 0 AS is_replicated, 0 AS is_hidden, 0 AS is_sparse, 0 AS is_column_set,
                 0 AS generated_always_type, 0 AS default_object_id
@@ -151,7 +151,9 @@ pub fn declared(list: &str) -> Vec<ResultColumn> {
 fn types() -> Relation {
     let mut rows: Vec<String> = type_name::SYSTEM_TYPES
         .iter()
-        .map(|(name, id, length, precision, scale)| format!("('{name}', {id}, {id}, 4, {length}, {precision}, {scale}, NULL, 1, 0)"))
+        .map(|(name, id, length, precision, scale)| {
+            format!("('{name}', {id}, {}, 4, {length}, {precision}, {scale}, NULL, 1, 0)", type_name::user_type_id(name, *id))
+        })
         .collect();
     rows.push("('sysname', 231, 256, 4, 256, 0, 0, NULL, 0, 0)".into());
     let columns = declared(

@@ -28,6 +28,7 @@ mod tokens;
 mod transactions;
 mod type_info;
 mod values;
+mod variant;
 mod worker;
 
 use std::io;

@@ -161,6 +161,11 @@ pub(super) fn put_columns(out: &mut Vec<u8>, columns: &[ResultColumn]) {
         put_u32(out, type_info::user_type(&column.data_type));
         put_u16(out, UPDATEABLE | u16::from(column.nullable));
         type_info::put(out, &column.data_type, !column.nullable);
+        if type_info::names_its_table(&column.data_type) {
+            // One part without a name: the engine does not say which table a column came from.
+            out.push(1);
+            put_text(out, "");
+        }
         let units: Vec<u16> = column.name.encode_utf16().take(NAME_UNITS).collect();
         put_short_text(out, &String::from_utf16_lossy(&units));
     }

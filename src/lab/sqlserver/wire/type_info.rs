@@ -1,7 +1,7 @@
 //! TYPE_INFO: how a declared type is described on the wire (MS-TDS 2.2.5.4 to 2.2.5.6).
 
 use super::super::types::DataType;
-use super::bytes::put_u16;
+use super::bytes::{put_short_text, put_text, put_u16, put_u32};
 
 /// SQL_Latin1_General_CP1_CI_AS: locale 0x0409, ignoring case, kana and width, sort order 52.
 pub(super) const COLLATION: [u8; 5] = [0x09, 0x04, 0xD0, 0x00, 0x34];
@@ -14,6 +14,7 @@ pub(super) mod code {
     pub const NULL: u8 = 0x1F;
     pub const IMAGE: u8 = 0x22;
     pub const TEXT: u8 = 0x23;
+    pub const VARIANT: u8 = 0x62;
     pub const GUID: u8 = 0x24;
     pub const INT_N: u8 = 0x26;
     pub const DATE_N: u8 = 0x28;
@@ -44,6 +45,7 @@ pub(super) mod code {
     pub const CHAR: u8 = 0xAF;
     pub const NVARCHAR: u8 = 0xE7;
     pub const NCHAR: u8 = 0xEF;
+    pub const UDT: u8 = 0xF0;
     pub const XML: u8 = 0xF1;
 }
 
@@ -107,6 +109,10 @@ pub(super) fn put(out: &mut Vec<u8>, data_type: &DataType, fixed: bool) {
         long(out, code, length);
         out.extend_from_slice(&COLLATION);
     };
+    let huge = |out: &mut Vec<u8>, code: u8, length: u32| {
+        out.push(code);
+        put_u32(out, length);
+    };
     match *data_type {
         DataType::Bit => sized(out, code::BIT_N, 1),
         DataType::TinyInt => sized(out, code::INT_N, 1),
@@ -134,7 +140,38 @@ pub(super) fn put(out: &mut Vec<u8>, data_type: &DataType, fixed: bool) {
         DataType::DateTimeOffset(scale) => sized(out, code::DATETIMEOFFSET_N, scale),
         DataType::UniqueIdentifier => sized(out, code::GUID, 16),
         DataType::RowVersion => long(out, code::BINARY, 8),
+        DataType::Text => {
+            huge(out, code::TEXT, 0x7FFF_FFFF);
+            out.extend_from_slice(&COLLATION);
+        }
+        DataType::NText => {
+            huge(out, code::NTEXT, 0x7FFF_FFFE);
+            out.extend_from_slice(&COLLATION);
+        }
+        DataType::Image => huge(out, code::IMAGE, 0x7FFF_FFFF),
+        DataType::SqlVariant => huge(out, code::VARIANT, super::variant::MOST),
+        // No schema collection.
+        DataType::Xml => out.extend_from_slice(&[code::XML, 0]),
+        DataType::HierarchyId => user_defined(out, 892, "hierarchyid", "SqlHierarchyId"),
+        DataType::Geography => user_defined(out, MAX, "geography", "SqlGeography"),
+        DataType::Geometry => user_defined(out, MAX, "geometry", "SqlGeometry"),
     }
+}
+
+/// UDT_INFO: the length, where the type lives, and the class for clients that have it.
+fn user_defined(out: &mut Vec<u8>, length: u16, name: &str, class: &str) {
+    const ASSEMBLY: &str = "Microsoft.SqlServer.Types, Version=11.0.0.0, Culture=neutral, PublicKeyToken=89845dcd8080cc91";
+    out.push(code::UDT);
+    put_u16(out, length);
+    put_short_text(out, "");
+    put_short_text(out, "sys");
+    put_short_text(out, name);
+    put_text(out, &format!("Microsoft.SqlServer.Types.{class}, {ASSEMBLY}"));
+}
+
+/// Whether the name of the column's table follows TYPE_INFO in COLMETADATA.
+pub(super) fn names_its_table(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Text | DataType::NText | DataType::Image)
 }
 
 #[cfg(test)]

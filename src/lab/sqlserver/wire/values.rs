@@ -1,5 +1,6 @@
 //! Values as they stand in rows and return values (MS-TDS 2.2.5.5).
 
+use super::super::engine::value::spatial::Shape;
 use super::super::types::{DataType, Datum};
 use super::bytes::{put_u16, put_u32, put_u64, put_units};
 use super::code_page;
@@ -21,12 +22,20 @@ const TICKS_PER_DAY: u64 = 864_000_000_000;
 enum Length {
     Byte,
     Short,
+    Long,
     Chunks,
 }
 
 fn length_form(data_type: &DataType) -> Length {
     match data_type {
-        DataType::VarChar(None) | DataType::NVarChar(None) | DataType::VarBinary(None) => Length::Chunks,
+        DataType::VarChar(None)
+        | DataType::NVarChar(None)
+        | DataType::VarBinary(None)
+        | DataType::Xml
+        | DataType::HierarchyId
+        | DataType::Geography
+        | DataType::Geometry => Length::Chunks,
+        DataType::SqlVariant => Length::Long,
         DataType::Char(_)
         | DataType::VarChar(_)
         | DataType::NChar(_)
@@ -43,6 +52,7 @@ pub(super) fn null_size(data_type: &DataType) -> usize {
     match length_form(data_type) {
         Length::Byte => 1,
         Length::Short => 2,
+        Length::Long => 4,
         Length::Chunks => 8,
     }
 }
@@ -57,6 +67,7 @@ pub(super) fn put(out: &mut Vec<u8>, data_type: &DataType, nullable: bool, value
         match length_form(data_type) {
             Length::Byte => out.push(0),
             Length::Short => put_u16(out, SHORT_NULL),
+            Length::Long => put_u32(out, 0),
             Length::Chunks => put_u64(out, PLP_NULL),
         }
         return Ok(());
@@ -130,6 +141,24 @@ pub(super) fn put(out: &mut Vec<u8>, data_type: &DataType, nullable: bool, value
         (DataType::Binary(length), Datum::Bytes(bytes)) => put_bytes(out, Some(*length), bytes)?,
         (DataType::VarBinary(length), Datum::Bytes(bytes)) => put_bytes(out, *length, bytes)?,
         (DataType::RowVersion, Datum::Bytes(bytes)) => put_bytes(out, Some(8), bytes)?,
+        (DataType::Xml, Datum::Text(units)) => put_unicode(out, None, units)?,
+        (DataType::HierarchyId, Datum::Bytes(bytes)) => put_bytes(out, None, bytes)?,
+        (DataType::Geography | DataType::Geometry, Datum::Text(units)) => {
+            put_bytes(out, None, &spatial_bytes(data_type, &String::from_utf16_lossy(units))?)?;
+        }
+        (DataType::Text, Datum::Text(units)) => {
+            put_pointer(out, units.len())?;
+            out.extend(units.iter().map(|unit| code_page::encode(*unit)));
+        }
+        (DataType::NText, Datum::Text(units)) => {
+            put_pointer(out, units.len() * 2)?;
+            put_units(out, units);
+        }
+        (DataType::Image, Datum::Bytes(bytes)) => {
+            put_pointer(out, bytes.len())?;
+            out.extend_from_slice(bytes);
+        }
+        (DataType::SqlVariant, Datum::Variant(inner)) => super::variant::put(out, &inner.0, &inner.1)?,
         _ => return Err(Mismatch("a value of another type")),
     }
     Ok(())
@@ -181,6 +210,28 @@ fn put_bytes(out: &mut Vec<u8>, declared: Option<u16>, bytes: &[u8]) -> Result<(
     out.extend_from_slice(bytes);
     end_chunks(out, declared);
     Ok(())
+}
+
+/// What stands before a value of an old large type: the text pointer, a timestamp, the length.
+fn put_pointer(out: &mut Vec<u8>, size: usize) -> Result<(), Mismatch> {
+    out.push(16);
+    out.extend_from_slice(b"dummy textptr\0\0\0");
+    out.extend_from_slice(b"dummyTS\0");
+    put_u32(out, u32::try_from(size).map_err(|_| Mismatch("a value longer than 2 GB"))?);
+    Ok(())
+}
+
+/// A single point in the serialized form of MS-SSCLRT: SRID, version 1, the properties "valid" and
+/// "single point", two numbers (of a geography the latitude first).
+fn spatial_bytes(data_type: &DataType, stored: &str) -> Result<Vec<u8>, Mismatch> {
+    let shape = Shape::of_stored(stored).ok_or(Mismatch("a spatial value without its SRID"))?;
+    let (x, y) = shape.point().ok_or(Mismatch("a spatial value other than a point (read it with STAsText)"))?;
+    let (first, second) = if data_type == &DataType::Geography { (y, x) } else { (x, y) };
+    let mut bytes = shape.srid.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&[1, 0x0C]);
+    bytes.extend_from_slice(&first.to_le_bytes());
+    bytes.extend_from_slice(&second.to_le_bytes());
+    Ok(bytes)
 }
 
 fn put_decimal(out: &mut Vec<u8>, precision: u8, unscaled: i128) -> Result<(), Mismatch> {

@@ -86,6 +86,9 @@ impl Compiler<'_> {
             }
             return Ok(Self::extension_call(&full, &found.body, &list, found.result));
         }
+        if let Some(value) = self.method(function, scope)? {
+            return Ok(value);
+        }
         Err(if parts.len() > 1 {
             Message::error(
                 4121,
@@ -210,8 +213,10 @@ impl Compiler<'_> {
             ),
             "TYPE_NAME" => {
                 let id = at(0, self)?.sql;
-                let whens: Vec<String> =
-                    super::super::type_name::SYSTEM_TYPES.iter().map(|t| format!("WHEN {} THEN '{}'", t.1, t.0)).collect();
+                let whens: Vec<String> = super::super::type_name::SYSTEM_TYPES
+                    .iter()
+                    .map(|t| format!("WHEN {} THEN '{}'", super::super::type_name::user_type_id(t.0, t.1), t.0))
+                    .collect();
                 Typed::new(format!("(CASE {id} {} END)", whens.join(" ")), name_type)
             }
             "IDENT_CURRENT" => Typed::new(

@@ -131,7 +131,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn name(&mut self, names: &[Ident], scope: &Scope<'_>) -> Result<Typed> {
+    pub(super) fn name(&mut self, names: &[Ident], scope: &Scope<'_>) -> Result<Typed> {
         if let [one] = names
             && one.quote_style.is_none()
             && one.value.starts_with('@')

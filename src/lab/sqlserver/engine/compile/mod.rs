@@ -9,6 +9,7 @@ pub mod expr;
 pub mod from;
 mod keyset;
 mod literal;
+mod method;
 mod mutation;
 mod predicate;
 mod query;

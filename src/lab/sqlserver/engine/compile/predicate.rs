@@ -1,6 +1,7 @@
 //! Conditions.
 
-use super::super::value::rank;
+use super::super::type_name;
+use super::super::value::{large, rank};
 use super::{Compiler, Result, Scope, Typed, collate, converted, not_supported, sortable};
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::DataType;
@@ -130,6 +131,10 @@ pub(super) fn operands(a: Typed, b: Typed) -> Result<(String, String)> {
         (false, true) => a.data_type.clone(),
         _ => rank::common(&a.data_type, &b.data_type),
     };
+    if !large::is_comparable(&common) {
+        let (left, right) = (type_name::name(&a.data_type), type_name::name(&b.data_type));
+        return Err(Message::error(402, format!("The data types {left} and {right} are incompatible in a comparison.")));
+    }
     // Padding and length do not matter to a comparison, so fixed types are not converted to.
     let common = match common {
         DataType::Char(_) | DataType::VarChar(_) => DataType::VarChar(None),

@@ -1,5 +1,6 @@
 //! The built-in scalar functions that depend on their arguments alone.
 
+mod clr;
 mod date;
 pub mod like;
 pub mod name;
@@ -50,7 +51,7 @@ pub fn by_index(index: usize) -> Option<&'static Builtin> {
 }
 
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    string::FUNCTIONS.iter().chain(number::FUNCTIONS).chain(date::FUNCTIONS)
+    string::FUNCTIONS.iter().chain(number::FUNCTIONS).chain(date::FUNCTIONS).chain(clr::FUNCTIONS)
 }
 
 /// The number of the date part that a word names, for `date::part_of`.

@@ -26,7 +26,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         |v, t, _| {
             let (bytes, _, _) = super::super::type_name::sizes(&t[0]);
             Ok(match &v[0] {
-                Datum::Text(u) if matches!(t[0], DataType::NChar(_) | DataType::NVarChar(_)) => int(u.len() * 2),
+                Datum::Text(u) if matches!(t[0], DataType::NChar(_) | DataType::NVarChar(_) | DataType::NText) => int(u.len() * 2),
                 Datum::Text(u) => int(u.len()),
                 Datum::Bytes(b) => int(b.len()),
                 _ => Datum::Int(bytes.into()),

@@ -27,7 +27,8 @@ impl<'a> Cursor<'a> {
             };
             Message { class: 15, line: line(e.location), ..Message::error(number, text) }
         })?;
-        let tokens = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
+        let mut tokens: Vec<_> = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
+        methods(&mut tokens);
         Ok(Self { sql, tokens, at: 0 })
     }
 
@@ -185,6 +186,17 @@ impl<'a> Cursor<'a> {
         let start = offset(self.sql, first.span.start);
         let end = offset(self.sql, last.span.end);
         self.sql.get(start..end).unwrap_or_default().trim().to_owned()
+    }
+}
+
+/// `hierarchyid::Parse(…)`: sqlparser takes the colons for a cast, so they become a point, and the
+/// call one of a function `hierarchyid.Parse`.
+fn methods(tokens: &mut [TokenWithSpan]) {
+    for at in 1..tokens.len().saturating_sub(1) {
+        let clr = matches!(&tokens[at - 1].token, Token::Word(w) if ["hierarchyid", "geography", "geometry"].iter().any(|name| w.value.eq_ignore_ascii_case(name)));
+        if clr && tokens[at].token == Token::DoubleColon && matches!(tokens[at + 1].token, Token::Word(_)) {
+            tokens[at].token = Token::Period;
+        }
     }
 }
 

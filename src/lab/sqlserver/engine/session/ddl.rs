@@ -5,6 +5,7 @@ use super::super::codec;
 use super::super::compile::from::Name;
 use super::super::extension::{Ddl, DdlKind};
 use super::super::parse::{AlterChange, AlterTable, Body, CreateTable};
+use super::super::value::large;
 use super::insert::{default_expr, stored_value, unique};
 use super::{EngineSession, Run};
 use crate::lab::sqlserver::session::Message;
@@ -137,6 +138,7 @@ impl EngineSession {
         }
         for key in &create.keys {
             check_columns(&columns, key.columns.iter().map(String::as_str))?;
+            check_key(&columns, key, &name.shown)?;
             for column in &mut columns {
                 if key.primary_key && key.columns.iter().any(|n| same_name(n, &column.name)) {
                     column.nullable = false;
@@ -151,6 +153,7 @@ impl EngineSession {
     }
 
     fn make_index(&mut self, table: &Table, index: &Index<String>) -> Run<()> {
+        check_key(&table.columns, index, &table.name)?;
         catalog::create_index(&self.conn, table, index).map_err(|e| {
             if super::super::failure::is_unique_violation(&e) {
                 let text = format!("The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name '{}.{}' and the index name '{}'.", table.schema, table.name, index.name);
@@ -293,6 +296,18 @@ fn check_columns<'n>(columns: &[Column], mut names: impl Iterator<Item = &'n str
     match names.find(|n| !columns.iter().any(|c| same_name(&c.name, n))) {
         None => Ok(()),
         Some(name) => Err(Message::error(1911, format!("Column name '{name}' does not exist in the target table or view."))),
+    }
+}
+
+/// 1919: a type that no index takes.
+fn check_key(columns: &[Column], key: &Index<String>, table: &str) -> Result<(), Message> {
+    let of_key = |column: &&Column| key.columns.iter().any(|name| same_name(&column.name, name));
+    match columns.iter().filter(of_key).find(|column| !large::is_comparable(&column.data_type)) {
+        None => Ok(()),
+        Some(column) => Err(Message::error(
+            1919,
+            format!("Column '{}' in table '{table}' is of a type that is invalid for use as a key column in an index.", column.name),
+        )),
     }
 }
 

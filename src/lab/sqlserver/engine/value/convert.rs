@@ -43,6 +43,9 @@ pub fn convert(value: &Datum, from: &DataType, to: &DataType, style: i32) -> Res
     if matches!(value, Datum::Null) {
         return Ok(Datum::Null);
     }
+    if let Some(converted) = super::large::between(value, from, to, style) {
+        return converted;
+    }
     if is_text(to) {
         to_characters(value, from, to, style)
     } else if is_binary(to) {

@@ -75,6 +75,7 @@ pub fn to_text(value: &Datum, data_type: &DataType, style: i32) -> Option<String
             _ => bytes.iter().map(|b| char::from(*b)).collect(),
         },
         Datum::Guid(g) => guid(g),
+        Datum::Variant(inner) => return to_text(&inner.1, &inner.0, style),
         _ => return date_time(value, data_type, style),
     })
 }

@@ -4,10 +4,14 @@ pub mod arith;
 pub mod calendar;
 pub mod convert;
 pub mod format;
+pub mod hierarchy;
+pub mod large;
 pub mod moment;
 pub mod parse;
 pub mod rank;
+pub mod spatial;
 pub mod store;
+pub mod xml;
 
 use crate::lab::sqlserver::types::{DataType, Datum};
 
@@ -39,6 +43,14 @@ pub fn type_code(data_type: &DataType) -> i64 {
         DataType::DateTimeOffset(s) => (22, 0, i64::from(*s)),
         DataType::UniqueIdentifier => (23, 0, 0),
         DataType::RowVersion => (24, 0, 0),
+        DataType::Xml => (25, 0, 0),
+        DataType::SqlVariant => (26, 0, 0),
+        DataType::HierarchyId => (27, 0, 0),
+        DataType::Geography => (28, 0, 0),
+        DataType::Geometry => (29, 0, 0),
+        DataType::Text => (30, 0, 0),
+        DataType::NText => (31, 0, 0),
+        DataType::Image => (32, 0, 0),
     };
     kind << 32 | a << 8 | b
 }
@@ -74,6 +86,14 @@ pub fn type_of_code(code: i64) -> Option<DataType> {
         22 => DataType::DateTimeOffset(scale),
         23 => DataType::UniqueIdentifier,
         24 => DataType::RowVersion,
+        25 => DataType::Xml,
+        26 => DataType::SqlVariant,
+        27 => DataType::HierarchyId,
+        28 => DataType::Geography,
+        29 => DataType::Geometry,
+        30 => DataType::Text,
+        31 => DataType::NText,
+        32 => DataType::Image,
         _ => return None,
     })
 }

@@ -7,6 +7,9 @@ use crate::lab::sqlserver::types::DataType;
 #[must_use]
 pub fn precedence(data_type: &DataType) -> u8 {
     match data_type {
+        DataType::HierarchyId | DataType::Geography | DataType::Geometry => 29,
+        DataType::SqlVariant => 28,
+        DataType::Xml => 27,
         DataType::DateTimeOffset(_) => 26,
         DataType::DateTime2(_) => 25,
         DataType::DateTime => 24,
@@ -23,6 +26,7 @@ pub fn precedence(data_type: &DataType) -> u8 {
         DataType::SmallInt => 13,
         DataType::TinyInt => 12,
         DataType::Bit => 11,
+        DataType::NText | DataType::Text | DataType::Image => 10,
         DataType::RowVersion => 9,
         DataType::UniqueIdentifier => 8,
         DataType::NVarChar(_) => 7,
@@ -67,7 +71,7 @@ pub fn is_binary(data_type: &DataType) -> bool {
 
 #[must_use]
 pub fn is_time(data_type: &DataType) -> bool {
-    precedence(data_type) >= 21
+    (21..=26).contains(&precedence(data_type))
 }
 
 /// The declared length of a character or binary type; `None` is max.
