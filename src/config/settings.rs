@@ -1,5 +1,6 @@
 //! The settings of one profile, complete and checked: what the machines and the engine read.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -110,11 +111,17 @@ pub struct S3Settings {
 }
 
 /// Keys that stand in the configuration: for stores that the AWS chain knows nothing of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct S3Credentials {
     pub access_key_id: String,
     pub secret_access_key: Secret,
     pub session_token: Option<Secret>,
+}
+
+impl fmt::Debug for S3Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("S3Credentials(secret)")
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 //! The one integration-test binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod canaries;
 mod compare;
 mod config;
 mod crash;
 mod encode;
 mod equality;
+mod hostile;
 mod lab_cdc;
 mod lab_cdc_log;
 mod lab_clients;
@@ -19,6 +21,7 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod soak;
 mod source_lab;
 mod source_lab_types;
 mod source_redirect;

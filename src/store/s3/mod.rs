@@ -143,7 +143,10 @@ impl ChangeStore for S3Store {
     }
 
     async fn put_control(&self, table: &TableName, control: &Control, expected: Option<&ETag>) -> Result<Written, Fault> {
-        self.swap_json(&self.keys.table(table)?.control(), control, expected).await
+        fail_point!("control.put.before");
+        let written = self.swap_json(&self.keys.table(table)?.control(), control, expected).await;
+        fail_point!("control.put.after");
+        written
     }
 
     async fn lease(&self, table: &TableName, kind: LeaseKind) -> Result<Option<(Lease, ETag)>, Fault> {
@@ -151,7 +154,10 @@ impl ChangeStore for S3Store {
     }
 
     async fn put_lease(&self, table: &TableName, kind: LeaseKind, lease: &Lease, expected: Option<&ETag>) -> Result<Written, Fault> {
-        self.swap_json(&self.keys.table(table)?.lease(kind), lease, expected).await
+        fail_point!("lease.put.before");
+        let written = self.swap_json(&self.keys.table(table)?.lease(kind), lease, expected).await;
+        fail_point!("lease.put.after");
+        written
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), Fault> {

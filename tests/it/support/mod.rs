@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub mod audit;
 pub mod compare;
 pub mod lab;
 pub mod lab_sql_server;

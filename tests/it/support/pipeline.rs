@@ -16,7 +16,6 @@ use db_to_redshift::model::TableName;
 use db_to_redshift::source::Source;
 use db_to_redshift::target::Target;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +32,10 @@ impl Pipeline {
     /// A lab whose SQL Server has run these batches, captured.
     pub async fn start<'a>(batches: impl IntoIterator<Item = &'a str>) -> Self {
         let options = LabOptions { source_database: sample::DATABASE.to_owned(), ..LabOptions::default() };
+        Self::start_with(options, batches).await
+    }
+
+    pub async fn start_with<'a>(options: LabOptions, batches: impl IntoIterator<Item = &'a str>) -> Self {
         let lab = Lab::start(options).await.unwrap();
         let options = lab.options().clone();
         let mut sql =
@@ -120,21 +123,6 @@ impl Pipeline {
         let mut command = Command::new(env!("CARGO_BIN_EXE_db-to-redshift"));
         command.arg("--config").arg(&self.config).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
         command
-    }
-
-    /// Runs the program until it stands at a failpoint, then kills it with SIGKILL. `false`: it
-    /// ended without passing the point.
-    pub async fn killed_at(&self, point: &str, arguments: &[&str]) -> bool {
-        let mut child = self.program(arguments).env("D2R_FAILPOINT", point).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.starts_with("failpoint ") {
-                child.kill().await.unwrap();
-                return true;
-            }
-        }
-        child.wait().await.unwrap();
-        false
     }
 }
 
