@@ -52,7 +52,7 @@ fn track(schema: &str, table: &str, instance: &str) -> String {
     )
 }
 
-/// A pipeline whose databases, users and passwords are hostile as well.
+/// A pipeline whose databases, users, passwords and prefix are hostile as well.
 async fn hostile_pipeline(batches: &[String]) -> Pipeline {
     let options = LabOptions {
         source_database: "Bad ]\"';-- 名".into(),
@@ -64,7 +64,11 @@ async fn hostile_pipeline(batches: &[String]) -> Pipeline {
         ..LabOptions::default()
     };
     let first = ["ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON".to_owned(), "EXEC sys.sp_cdc_enable_db".to_owned()];
-    Pipeline::start_with(options, first.iter().chain(batches).map(String::as_str)).await
+    let pipeline = Pipeline::start_with(options, first.iter().chain(batches).map(String::as_str)).await;
+    let config = fs::read_to_string(&pipeline.config).unwrap();
+    assert!(config.contains("prefix = \"cdc\""));
+    fs::write(&pipeline.config, config.replace("prefix = \"cdc\"", "prefix = \"it's/(a)!*=b\"")).unwrap();
+    pipeline
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,7 +315,8 @@ fn hostile_pipeline_names_and_prefixes_are_refused_by_the_configuration() {
     for name in ["it's", "a b", "a\\nb", "名", "$x", "%s", "\\\"", "/a", "a//b"] {
         let pipeline = example.replacen("pipeline = \"shop\"", &format!("pipeline = \"{name}\""), 1);
         let prefix = example.replacen("[s3]", &format!("[s3]\nprefix = \"{name}\""), 1);
-        for (text, key) in [(pipeline, "`pipeline`"), (prefix, "`s3.prefix`")] {
+        // A quote may stand in a prefix: S3 calls it safe.
+        for (text, key) in [(pipeline, "`pipeline`"), (prefix, "`s3.prefix`")].into_iter().take(if name.contains("it's") { 1 } else { 2 }) {
             fs::write(&path, text).unwrap();
             let fault = db_to_redshift::config::load(Some(&path), None).unwrap_err();
             assert!(format!("{fault:?}").contains(key), "{name}: {fault:?}");

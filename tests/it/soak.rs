@@ -27,7 +27,7 @@ use crate::support::pipeline::Pipeline;
 
 /// Workers at once.
 const WORKERS: usize = 3;
-const SHORT: Duration = Duration::from_secs(15);
+const SHORT: Duration = Duration::from_secs(12);
 /// How long one disturbance is left alone before the next.
 const PAUSE_MS: std::ops::Range<u64> = 60..500;
 
@@ -77,7 +77,7 @@ impl Soak {
         worker.arg("--config").arg(config).arg(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if command == "prepare" {
             let table = self.pick(&self.tables.clone()).clone();
-            worker.arg("--new-epoch").arg("--table").arg(format!("{}.{}", table.schema, table.name));
+            worker.arg("--new-epoch").arg("--table").arg(table.to_string());
         } else if self.rng.random_ratio(1, 2) {
             worker.arg("--wait");
         }
@@ -268,7 +268,7 @@ impl Soak {
                         }
                         assert_eq!(code, "SYNC-002", "only the source's clean-up loses a stream: {report}");
                         let name = self.tables.iter().find(|table| serde_json::to_value(table).unwrap() == report["table"]).unwrap();
-                        let glob = format!("{}.{}", name.schema, name.name);
+                        let glob = name.to_string();
                         self.tally.add("gap mended by a new epoch");
                         let prepared = self.pipeline.program(&["prepare", "--new-epoch", "--table", &glob]).output().await.unwrap();
                         assert!(prepared.status.success(), "{prepared:?}");

@@ -92,10 +92,15 @@ impl Pipeline {
     /// Opens the first epoch of every tracked table and loads it.
     pub async fn prepared(&self) -> Vec<TableName> {
         let tables = self.tables().await;
-        let engine = self.engine().await;
-        done(engine.prepare(&tables, PrepareOptions::default()).await);
-        done(engine.load(&tables).await);
+        self.prepare(&tables).await;
         tables
+    }
+
+    /// The same for these tables.
+    pub async fn prepare(&self, tables: &[TableName]) {
+        let engine = self.engine().await;
+        done(engine.prepare(tables, PrepareOptions::default()).await);
+        done(engine.load(tables).await);
     }
 
     /// Production equals the source, by a reader of another make.
