@@ -5,10 +5,11 @@
 //! server sees. The program never logs that text, and Redshift hides the keys in its own history.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ const PURPOSE: &str = "Canary-Purpose-2cJuA";
 /// The usual encodings, by hand: a leak may be in disguise.
 mod base64ish {
     pub fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// Base64 without padding, of the text at each of the three alignments, without its ragged ends.
@@ -80,17 +81,16 @@ fn leaks(bytes: &[u8]) -> BTreeSet<&'static str> {
 
 /// Looks at the command lines of all processes until it is told to stop.
 struct Watch {
-    stop: Arc<AtomicBool>,
+    stop: mpsc::Sender<()>,
     thread: thread::JoinHandle<(BTreeSet<&'static str>, BTreeSet<u32>)>,
 }
 
 impl Watch {
     fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
             let (mut found, mut pids) = (BTreeSet::new(), BTreeSet::new());
-            while !stopped.load(Ordering::SeqCst) {
+            while stopped.recv_timeout(Duration::from_millis(15)) == Err(RecvTimeoutError::Timeout) {
                 for process in fs::read_dir("/proc").unwrap().flatten() {
                     let Ok(pid) = process.file_name().to_string_lossy().parse::<u32>() else { continue };
                     if let Ok(line) = fs::read(process.path().join("cmdline")) {
@@ -98,7 +98,6 @@ impl Watch {
                         pids.insert(pid);
                     }
                 }
-                thread::sleep(Duration::from_millis(15));
             }
             (found, pids)
         });
@@ -106,7 +105,7 @@ impl Watch {
     }
 
     fn stop(self) -> (BTreeSet<&'static str>, BTreeSet<u32>) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.stop.send(()).unwrap();
         self.thread.join().unwrap()
     }
 }
@@ -144,18 +143,18 @@ impl Cage {
         let mut section = String::new();
         for line in own.lines() {
             if line.starts_with('[') {
-                section = line.trim_matches(['[', ']']).to_owned();
-                text += &format!("{line}\n");
+                line.trim_matches(['[', ']']).clone_into(&mut section);
+                writeln!(text, "{line}").unwrap();
                 for (name, canary) in CANARIES.iter().filter(|(name, _)| name.starts_with(&format!("{section}."))) {
                     let secret = if wrong == Some(*name) { WRONG } else { canary };
                     let key = &name[section.len() + 1..];
-                    text += &format!("{key} = \"{}\"\n", self.place(way, name, secret));
+                    writeln!(text, "{key} = \"{}\"", self.place(way, name, secret)).unwrap();
                 }
                 continue;
             }
             let key = line.split(' ').next().unwrap();
             if !CANARIES.iter().any(|(name, _)| *name == format!("{section}.{key}")) {
-                text += &format!("{line}\n");
+                writeln!(text, "{line}").unwrap();
             }
         }
         let path = self.pipeline.lab.folder().join(format!("{way}-{}.toml", wrong.unwrap_or("right")));

@@ -6,6 +6,7 @@
 //! The short form meets each point once, on the tables with the oddest keys and without a
 //! workload at its side.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -141,7 +142,7 @@ impl Matrix {
         if kills().is_none() {
             let mut text = fs::read_to_string(&matrix.pipeline.config).unwrap() + "\n[[table]]\nname = \"*\"\nmode = \"skip\"\n";
             for (schema, table) in TABLES {
-                text += &format!("\n[[table]]\nname = \"{schema}.{table}\"\n");
+                writeln!(text, "\n[[table]]\nname = \"{schema}.{table}\"").unwrap();
             }
             fs::write(&matrix.pipeline.config, text).unwrap();
         }
@@ -269,7 +270,7 @@ impl Matrix {
             Fate::Stalls => {
                 self.worker(&["sync"]).status().await.unwrap();
                 fs::write(&wake, "").unwrap();
-                let ended = tokio::time::timeout(Duration::from_secs(120), child.wait()).await;
+                let ended = tokio::time::timeout(Duration::from_mins(2), child.wait()).await;
                 ended.unwrap_or_else(|_| panic!("{context}: woke up and never ended")).unwrap();
             }
         }
@@ -325,7 +326,7 @@ impl Matrix {
                 self.swept(point).await;
                 self.pipeline.assert_equal(&self.tables).await;
             }
-            table += &format!("{point:<22} {way:<8?} {kills:>5} {kills:>6} {:>8.1}\n", started.elapsed().as_secs_f64());
+            writeln!(table, "{point:<22} {way:<8?} {kills:>5} {kills:>6} {:>8.1}", started.elapsed().as_secs_f64()).unwrap();
             if long {
                 eprintln!("{}", table.lines().last().unwrap());
             }
@@ -339,17 +340,17 @@ impl Matrix {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_may_die_or_stall_at_any_point_of_a_sync() {
-    Box::pin(Matrix::start(7).await.run(Way::Sync, SYNC)).await;
+    Box::pin(Box::pin(Matrix::start(7)).await.run(Way::Sync, SYNC)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_may_die_or_stall_at_any_point_of_a_snapshot() {
-    Box::pin(Matrix::start(3).await.run(Way::NewEpoch, NEW_EPOCH)).await;
+    Box::pin(Box::pin(Matrix::start(3)).await.run(Way::NewEpoch, NEW_EPOCH)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_may_die_or_stall_at_any_point_of_the_first_preparation() {
-    Box::pin(Matrix::start(5).await.run(Way::First, FIRST)).await;
+    Box::pin(Box::pin(Matrix::start(5)).await.run(Way::First, FIRST)).await;
 }
 
 /// A point that stands in the code but not in the matrix is a hole in it.

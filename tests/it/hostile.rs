@@ -130,8 +130,10 @@ fn is_refused(engine: &[db_to_redshift::engine::check::Finding], page: &Page) ->
 /// nothing is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_cannot_be_carried_are_refused() {
+    /// Schema, name, more columns.
+    type Table<'a> = (&'a str, &'a str, String);
     let longest = "名".repeat(128);
-    let cases: Vec<(Vec<(&str, &str, String)>, &Page)> = vec![
+    let cases: Vec<(Vec<Table<'_>>, &Page)> = vec![
         (vec![("dbo", "Same", String::new()), ("b", "sAME", String::new())], &rs::COLLISION),
         (vec![("a", "b__c", String::new()), ("a__b", "c", String::new())], &rs::COLLISION),
         (vec![("dbo", "reserved", ", [__D2R_op] int NULL".into())], &rs::RESERVED),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -16,28 +16,27 @@ use super::pipeline::Pipeline;
 
 /// The workload on a thread of its own.
 pub struct Busy {
-    stop: Arc<AtomicBool>,
+    stop: mpsc::Sender<()>,
     thread: JoinHandle<(Workload, u64)>,
 }
 
 impl Busy {
     /// Runs transactions, with `pause` between them; `capture`: captures each at once.
     pub fn start(pipeline: &Pipeline, mut workload: Workload, pause: Duration, capture: bool) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, stopped) = mpsc::channel();
         let options = pipeline.lab.options();
         let database = options.source_database.clone();
         let mut sql = Direct::login(&*pipeline.lab.sqlserver.sessions, &options.source_user, &options.source_password, &database).unwrap();
-        let (stopped, cdc) = (Arc::clone(&stop), Arc::clone(&pipeline.lab.sqlserver.cdc));
+        let cdc = Arc::clone(&pipeline.lab.sqlserver.cdc);
         let thread = thread::spawn(move || {
             let mut transactions = 0;
-            while !stopped.load(Ordering::SeqCst) {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let batch = workload.next().unwrap();
                 sql.run(&batch).unwrap_or_else(|error| panic!("{error}\n{batch}"));
                 if capture {
                     cdc.capture_now(&database).unwrap();
                 }
                 transactions += 1;
-                thread::sleep(pause);
             }
             (workload, transactions)
         });
@@ -46,7 +45,8 @@ impl Busy {
 
     /// The workload, to go on with later, and the transactions that it ran.
     pub fn stop(self) -> (Workload, u64) {
-        self.stop.store(true, Ordering::SeqCst);
+        // A thread that has failed says so when it is joined.
+        let _ = self.stop.send(());
         self.thread.join().unwrap()
     }
 }
