@@ -221,7 +221,7 @@ async fn hostile_values_are_carried_to_the_letter() {
     let row = |at: usize, value: &str| {
         let ansi = format!("'{}'", latin(value).replace('\'', "''"));
         let wide = text(value);
-        let bytes: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let bytes: String = value.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         format!("INSERT INTO dbo.v VALUES ({at}, {ansi}, {ansi}, {ansi}, {wide}, {wide}, {wide}, 0x{bytes})")
     };
     // Half comes by the snapshot, half by changes.

@@ -244,7 +244,7 @@ impl Soak {
         self.pipeline.lab.redshift.faults().clear();
         self.pipeline.lab.sqlserver.faults().clear();
         for (mut worker, _) in std::mem::take(&mut self.workers) {
-            let ended = tokio::time::timeout(Duration::from_secs(180), worker.wait()).await;
+            let ended = tokio::time::timeout(Duration::from_mins(3), worker.wait()).await;
             ended.expect("a worker ends by itself once nothing is in its way").unwrap();
         }
         for table in self.tables.clone() {
@@ -308,7 +308,7 @@ async fn a_soak_ends_equal() {
         soak.disturb().await;
         let pause = soak.rng.random_range(PAUSE_MS);
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        if started.elapsed() >= Duration::from_secs(60) * minute {
+        if started.elapsed() >= Duration::from_mins(1) * minute {
             eprintln!("minute {minute}: {}", soak.tally.show());
             minute += 1;
         }
