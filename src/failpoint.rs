@@ -3,7 +3,8 @@
 //! Built only with the feature `failpoints`; otherwise a point is nothing at all. The variable
 //! `D2R_FAILPOINT` names one point, as in `record.put.before`, or its n-th passing, as in
 //! `record.put.before:3`. The point prints its name on a line of its own and then waits for
-//! ever, so that the test which reads the line can send SIGKILL at exactly this place.
+//! ever, so that the test which reads the line can send SIGKILL at exactly this place; or until
+//! the file that `D2R_FAILPOINT_UNTIL` names is there, as a worker that stalls and wakes up late.
 
 /// Marks a point: `fail_point!("record.put.before")`. Takes part in an async function.
 #[macro_export]
@@ -43,7 +44,10 @@ mod armed {
         let Some(armed) = ARMED.get_or_init(from_environment) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             println!("failpoint {name}");
-            std::future::pending::<()>().await;
+            let Some(until) = std::env::var_os("D2R_FAILPOINT_UNTIL") else { return std::future::pending().await };
+            while !std::path::Path::new(&until).exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
         }
     }
 }

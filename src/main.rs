@@ -13,8 +13,10 @@ fn main() -> color_eyre::Result<ExitCode> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Faults and progress are shown by the command itself; the log is for RUST_LOG.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
-    // This driver logs the server's messages, which may quote values.
-    let filter = "tiberius=off".parse().into_iter().fold(filter, EnvFilter::add_directive);
+    // This driver logs the server's messages, which may quote values; the AWS crates log the
+    // access key id with every request below `info`.
+    let quiet = ["tiberius=off", "aws_=info"].into_iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let cli = cli::args::Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -2,6 +2,7 @@
 //!
 //! They can be serialised for an incident bundle: secrets and key ids show only that they are set.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,12 +135,18 @@ pub struct S3Settings {
 }
 
 /// Keys that stand in the configuration: for stores that the AWS chain knows nothing of.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct S3Credentials {
     #[serde(serialize_with = "hidden")]
     pub access_key_id: String,
     pub secret_access_key: Secret,
     pub session_token: Option<Secret>,
+}
+
+impl fmt::Debug for S3Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("S3Credentials(secret)")
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

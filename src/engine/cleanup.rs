@@ -54,7 +54,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             if before.as_ref().is_none_or(|quiet| quiet.epoch != epoch) || self.quiet(table).await? != before {
                 return Ok(None);
             }
-            match self.source.clean_up(instance, mark).await? {
+            fail_point!("cleanup.before");
+            let cleaned = self.source.clean_up(instance, mark).await?;
+            fail_point!("cleanup.after");
+            match cleaned {
                 CleanUp::Done => return Ok(Some(mark)),
                 CleanUp::AlreadyDone => return Ok(None),
                 CleanUp::ChooseAgain => {}

@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod canaries;
 mod cli;
 mod closed_pipe;
 mod compare;
@@ -10,6 +11,7 @@ mod encode;
 mod equality;
 mod fleet_source;
 mod fleet_status;
+mod hostile;
 mod inspect;
 mod lab_cdc;
 mod lab_cdc_log;
@@ -27,6 +29,7 @@ mod memory;
 mod odd_types;
 mod policies;
 mod privileges;
+mod soak;
 mod source_lab;
 mod source_lab_large_types;
 mod source_lab_types;

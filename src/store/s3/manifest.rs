@@ -38,7 +38,9 @@ impl S3Store {
         let key = self.keys.table(table)?.manifest(epoch, from, to, Uuid::new_v4());
         let entry = |part: &PartFile| Entry { url: self.url(&part.key), mandatory: true, meta: Meta { content_length: part.bytes } };
         let manifest = Manifest { entries: parts.iter().map(entry).collect() };
+        fail_point!("manifest.put.before");
         self.put_object(&key, write_json(&key, &manifest)?, "application/json").await?;
+        fail_point!("manifest.put.after");
         Ok(key)
     }
 }

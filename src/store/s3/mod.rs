@@ -165,7 +165,10 @@ impl ChangeStore for S3Store {
 
     async fn put_control(&self, table: &TableName, control: &Control, expected: Option<&ETag>) -> Result<Written, Fault> {
         let key = self.keys.table(table)?.control();
-        self.swap(&key, sizes::control(&key, control)?, expected).await
+        fail_point!("control.put.before");
+        let written = self.swap(&key, sizes::control(&key, control)?, expected).await;
+        fail_point!("control.put.after");
+        written
     }
 
     async fn lease(&self, table: &TableName, kind: LeaseKind) -> Result<Option<(Lease, ETag)>, Fault> {
@@ -174,7 +177,10 @@ impl ChangeStore for S3Store {
 
     async fn put_lease(&self, table: &TableName, kind: LeaseKind, lease: &Lease, expected: Option<&ETag>) -> Result<Written, Fault> {
         let key = self.keys.table(table)?.lease(kind);
-        self.swap(&key, sizes::lease(&key, lease)?, expected).await
+        fail_point!("lease.put.before");
+        let written = self.swap(&key, sizes::lease(&key, lease)?, expected).await;
+        fail_point!("lease.put.after");
+        written
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), Fault> {

@@ -100,7 +100,9 @@ impl S3Store {
     pub(super) async fn drop_records(&self, table: &TableName, epoch: Epoch, seqs: &[Seq]) -> Result<(), Fault> {
         let keys = self.keys.table(table)?;
         for seq in seqs {
+            fail_point!("records.delete.before");
             self.delete_one(&keys.record(epoch, *seq)).await?;
+            fail_point!("records.delete.after");
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! COPY: part files into a table, by one manifest.
 
+use std::fmt;
+
 use futures::future::BoxFuture;
 
 use super::connect::Session;
@@ -32,12 +34,21 @@ impl CopyAccessSource for CopyAccess {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum CopyLogin {
     /// ARN of an IAM role (several, comma-separated, are chained), or `default`.
     Role(String),
     /// Keys. Temporary ones must outlive the COPY that they were fetched for.
     Keys { access_key_id: String, secret_access_key: Secret, session_token: Option<Secret> },
+}
+
+impl fmt::Debug for CopyLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role(role) => f.debug_tuple("Role").field(role).finish(),
+            Self::Keys { .. } => f.write_str("Keys(secret)"),
+        }
+    }
 }
 
 impl CopyAccess {

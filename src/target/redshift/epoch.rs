@@ -57,9 +57,9 @@ pub async fn open(
         diverged: trusted.then_some("started on rows that an operator trusted; not verified yet"),
     };
     locked::move_state(&mut locked.session, names, &state::set_opened(&names.state, open.fence, &opened)).await?;
-    fail_point!("apply.commit.before");
+    fail_point!("epoch.commit.before");
     locked.session.commit().await?;
-    fail_point!("apply.commit.after");
+    fail_point!("epoch.commit.after");
     Ok(applied)
 }
 
@@ -89,9 +89,9 @@ async fn replace(
     fold: bool,
 ) -> Result<Applied, Fault> {
     let session = &mut locked.session;
-    fail_point!("apply.delete.before");
+    fail_point!("epoch.delete.before");
     let deleted = session.run("empty production", &delete_all(&names.production)).await?.affected;
-    fail_point!("apply.delete.after");
+    fail_point!("epoch.delete.after");
     let Some(manifest_url) = manifest_url else {
         if open.rows == 0 {
             return Ok(Applied { deleted, ..Applied::default() });

@@ -80,7 +80,9 @@ async fn raise_fence(locked: &mut Locked, names: &Names, table: &TableName, iden
     locked::require_stream(&locked.row, names, table, identity)?;
     let fence = locked.row.state.fence;
     locked::move_state(&mut locked.session, names, &state::raise_fence(&names.state, fence)).await?;
+    fail_point!("fence.commit.before");
     locked.session.commit().await?;
+    fail_point!("fence.commit.after");
     Ok(TargetState { fence: fence + 1, ..locked.row.state.clone() })
 }
 
@@ -129,7 +131,9 @@ impl Loader for RedshiftLoader {
         }
         let mut session = self.session().await?;
         let pipeline = self.pipeline(&mut session).await?;
+        fail_point!("log.insert.before");
         session.run("append to batch log", &log::insert(&self.names.log, &pipeline, line)).await?;
+        fail_point!("log.insert.after");
         self.session = Some(session);
         Ok(())
     }

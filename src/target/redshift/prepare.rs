@@ -167,7 +167,9 @@ async fn create_all(session: &mut Session, job: &Job<'_>, names: &Names, layout:
     let production_oid = need_oid(session, &names.production).await?;
     let staging_oid = need_oid(session, &names.staging).await?;
     session.run("insert state", &state::insert(names, job.table, job.identity, production_oid, staging_oid)).await?;
+    fail_point!("state.create.before");
     session.commit().await?;
+    fail_point!("state.create.after");
     Ok(())
 }
 

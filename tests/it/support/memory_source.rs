@@ -1,7 +1,8 @@
 //! A source in memory: another engine than SQL Server behind the trait `Source`.
 //!
 //! Commits are captured at once. Hooks run just before a call answers, so that a test can place
-//! a change, a clean-up or a restore exactly between two steps of a job.
+//! a change, a clean-up or a restore exactly between two steps of a job; a gate holds a call, so
+//! that whole jobs of others fit in between.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,7 @@ use db_to_redshift::source::{
 };
 use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
+use tokio::sync::watch;
 
 /// Rows of a page: small, so that update pairs straddle pages.
 const PAGE: usize = 3;
@@ -47,10 +49,31 @@ type Hook = Box<dyn FnOnce(&mut Inner) + Send>;
 #[derive(Default)]
 struct Hooks(HashMap<&'static str, Vec<Hook>>);
 
+/// Holds one call of a method until it is opened.
+#[derive(Clone)]
+pub struct Gate(Arc<(watch::Sender<bool>, watch::Sender<bool>)>);
+
+impl Gate {
+    /// Waits until the call stands at the gate.
+    pub async fn reached(&self) {
+        self.0.0.subscribe().wait_for(|reached| *reached).await.unwrap();
+    }
+
+    pub fn open(&self) {
+        self.0.1.send_replace(true);
+    }
+
+    async fn pass(&self) {
+        self.0.0.send_replace(true);
+        self.0.1.subscribe().wait_for(|open| *open).await.unwrap();
+    }
+}
+
 #[derive(Clone)]
 pub struct MemorySource {
     inner: Arc<Mutex<Inner>>,
     hooks: Arc<Mutex<Hooks>>,
+    gates: Arc<Mutex<Vec<(&'static str, Gate)>>>,
 }
 
 pub fn lsn(n: u32) -> Lsn {
@@ -81,7 +104,7 @@ impl MemorySource {
         let identity = SourceIdentity { server: "MEMORY".into(), database: "shop".into(), database_guid: None, recovery_fork_guid: None };
         let clock = date(2026, 3, 2).at(9, 0, 0, 0);
         let inner = Inner { identity, tables: BTreeMap::new(), mapping: Vec::new(), clock, next: 100, rereads: 0, probes: 0, mapped: 0 };
-        let source = Self { inner: Arc::new(Mutex::new(inner)), hooks: Arc::default() };
+        let source = Self { inner: Arc::new(Mutex::new(inner)), hooks: Arc::default(), gates: Arc::default() };
         source.with(Inner::idle);
         source
     }
@@ -95,7 +118,23 @@ impl MemorySource {
         self.hooks.lock().unwrap().0.entry(method).or_default().push(Box::new(hook));
     }
 
-    fn enter<R>(&self, method: &'static str, act: impl FnOnce(&mut Inner) -> R) -> R {
+    /// Holds the next call of the named method, whoever makes it, before it does anything.
+    pub fn hold(&self, method: &'static str) -> Gate {
+        let gate = Gate(Arc::new((watch::Sender::new(false), watch::Sender::new(false))));
+        self.gates.lock().unwrap().push((method, gate.clone()));
+        gate
+    }
+
+    fn gate(&self, method: &'static str) -> Option<Gate> {
+        let mut gates = self.gates.lock().unwrap();
+        let at = gates.iter().position(|(name, _)| *name == method)?;
+        Some(gates.remove(at).1)
+    }
+
+    async fn enter<R>(&self, method: &'static str, act: impl FnOnce(&mut Inner) -> R) -> R {
+        if let Some(gate) = self.gate(method) {
+            gate.pass().await;
+        }
         let hooks = self.hooks.lock().unwrap().0.get_mut(method).map(std::mem::take).unwrap_or_default();
         self.with(|inner| {
             for hook in hooks {
@@ -107,12 +146,16 @@ impl MemorySource {
 
     /// A tracked table `dbo.<name>`.
     pub fn table(&self, name: &str, columns: Vec<Column>) -> TableName {
-        let table = TableName::new("dbo", name);
+        self.table_in("dbo", name, columns)
+    }
+
+    pub fn table_in(&self, schema: &str, name: &str, columns: Vec<Column>) -> TableName {
+        let table = TableName::new(schema, name);
         self.with(|inner| {
             let object_id = 1000 + i32::try_from(inner.tables.len()).unwrap();
             let start = inner.max();
             let instance = CaptureInstance {
-                identity: CaptureIdentity { instance: format!("dbo_{name}"), object_id, create_date: inner.clock },
+                identity: CaptureIdentity { instance: format!("{schema}_{name}"), object_id, create_date: inner.clock },
                 start_lsn: Some(start),
                 supports_net_changes: false,
                 role: None,
@@ -239,7 +282,7 @@ impl Source for MemorySource {
     type Scan = ReadyPages<Vec<Value>>;
 
     async fn start_up(&self) -> Result<ServerFacts, Fault> {
-        let identity = self.enter("start_up", |inner| inner.identity.clone());
+        let identity = self.enter("start_up", |inner| inner.identity.clone()).await;
         Ok(ServerFacts {
             identity,
             version: "0".into(),
@@ -260,22 +303,24 @@ impl Source for MemorySource {
             };
             inner.tables.iter().map(line).collect()
         };
-        Ok(self.enter("tables", list))
+        Ok(self.enter("tables", list).await)
     }
 
     async fn describe(&self, tables: &[TableName]) -> Result<Vec<Result<TableFacts, Fault>>, Fault> {
-        Ok(self.enter("describe", |inner| {
-            let facts = |name: &TableName| {
-                let table = inner.tables.get(name).ok_or_else(|| Fault::new(&src::NO_TABLE, format!("no table {name}")))?;
-                Ok(TableFacts {
-                    name: name.clone(),
-                    object_id: table.instance.identity.object_id,
-                    tracked: table.tracked,
-                    instances: vec![table.instance.clone()],
-                })
-            };
-            tables.iter().map(facts).collect()
-        }))
+        Ok(self
+            .enter("describe", |inner| {
+                let facts = |name: &TableName| {
+                    let table = inner.tables.get(name).ok_or_else(|| Fault::new(&src::NO_TABLE, format!("no table {name}")))?;
+                    Ok(TableFacts {
+                        name: name.clone(),
+                        object_id: table.instance.identity.object_id,
+                        tracked: table.tracked,
+                        instances: vec![table.instance.clone()],
+                    })
+                };
+                tables.iter().map(facts).collect()
+            })
+            .await)
     }
 
     async fn lacking(&self, tables: &[TableFacts]) -> Result<Lacking, Fault> {
@@ -283,10 +328,12 @@ impl Source for MemorySource {
     }
 
     async fn watermarks(&self, instances: &[String]) -> Result<Watermarks, Fault> {
-        Ok(self.enter("watermarks", |inner| {
-            let min = instances.iter().map(|name| inner.instance(name).map_or(Lsn::ZERO, |table| table.min)).collect();
-            Watermarks { cdc_enabled: true, max: Some(inner.max()).filter(|max| !max.is_zero()), min }
-        }))
+        Ok(self
+            .enter("watermarks", |inner| {
+                let min = instances.iter().map(|name| inner.instance(name).map_or(Lsn::ZERO, |table| table.min)).collect();
+                Watermarks { cdc_enabled: true, max: Some(inner.max()).filter(|max| !max.is_zero()), min }
+            })
+            .await)
     }
 
     async fn first_changes(&self, ranges: &[ProbeRange]) -> Result<Vec<Option<Lsn>>, Fault> {
@@ -301,43 +348,50 @@ impl Source for MemorySource {
             };
             Ok(ranges.iter().map(first).collect())
         })
+        .await
     }
 
     async fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> Result<Lsn, Fault> {
-        Ok(self.enter("window_end", |inner| {
-            let above = inner.mapping.iter().map(|row| row.lsn).filter(|lsn| (from..=max).contains(lsn));
-            above.take(transactions as usize).last().filter(|last| *last < max).unwrap_or(max)
-        }))
+        Ok(self
+            .enter("window_end", |inner| {
+                let above = inner.mapping.iter().map(|row| row.lsn).filter(|lsn| (from..=max).contains(lsn));
+                above.take(transactions as usize).last().filter(|last| *last < max).unwrap_or(max)
+            })
+            .await)
     }
 
     async fn mappings(&self, at: &[Lsn]) -> Result<Vec<MappingFacts>, Fault> {
-        Ok(self.enter("mappings", |inner| {
-            inner.mapped += 1;
-            let facts = |at: &Lsn| MappingFacts {
-                newest: inner.mapping.iter().rev().find(|row| row.lsn <= *at).cloned(),
-                oldest: inner.mapping.first().map(|row| row.lsn),
-            };
-            at.iter().map(facts).collect()
-        }))
+        Ok(self
+            .enter("mappings", |inner| {
+                inner.mapped += 1;
+                let facts = |at: &Lsn| MappingFacts {
+                    newest: inner.mapping.iter().rev().find(|row| row.lsn <= *at).cloned(),
+                    oldest: inner.mapping.first().map(|row| row.lsn),
+                };
+                at.iter().map(facts).collect()
+            })
+            .await)
     }
 
     async fn lsn_at(&self, time: DateTime) -> Result<Option<Lsn>, Fault> {
-        Ok(self.enter("lsn_at", |inner| inner.mapping.iter().rev().find(|row| row.end_time <= time).map(|row| row.lsn)))
+        Ok(self.enter("lsn_at", |inner| inner.mapping.iter().rev().find(|row| row.end_time <= time).map(|row| row.lsn)).await)
     }
 
     async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
         let time = |inner: &mut Inner, lsn: &Lsn| inner.mapping.iter().find(|row| row.lsn == *lsn).map(|row| row.end_time);
-        Ok(self.enter("times_of", |inner| lsns.iter().map(|lsn| time(inner, lsn)).collect()))
+        Ok(self.enter("times_of", |inner| lsns.iter().map(|lsn| time(inner, lsn)).collect()).await)
     }
 
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
-        Ok(self.enter("changes", |inner| {
-            let rows = &inner.instance(&request.instance).expect("the instance is there").changes;
-            let wanted = rows.iter().filter(|row| (request.from..=request.to).contains(&row.lsn)).cloned();
-            let mut wanted: Vec<_> = wanted.collect();
-            wanted.sort_by_key(|row| (row.lsn, row.command_id, row.seqval, row.operation));
-            ReadyPages(wanted.into_iter())
-        }))
+        Ok(self
+            .enter("changes", |inner| {
+                let rows = &inner.instance(&request.instance).expect("the instance is there").changes;
+                let wanted = rows.iter().filter(|row| (request.from..=request.to).contains(&row.lsn)).cloned();
+                let mut wanted: Vec<_> = wanted.collect();
+                wanted.sort_by_key(|row| (row.lsn, row.command_id, row.seqval, row.operation));
+                ReadyPages(wanted.into_iter())
+            })
+            .await)
     }
 
     async fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32) -> Result<Vec<ChangeRow>, Fault> {
@@ -352,18 +406,20 @@ impl Source for MemorySource {
     }
 
     async fn scan(&self, table: &TableName, _: &TableShape, _: ScanIsolation) -> Result<Self::Scan, Fault> {
-        Ok(self.enter("scan", |inner| ReadyPages(inner.get(table).rows.values().cloned().collect::<Vec<_>>().into_iter())))
+        Ok(self.enter("scan", |inner| ReadyPages(inner.get(table).rows.values().cloned().collect::<Vec<_>>().into_iter())).await)
     }
 
     async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, Fault> {
-        Ok(self.enter("reread", |inner| {
-            inner.rereads += 1;
-            keys.iter().filter_map(|key| inner.get(table).rows.get(&shape.key_identity(key)).cloned()).collect()
-        }))
+        Ok(self
+            .enter("reread", |inner| {
+                inner.rereads += 1;
+                keys.iter().filter_map(|key| inner.get(table).rows.get(&shape.key_identity(key)).cloned()).collect()
+            })
+            .await)
     }
 
     async fn clock(&self) -> Result<DateTime, Fault> {
-        Ok(self.enter("clock", |inner| inner.clock))
+        Ok(self.enter("clock", |inner| inner.clock).await)
     }
 
     async fn health(&self) -> Result<CaptureHealth, Fault> {
@@ -372,46 +428,52 @@ impl Source for MemorySource {
 
     async fn fleet(&self) -> Result<FleetFacts, Fault> {
         let health = self.health().await?;
-        Ok(self.enter("fleet", |inner| {
-            let table = |(name, table): (&TableName, &Table)| FleetTable {
-                name: name.clone(),
-                instances: vec![FleetInstance { identity: table.instance.identity.clone(), start_lsn: Some(table.min) }],
-            };
-            FleetFacts {
-                cdc_enabled: true,
-                tables: inner.tables.iter().filter(|(_, table)| table.tracked).map(table).collect(),
-                newest: inner.mapping.last().cloned(),
-                oldest: inner.mapping.first().cloned(),
-                clock: inner.clock,
-                health,
-            }
-        }))
+        Ok(self
+            .enter("fleet", |inner| {
+                let table = |(name, table): (&TableName, &Table)| FleetTable {
+                    name: name.clone(),
+                    instances: vec![FleetInstance { identity: table.instance.identity.clone(), start_lsn: Some(table.min) }],
+                };
+                FleetFacts {
+                    cdc_enabled: true,
+                    tables: inner.tables.iter().filter(|(_, table)| table.tracked).map(table).collect(),
+                    newest: inner.mapping.last().cloned(),
+                    oldest: inner.mapping.first().cloned(),
+                    clock: inner.clock,
+                    health,
+                }
+            })
+            .await)
     }
 
     async fn commit_times(&self, at: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
-        Ok(self.enter("commit_times", |inner| {
-            let time = |lsn: &Lsn| inner.mapping.iter().rev().find(|row| row.lsn <= *lsn).map(|row| row.end_time);
-            at.iter().map(time).collect()
-        }))
+        Ok(self
+            .enter("commit_times", |inner| {
+                let time = |lsn: &Lsn| inner.mapping.iter().rev().find(|row| row.lsn <= *lsn).map(|row| row.end_time);
+                at.iter().map(time).collect()
+            })
+            .await)
     }
 
     async fn clean_up_mark(&self, limit: Lsn) -> Result<Option<Lsn>, Fault> {
-        Ok(self.enter("clean_up_mark", |inner| inner.mapping.iter().map(|row| row.lsn).rfind(|lsn| *lsn <= limit)))
+        Ok(self.enter("clean_up_mark", |inner| inner.mapping.iter().map(|row| row.lsn).rfind(|lsn| *lsn <= limit)).await)
     }
 
     async fn clean_up(&self, instance: &str, mark: Lsn) -> Result<CleanUp, Fault> {
-        Ok(self.enter("clean_up", |inner| {
-            if inner.mapping.iter().all(|row| row.lsn != mark) {
-                return CleanUp::ChooseAgain;
-            }
-            let table = inner.instance(instance).expect("the instance is there");
-            if mark < table.min {
-                return CleanUp::AlreadyDone;
-            }
-            table.min = mark;
-            table.changes.retain(|row| row.lsn >= mark);
-            CleanUp::Done
-        }))
+        Ok(self
+            .enter("clean_up", |inner| {
+                if inner.mapping.iter().all(|row| row.lsn != mark) {
+                    return CleanUp::ChooseAgain;
+                }
+                let table = inner.instance(instance).expect("the instance is there");
+                if mark < table.min {
+                    return CleanUp::AlreadyDone;
+                }
+                table.min = mark;
+                table.changes.retain(|row| row.lsn >= mark);
+                CleanUp::Done
+            })
+            .await)
     }
 
     async fn enable_database(&self) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub mod audit;
 pub mod compare;
 pub mod fleet;
 pub mod lab;

@@ -33,6 +33,10 @@ impl Pipeline {
     /// A lab whose SQL Server has run these batches, captured.
     pub async fn start<'a>(batches: impl IntoIterator<Item = &'a str>) -> Self {
         let options = LabOptions { source_database: sample::DATABASE.to_owned(), ..LabOptions::default() };
+        Self::start_with(options, batches).await
+    }
+
+    pub async fn start_with<'a>(options: LabOptions, batches: impl IntoIterator<Item = &'a str>) -> Self {
         let lab = Lab::start(options).await.unwrap();
         let options = lab.options().clone();
         let mut sql =
@@ -89,10 +93,15 @@ impl Pipeline {
     /// Opens the first epoch of every tracked table and loads it.
     pub async fn prepared(&self) -> Vec<TableName> {
         let tables = self.tables().await;
-        let engine = self.engine().await;
-        done(engine.prepare(&tables, PrepareOptions::default()).await);
-        done(engine.load(&tables).await);
+        self.prepare(&tables).await;
         tables
+    }
+
+    /// The same for these tables.
+    pub async fn prepare(&self, tables: &[TableName]) {
+        let engine = self.engine().await;
+        done(engine.prepare(tables, PrepareOptions::default()).await);
+        done(engine.load(tables).await);
     }
 
     /// Production equals the source, by a reader of another make.

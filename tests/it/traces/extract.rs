@@ -3,15 +3,12 @@
 use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::{src, sync};
-use db_to_redshift::model::{Fault, RecordKind, TableName, Value};
+use db_to_redshift::model::{Fault, RecordKind, Value};
 use db_to_redshift::store::ChangeStore;
 
+use super::one;
 use crate::support::memory_source::{Inner, lsn};
 use crate::support::rig::{Rig, done, fault, id, row};
-
-fn one(table: &TableName) -> &[TableName] {
-    std::slice::from_ref(table)
-}
 
 /// Trace 6: a quiet table in a busy database must reach its change although the window is
 /// bounded in transactions (E3, E4).
@@ -118,12 +115,16 @@ async fn trace_09_clean_up_during_the_read_leaves_no_record() {
 async fn trace_26_a_change_between_max_and_probe_is_not_lost() {
     let rig = Rig::start().await;
     let table = rig.prepared().await;
+    // So late that an empty record is written, up to the max LSN of before the change.
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(jiff::ToSpan::hours(20)).unwrap());
     rig.source.with(Inner::idle);
     let late = table.clone();
     rig.source.before("first_changes", move |inner| {
         inner.commit(|tran| tran.insert(&late, row(1, "late", 1)));
     });
-    rig.extract(&table).await;
+    assert_eq!(rig.extract(&table).await.batches, 1);
+    let record = rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap();
+    assert!(record.parts.is_empty() && record.lsn_to < rig.source.with(|inner| inner.max()));
     rig.sync(&table).await;
     rig.assert_equal(&table).await;
 }

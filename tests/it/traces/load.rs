@@ -10,11 +10,8 @@ use db_to_redshift::model::{CommitRecord, PartFile, TableName, Value};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{ApplyOutcome, LoadRange, Loader, Target};
 
+use super::one;
 use crate::support::rig::{Rig, done, fault, id, row};
-
-fn one(table: &TableName) -> &[TableName] {
-    std::slice::from_ref(table)
-}
 
 /// The range of one recorded batch, for a loader with this fence.
 async fn range(rig: &Rig, table: &TableName, seq: u64, fence: i64) -> LoadRange {
@@ -54,7 +51,7 @@ async fn trace_01_a_stalled_loader_cannot_truncate_what_another_staged() {
     assert!(first.stage(&batch).await.unwrap_err().is(&sync::STALE_FENCE));
 }
 
-/// Traces 3 and 23: a new snapshot while an older epoch stands in staging (L1, L2, L5).
+/// Trace 3: a new snapshot while an older epoch stands in staging (L1, L2, L5).
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_03_a_new_snapshot_drops_what_an_older_epoch_staged() {
     let rig = Rig::start().await;

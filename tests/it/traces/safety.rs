@@ -4,17 +4,14 @@ use db_to_redshift::config::{Changes, TableRule};
 use db_to_redshift::engine::event::Job;
 use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
 use db_to_redshift::lab::redshift::Action;
+use db_to_redshift::model::Value;
 use db_to_redshift::model::fault::sync;
-use db_to_redshift::model::{TableName, Value};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::Target;
 use jiff::ToSpan;
 
+use super::one;
 use crate::support::rig::{Rig, done, fault, id, row};
-
-fn one(table: &TableName) -> &[TableName] {
-    std::slice::from_ref(table)
-}
 
 /// Net changes are refused by the jobs themselves, not only by `check` (E5).
 #[tokio::test(flavor = "multi_thread")]

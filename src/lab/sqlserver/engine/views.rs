@@ -9,7 +9,7 @@ const VIEWS: &[(&str, &str, &str)] = &[
     (
         "sys.schemas",
         "name nvarchar(128), schema_id int, principal_id int",
-        "SELECT name, schema_id, 1 AS principal_id FROM __lab_schemas WHERE name NOT LIKE '%.%'",
+        "SELECT name, schema_id, 1 AS principal_id FROM __lab_schemas WHERE name <> 'msdb.dbo'",
     ),
     (
         "sys.objects",
@@ -28,7 +28,7 @@ const VIEWS: &[(&str, &str, &str)] = &[
                 o.create_date, o.modify_date, o.is_ms_shipped, 0 AS is_replicated, 0 AS is_memory_optimized, 0 AS temporal_type,
                 o.is_tracked_by_cdc, 0 AS is_external
            FROM __lab_objects o JOIN __lab_schemas s ON s.schema_id = o.schema_id
-          WHERE o.kind = 'U' AND s.name NOT LIKE '%.%'",
+          WHERE o.kind = 'U' AND s.name <> 'msdb.dbo'",
     ),
     (
         "sys.columns",
@@ -84,7 +84,7 @@ const VIEWS: &[(&str, &str, &str)] = &[
         "SELECT (SELECT value FROM __lab_meta WHERE key = 'database_name') AS TABLE_CATALOG, s.name AS TABLE_SCHEMA,
                 o.name AS TABLE_NAME, 'BASE TABLE' AS TABLE_TYPE
            FROM __lab_objects o JOIN __lab_schemas s ON s.schema_id = o.schema_id
-          WHERE o.kind = 'U' AND s.name NOT LIKE '%.%'",
+          WHERE o.kind = 'U' AND s.name <> 'msdb.dbo'",
     ),
     (
         "information_schema.columns",
@@ -108,7 +108,7 @@ const VIEWS: &[(&str, &str, &str)] = &[
            FROM __lab_columns c
            JOIN __lab_objects o ON o.object_id = c.object_id
            JOIN __lab_schemas s ON s.schema_id = o.schema_id
-          WHERE o.kind = 'U' AND s.name NOT LIKE '%.%'",
+          WHERE o.kind = 'U' AND s.name <> 'msdb.dbo'",
     ),
     (
         "sys.partitions",

@@ -267,7 +267,9 @@ fn update(c: &Cursor<'_>, tokens: Vec<TokenWithSpan>, top: Option<Expr>) -> Resu
     for a in update.assignments {
         let AssignmentTarget::ColumnName(name) = &a.target else { return Err(unsupported("This form of SET")) };
         let column = parts_of(name).pop().unwrap_or_default();
-        if column.starts_with('@') {
+        // Between brackets it is a column whose name begins so.
+        let bare = name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.quote_style.is_none());
+        if bare && column.starts_with('@') {
             return Err(unsupported("SET of a variable in UPDATE"));
         }
         set.push((column, a.value));

@@ -1,0 +1,327 @@
+//! Names and values that break whoever quotes carelessly: through both servers, S3, the
+//! configuration and the command line.
+
+use std::fs;
+
+use db_to_redshift::engine::check::Found;
+use db_to_redshift::engine::prepare::PrepareOptions;
+use db_to_redshift::lab::LabOptions;
+use db_to_redshift::model::control::{Control, Paused};
+use db_to_redshift::model::fault::{Page, rs, s3};
+use db_to_redshift::model::{Fault, TableName};
+use db_to_redshift::store::ChangeStore;
+
+use crate::support::pipeline::Pipeline;
+use crate::support::rig::done;
+
+/// Names that SQL Server takes between brackets.
+const NAMES: &[&str] = &[
+    "brack]et]]s[",
+    "quo\"te\"\"s",
+    "it's ''",
+    "semi;colon; DROP TABLE x",
+    "dash--dash /* c */",
+    "dot.dot",
+    "sl/ash\\back",
+    "ba!ng!20",
+    " sp  ace ",
+    "select",
+    "日本語の表",
+    "emoji 🛒👩‍👩‍👧",
+    "per%cent%s$$1{0}",
+    "st*r?glob[a-z]",
+    "ÄÖÜ ß İ ﬁ",
+    "@at#hash",
+];
+
+fn bracketed(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+fn text(value: &str) -> String {
+    format!("N'{}'", value.replace('\'', "''"))
+}
+
+fn track(schema: &str, table: &str, instance: &str) -> String {
+    format!(
+        "EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, @capture_instance = {}, \
+         @supports_net_changes = 0",
+        text(schema),
+        text(table),
+        text(instance)
+    )
+}
+
+/// A pipeline whose databases, users, passwords and prefix are hostile as well.
+async fn hostile_pipeline(batches: &[String]) -> Pipeline {
+    let options = LabOptions {
+        source_database: "Bad ]\"';-- 名".into(),
+        source_user: "rea'der ]\"".into(),
+        source_password: "p\\a\"s's;{w}=$1 名".into(),
+        redshift_database: "dw'h \"x\" %s".into(),
+        redshift_user: "loa\"der'".into(),
+        redshift_password: "p\\a\"s's $$ 名".into(),
+        ..LabOptions::default()
+    };
+    let first = ["ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON".to_owned(), "EXEC sys.sp_cdc_enable_db".to_owned()];
+    let pipeline = Pipeline::start_with(options, first.iter().chain(batches).map(String::as_str)).await;
+    let config = fs::read_to_string(&pipeline.config).unwrap();
+    assert!(config.contains("prefix = \"cdc\""));
+    fs::write(&pipeline.config, config.replace("prefix = \"cdc\"", "prefix = \"it's/(a)!*=b\"")).unwrap();
+    pipeline
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_names_are_carried_to_the_letter() {
+    let long = "L".repeat(128);
+    let longer = format!("{}M", "L".repeat(127));
+    let wide = "表".repeat(90);
+    let mut tables: Vec<(&str, &str)> = vec![("sch]e\"m'a;-- .", "plain"), ("dbo", &long), ("dbo", &longer), ("日本 !/", &wide)];
+    tables.extend(NAMES.iter().map(|name| ("dbo", *name)));
+    let mut batches = vec!["CREATE SCHEMA [sch]]e\"m'a;-- .]".to_owned(), "CREATE SCHEMA [日本 !/]".to_owned()];
+    for (at, (schema, table)) in tables.iter().enumerate() {
+        // Every table has a key column and another one with a hostile name, and a large one.
+        let (key, other) = (NAMES[at % NAMES.len()], NAMES[(at + 5) % NAMES.len()]);
+        let [key, other] = [key, other].map(bracketed);
+        let name = format!("{}.{}", bracketed(schema), bracketed(table));
+        batches.push(format!(
+            "CREATE TABLE {name} ({key} int NOT NULL, [key 2] nvarchar(60) NOT NULL, {other} nvarchar(100) NULL, [large]]] nvarchar(max) NULL, \
+             PRIMARY KEY ({key}, [key 2]))"
+        ));
+        batches.push(track(schema, table, &format!("ci {at} ]\"'")));
+        batches.push(format!("INSERT INTO {name} VALUES (1, N'a', N'first', N'x'), (2, N'b', N'second', NULL), (3, N'c', NULL, N'z')"));
+    }
+    let mut pipeline = hostile_pipeline(&batches).await;
+    let names = pipeline.prepared().await;
+    let missing: Vec<_> = tables.iter().filter(|(schema, table)| !names.contains(&TableName::new(*schema, *table))).collect();
+    assert!(missing.is_empty(), "{missing:?} of {names:?}");
+    pipeline.assert_equal(&names).await;
+    for (at, (schema, table)) in tables.iter().enumerate() {
+        let [key, other] = [NAMES[at % NAMES.len()], NAMES[(at + 5) % NAMES.len()]].map(bracketed);
+        let name = format!("{}.{}", bracketed(schema), bracketed(table));
+        for sql in [
+            format!("INSERT INTO {name} VALUES (4, N'd', {}, {})", text(NAMES[at % NAMES.len()]), text(NAMES[(at + 1) % NAMES.len()])),
+            format!("UPDATE {name} SET {other} = N'changed' WHERE {key} = 1"),
+            format!("UPDATE {name} SET {key} = {key} + 10 WHERE {key} = 2"),
+            format!("UPDATE {name} SET [key 2] = N'C' WHERE {key} = 3"),
+            format!("DELETE FROM {name} WHERE {key} = 4"),
+            format!("INSERT INTO {name} VALUES (5, N'e', NULL, NULL)"),
+        ] {
+            pipeline.sql.run(&sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
+        }
+    }
+    pipeline.capture();
+    // By the command line, which selects by name and prints every name.
+    for arguments in [&["sync", "--events"][..], &["sync", "--json"], &["status"], &["status", "--json"], &["check", "--json"], &["runs"]] {
+        let output = pipeline.program(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        for line in String::from_utf8(output.stdout).unwrap().lines().filter(|_| arguments.contains(&"--events")) {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
+    pipeline.assert_equal(&names).await;
+}
+
+fn is_refused(engine: &[db_to_redshift::engine::check::Finding], page: &Page) -> bool {
+    engine.iter().any(|finding| matches!(&finding.result, Found::Fault(fault) if fault.is(page)))
+}
+
+/// What cannot be carried is refused by check and by prepare, with the fault that says why, and
+/// nothing is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_cannot_be_carried_are_refused() {
+    /// Schema, name, more columns.
+    type Table<'a> = (&'a str, &'a str, String);
+    let longest = "名".repeat(128);
+    let cases: Vec<(Vec<Table<'_>>, &Page)> = vec![
+        (vec![("dbo", "Same", String::new()), ("b", "sAME", String::new())], &rs::COLLISION),
+        (vec![("a", "b__c", String::new()), ("a__b", "c", String::new())], &rs::COLLISION),
+        (vec![("dbo", "reserved", ", [__D2R_op] int NULL".into())], &rs::RESERVED),
+        (vec![("dbo", "system", ", [CTID] int NULL".into())], &rs::RESERVED),
+        (vec![(&longest, &longest, String::new())], &s3::KEY_TOO_LONG),
+    ];
+    let mut batches = vec!["CREATE SCHEMA a".to_owned(), "CREATE SCHEMA b".into(), "CREATE SCHEMA a__b".into()];
+    batches.push(format!("CREATE SCHEMA {}", bracketed(&longest)));
+    for (at, (schema, table, columns)) in cases.iter().flat_map(|(tables, _)| tables).enumerate() {
+        let name = format!("{}.{}", bracketed(schema), bracketed(table));
+        batches.push(format!("CREATE TABLE {name} (id int NOT NULL PRIMARY KEY{columns})"));
+        batches.push(track(schema, table, &format!("i{at}")));
+    }
+    let pipeline = hostile_pipeline(&batches).await;
+    let engine = pipeline.engine().await;
+    for (tables, page) in &cases {
+        let names: Vec<TableName> = tables.iter().map(|(schema, table, _)| TableName::new(*schema, *table)).collect();
+        let reports = engine.prepare(&names, PrepareOptions::default()).await;
+        let faults: Vec<Fault> = reports.into_iter().filter_map(|report| report.outcome.err()).collect();
+        assert!(faults.iter().any(|fault| fault.is(page)), "{}: {faults:?}", page.code);
+        assert!(is_refused(&engine.check(&names).await, page), "check says nothing of {}", page.code);
+        for name in names.iter().filter(|_| !page.code.starts_with("S3")) {
+            assert_eq!(engine.store.current_epoch(name).await.unwrap(), None, "{name}");
+        }
+    }
+}
+
+/// Values of nvarchar.
+const VALUES: &[&str] = &[
+    "",
+    " ",
+    "\\",
+    "\\\\",
+    "\\n",
+    "\\N",
+    "\\\"",
+    "ends with \\",
+    "\"",
+    "\"\"",
+    "\"a\",\"b\"",
+    "'",
+    "''; DROP TABLE t; --",
+    "$$",
+    "$1",
+    "%s%n%%",
+    "{}{0}",
+    "line\nbreak",
+    "line\r\nbreak",
+    "\r",
+    "\ttab\u{b}\u{c}",
+    ",",
+    "a,b",
+    "NULL",
+    "null",
+    "@null",
+    "null-6f9619ff-8b86-d011-b42d-00c04fc964ff",
+    "=1+1",
+    "@SUM(A1)",
+    "zero\u{200b}width\u{feff}",
+    "\u{feff}",
+    "\u{202e}right to left",
+    "\u{85}\u{2028}\u{2029}",
+    "\u{1}\u{1f}\u{7f}",
+    "e\u{301} é",
+    "日本語 🛒 👩‍👩‍👧",
+    "\u{fffd}\u{ffff}",
+    "-- comment",
+    "/* comment */",
+    "<script>",
+    "trailing blanks   ",
+];
+
+/// The same for a code page: what Latin-1 can hold.
+fn latin(value: &str) -> String {
+    value.chars().filter(|c| (*c as u32) < 0x80 || ('\u{a1}'..='\u{ff}').contains(c)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_values_are_carried_to_the_letter() {
+    let create = "CREATE TABLE dbo.v (id int NOT NULL PRIMARY KEY, c char(60) NULL, v varchar(60) NULL, vm varchar(max) NULL, \
+                  nc nchar(60) NULL, nv nvarchar(60) NULL, nm nvarchar(max) NULL, b varbinary(60) NULL)";
+    let keyed = "CREATE TABLE dbo.k (k nvarchar(60) NOT NULL PRIMARY KEY, n int NULL, note nvarchar(max) NULL)";
+    let batches = [create.to_owned(), track("dbo", "v", "dbo_v"), keyed.to_owned(), track("dbo", "k", "dbo_k")];
+    let mut pipeline = hostile_pipeline(&batches).await;
+    let row = |at: usize, value: &str| {
+        let ansi = format!("'{}'", latin(value).replace('\'', "''"));
+        let wide = text(value);
+        let bytes: String = value.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        format!("INSERT INTO dbo.v VALUES ({at}, {ansi}, {ansi}, {ansi}, {wide}, {wide}, {wide}, 0x{bytes})")
+    };
+    // Half comes by the snapshot, half by changes.
+    let half = VALUES.len() / 2;
+    for (at, value) in VALUES[..half].iter().enumerate() {
+        pipeline.sql.run(&row(at, value)).unwrap();
+    }
+    // Distinct for a collation that ignores case and trailing blanks. A key with U+FFFD may have
+    // been a lone surrogate, so such keys are refused.
+    let fit = |value: &&str| value.trim_end_matches(' ') == *value && *value != "null" && !value.contains('\u{fffd}');
+    let keys: Vec<&str> = VALUES.iter().copied().filter(fit).collect();
+    for (at, key) in keys.iter().enumerate().filter(|(at, _)| at % 2 == 0) {
+        let inserted = pipeline.sql.run(&format!("INSERT INTO dbo.k VALUES ({}, {at}, N'large')", text(key)));
+        // Invisible characters alone may equal another key for the collation.
+        assert!(inserted.is_ok() || inserted.unwrap_err().number == 2627);
+    }
+    pipeline.capture();
+    let tables = pipeline.prepared().await;
+    pipeline.assert_equal(&tables).await;
+    for (at, value) in VALUES.iter().enumerate().skip(half) {
+        pipeline.sql.run(&row(at, value)).unwrap();
+    }
+    for (at, value) in VALUES.iter().enumerate() {
+        let to = (at + 7) % VALUES.len();
+        pipeline
+            .sql
+            .run(&format!("UPDATE dbo.v SET nv = {}, v = '{}' WHERE id = {to}", text(value), latin(value).replace('\'', "''")))
+            .unwrap();
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let key = text(key);
+        let sql = match at % 4 {
+            0 => format!("UPDATE dbo.k SET n = n + 100 WHERE k = {key}"),
+            2 => format!("DELETE FROM dbo.k WHERE k = {key}"),
+            _ => format!("INSERT INTO dbo.k VALUES ({key}, {at}, {key})"),
+        };
+        let ran = pipeline.sql.run(&sql);
+        assert!(ran.is_ok() || ran.unwrap_err().number == 2627, "{sql}");
+    }
+    pipeline.capture();
+    done(pipeline.engine().await.sync(&tables).await);
+    pipeline.assert_equal(&tables).await;
+}
+
+/// Reasons, role names and COPY roles are text of people, and reach JSON, SQL and screens.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_words_of_operators_stay_words() {
+    let mut pipeline = hostile_pipeline(&["CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY)".to_owned()]).await;
+    let role = "ro]le\"'; DROP TABLE t;--";
+    let enabled = pipeline.program(&["enable", "--table", "dbo.t", "--role", role]).output().await.unwrap();
+    assert!(enabled.status.success(), "{enabled:?}");
+    let answer = pipeline.sql.run("SELECT role_name FROM cdc.change_tables").unwrap();
+    assert_eq!(
+        format!("{:?}", answer.sets[0].rows[0][0]),
+        format!("{:?}", db_to_redshift::lab::sqlserver::types::Datum::Text(role.encode_utf16().collect()))
+    );
+    pipeline.sql.run("INSERT INTO dbo.t VALUES (1)").unwrap();
+    pipeline.capture();
+
+    let table = TableName::new("dbo", "t");
+    let why = VALUES.concat();
+    let engine = pipeline.engine().await;
+    let paused = Paused { by: "a\"\n\u{1b}[31m".into(), why: why.clone(), since: "2026-01-02T03:04:05Z".parse().unwrap() };
+    engine.store.put_control(&table, &Control { paused: Some(paused), intent: None }, None).await.unwrap();
+    let shown = pipeline.program(&["status", "--json"]).output().await.unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert!(document.to_string().contains("DROP TABLE t"), "{document}");
+
+    // A COPY role that would end its literal is one string to Redshift, which refuses it.
+    let config = fs::read_to_string(&pipeline.config).unwrap();
+    let hostile = config.replacen("[redshift]", "[redshift]\ncopy_role = \"arn:aws:iam::1:role/x' GZIP; DROP TABLE public.t; --\"", 1);
+    fs::write(&pipeline.config, hostile).unwrap();
+    let control = engine.store.control(&table).await.unwrap().unwrap();
+    engine.store.put_control(&table, &Control::default(), Some(&control.1)).await.unwrap();
+    let prepared = pipeline.program(&["prepare"]).output().await.unwrap();
+    let loaded = pipeline.program(&["load"]).output().await.unwrap();
+    let stopped = !prepared.status.success() || !loaded.status.success();
+    assert!(stopped, "{prepared:?} {loaded:?}");
+    fs::write(&pipeline.config, config).unwrap();
+    for command in ["prepare", "sync"] {
+        let output = pipeline.program(&[command]).output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    pipeline.assert_equal(&[table]).await;
+}
+
+/// The pipeline's name and the prefix are parts of keys and of identities: only plain ones are taken.
+#[test]
+fn hostile_pipeline_names_and_prefixes_are_refused_by_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    let example = include_str!("../../config.example.toml");
+    for name in ["it's", "a b", "a\\nb", "名", "$x", "%s", "\\\"", "/a", "a//b"] {
+        let pipeline = example.replacen("pipeline = \"shop\"", &format!("pipeline = \"{name}\""), 1);
+        let prefix = example.replacen("[s3]", &format!("[s3]\nprefix = \"{name}\""), 1);
+        // A quote may stand in a prefix: S3 calls it safe.
+        for (text, key) in [(pipeline, "`pipeline`"), (prefix, "`s3.prefix`")].into_iter().take(if name.contains("it's") { 1 } else { 2 }) {
+            fs::write(&path, text).unwrap();
+            let fault = db_to_redshift::config::load(Some(&path), None).unwrap_err();
+            assert!(format!("{fault:?}").contains(key), "{name}: {fault:?}");
+        }
+    }
+}
