@@ -13,6 +13,7 @@ pub mod fold;
 pub mod lease;
 pub mod load;
 pub mod prepare;
+mod retry;
 pub mod status;
 pub mod sync;
 

@@ -15,7 +15,7 @@ use crate::engine::extract::guards;
 use crate::engine::lease;
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
-use crate::model::{Fault, TableName};
+use crate::model::{Epoch, Fault, TableName};
 use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
 use crate::target::Target;
@@ -54,7 +54,18 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// epochs as batches.
     pub async fn prepare(self: &Arc<Self>, tables: &[TableName], options: PrepareOptions) -> Vec<TableReport> {
         let started = Instant::now();
-        let looked = match self.look_for_prepare(tables).await {
+        let Some(first) = tables.first() else { return Vec::new() };
+        let mut retries = self.retries(Job::Prepare, first);
+        let looked = loop {
+            match self.look_for_prepare(tables).await {
+                Ok(looked) => break Ok(looked),
+                Err(fault) => match retries.again(fault).await {
+                    Ok(()) => {}
+                    Err(fault) => break Err(fault),
+                },
+            }
+        };
+        let looked = match looked {
             Ok(looked) => looked,
             Err(fault) => {
                 let report = |table: &TableName| TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault.clone()) };
@@ -111,14 +122,35 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let table = &facts.name;
         let Some(instance) = facts.instances.first() else { return Err(not_tracked(server, facts)) };
         guards::tracked_instance(facts, server.cdc_enabled, &instance.identity)?;
-        let lease = lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let mut retries = self.retries(Job::Prepare, table);
+        let lease = loop {
+            match lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await {
+                Ok(lease) => break lease,
+                Err(fault) => retries.again(fault).await?,
+            }
+        };
         let prepared = self.prepare_under_lease(Opening { server, facts, instance, options }, &lease).await;
         lease.release().await;
         prepared
     }
 
     async fn prepare_under_lease(&self, opening: Opening<'_>, lease: &lease::Held) -> Result<Outcome, Fault> {
-        let Opening { server, facts, instance, options } = &opening;
+        let mut retries = self.retries(Job::Prepare, &opening.facts.name);
+        let epoch = loop {
+            match self.next_epoch(&opening).await {
+                Ok(Some(epoch)) => break epoch,
+                Ok(None) => return Ok(Outcome::default()),
+                Err(fault) => retries.again(fault).await?,
+            }
+        };
+        let rows = self.open_epoch(&opening, epoch, lease).await?;
+        Ok(Outcome { batches: 1, rows, paused: false })
+    }
+
+    /// Makes the target's tables and names the epoch to open; `None` when one is open. May be
+    /// repeated.
+    async fn next_epoch(&self, opening: &Opening<'_>) -> Result<Option<Epoch>, Fault> {
+        let Opening { server, facts, instance, options } = opening;
         let table = &facts.name;
         let prepared = self.target.prepare(table, &instance.shape, &self.identity(&server.identity)).await?;
         for text in prepared.did {
@@ -135,7 +167,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         let current = self.store.current_epoch(table).await?;
         if current.is_some() && !options.new_epoch {
-            return Ok(Outcome::default());
+            return Ok(None);
         }
         let state = self.target.state(table).await?;
         let loaded_before = state.as_ref().is_some_and(|state| state.epoch > 0);
@@ -148,9 +180,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .evidence("rows", prepared.production_rows));
         }
         let newest = self.store.epochs(table).await?.last().copied().unwrap_or(0);
-        let epoch = newest.max(state.map_or(0, |state| state.epoch)) + 1;
-        let rows = self.open_epoch(&opening, epoch, lease).await?;
-        Ok(Outcome { batches: 1, rows, paused: false })
+        Ok(Some(newest.max(state.map_or(0, |state| state.epoch)) + 1))
     }
 }
 

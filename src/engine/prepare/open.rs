@@ -30,7 +30,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let started = Instant::now();
         let table = &opening.facts.name;
         intent::declare(&*self.store, table, self.run.id, epoch).await?;
-        let record = self.record_zero(opening, epoch, lease).await;
+        let mut retries = self.retries(Job::Prepare, table);
+        // Each try reads its bounds anew, beneath the intent that stands.
+        let record = loop {
+            match self.record_zero(opening, epoch, lease).await {
+                Ok(record) => break Ok(record),
+                Err(fault) => match retries.again(fault).await {
+                    Ok(()) => {}
+                    Err(fault) => break Err(fault),
+                },
+            }
+        };
         let (record, put) = match record {
             Ok(record) => {
                 let put = self.store.put_record(&record).await?;
@@ -44,7 +54,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return Err(fault);
             }
         };
-        intent::remove(&*self.store, table, self.run.id).await?;
+        // Void since record 0 stands (section 6), so that one which stays does no harm.
+        if let Err(fault) = intent::remove(&*self.store, table, self.run.id).await {
+            self.events.warn(Job::Prepare, table, format!("the intent of the snapshot stays: {fault}")).await;
+        }
         if let RecordPut::Lost(winner) = put {
             self.discard(&record.parts).await;
             return Err(

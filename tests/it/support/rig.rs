@@ -192,7 +192,7 @@ fn settings(s3: &S3Lab, redshift: &LabRedshift) -> Settings {
             timeout: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(20),
         },
-        extract: ExtractSettings { parallel: 2, max_transactions: 1_000, part_bytes: 1 << 20, page_rows: 1_000, compression_level: 1 },
+        extract: ExtractSettings { parallel: 2, retries: 5, max_transactions: 1_000, part_bytes: 1 << 20, page_rows: 1_000, compression_level: 1 },
         load: LoadSettings { parallel: 2, retries: 5, coalesce_batches: 100, coalesce_rows: 1_000_000 },
         store: StoreSettings { keep: Duration::ZERO },
         tables: Vec::new(),
