@@ -7,6 +7,7 @@ mod config;
 mod crash;
 mod encode;
 mod equality;
+mod faults;
 mod lab_cdc;
 mod lab_cdc_log;
 mod lab_clients;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use crate::engine::event::{Event, Job, Outcome, Progress};
-use crate::engine::{Engine, lease};
 use crate::engine::retry::Retries;
+use crate::engine::{Engine, lease};
 use crate::model::fault::{Class, sync};
 use crate::model::record::Layout;
 use crate::model::state::StreamIdentity;

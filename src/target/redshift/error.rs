@@ -22,6 +22,8 @@ pub enum Kind {
     LoadFailed,
     /// The files of a COPY could not be read.
     CopySource,
+    /// The keys or the role's session of a COPY have expired.
+    CopyExpired,
     Permission,
     /// User, password or database.
     Login,
@@ -68,6 +70,8 @@ pub fn classify(sqlstate: &str, message: &str, detail: &str) -> Kind {
         Kind::Conflict
     } else if message.starts_with("load into table") && message.contains("failed") {
         Kind::LoadFailed
+    } else if text("error expiredtoken") || text("the provided token has expired") {
+        Kind::CopyExpired
     } else if number("8001")
         || number("9005")
         || text("s3serviceexception")
@@ -177,6 +181,7 @@ impl SqlError {
             Some(Kind::Cancelled) => &rs::TIMEOUT,
             Some(Kind::LoadFailed) => &rs::LOAD_FAILED,
             Some(Kind::CopySource) => &rs::COPY_SOURCE,
+            Some(Kind::CopyExpired) => &rs::COPY_EXPIRED,
             Some(Kind::Permission) => &rs::PERMISSION,
             Some(Kind::Login) => &rs::LOGIN,
             Some(Kind::Full) => &rs::FULL,
@@ -228,6 +233,7 @@ mod tests {
             ("40P01", "deadlock detected", "", Kind::Conflict),
             ("XX000", "Load into table 'orders' failed. Check 'sys_load_error_detail' system table for details.", "", Kind::LoadFailed),
             ("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied", "", Kind::CopySource),
+            ("XX000", "S3ServiceException:The provided token has expired.,Status 400,Error ExpiredToken,Rid 1", "", Kind::CopyExpired),
             ("XX000", "The specified S3 prefix 'a/b' does not exist", "", Kind::CopySource),
             ("XX000", "Problem reading manifest file - S3ServiceException", "", Kind::CopySource),
             ("57014", "Query (12) cancelled on user's request", "", Kind::Cancelled),

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db_to_redshift::config::{CleanUpPolicy, Secret, SourceSettings, Tls};
+use db_to_redshift::lab::direct::Direct;
 use db_to_redshift::lab::sqlserver::cdc::Cdc;
 use db_to_redshift::lab::sqlserver::engine::server::{Server, User};
 use db_to_redshift::lab::sqlserver::engine::session::EngineSessions;
+use db_to_redshift::lab::sqlserver::session::Sessions;
+use db_to_redshift::lab::sqlserver::types::Datum;
 use db_to_redshift::lab::sqlserver::wire::{self, Options};
 use db_to_redshift::source::sqlserver::SqlServer;
 use tempfile::TempDir;
@@ -22,8 +25,9 @@ pub struct Lab {
     pub source: SqlServer,
     pub database: String,
     pub cdc: Arc<Cdc>,
-    settings: SourceSettings,
-    _wire: wire::Server,
+    sessions: Arc<EngineSessions>,
+    pub settings: SourceSettings,
+    pub wire: wire::Server,
     _folder: TempDir,
 }
 
@@ -34,7 +38,8 @@ impl Lab {
         let users = vec![User { name: USER.into(), password: PASSWORD.into() }];
         let server = Arc::new(Server::open(folder.path(), &[&database], users).unwrap());
         let cdc = Cdc::attach(&server).unwrap();
-        let wire = wire::serve(Arc::new(EngineSessions::new(server, false)), Options::default()).await.unwrap();
+        let sessions = Arc::new(EngineSessions::new(server, false));
+        let wire = wire::serve(Arc::clone(&sessions) as Arc<dyn Sessions>, Options::default()).await.unwrap();
         let settings = SourceSettings {
             host: "127.0.0.1".into(),
             port: wire.port(),
@@ -45,7 +50,7 @@ impl Lab {
             cleanup: CleanUpPolicy::Never,
             timeout: Duration::from_mins(1),
         };
-        Self { source: SqlServer::new(settings.clone()), database, cdc, settings, _wire: wire, _folder: folder }
+        Self { source: SqlServer::new(settings.clone()), database, cdc, sessions, settings, wire, _folder: folder }
     }
 
     pub fn source_with_pages(&self, rows: u32) -> SqlServer {
@@ -64,6 +69,22 @@ impl Lab {
         let mut client = Box::pin(Client::connect(config, tcp.compat_write())).await.unwrap();
         let ran = async { client.simple_query(sql).await?.into_results().await }.await;
         ran.unwrap_or_else(|error| panic!("{}: {error}", &sql[..sql.len().min(200)]));
+    }
+
+    /// Runs a batch inside the server, past the wire and its faults, and captures it.
+    pub fn write(&self, sql: &str) {
+        let mut direct = Direct::login(&*self.sessions, USER, PASSWORD, &self.database).unwrap();
+        direct.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let _ = self.cdc.capture_now(&self.database);
+    }
+
+    /// The first column of a query, which is text.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let mut direct = Direct::login(&*self.sessions, USER, PASSWORD, &self.database).unwrap();
+        let answer = direct.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let rows = answer.sets.iter().flat_map(|set| &set.rows);
+        rows.map(|row| if let Datum::Text(text) = &row[0] { String::from_utf16(text).unwrap() } else { panic!("{sql}: {:?}", row[0]) })
+            .collect()
     }
 
     /// Moves everything that is committed into the change tables.
