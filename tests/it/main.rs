@@ -38,4 +38,5 @@ mod tds_wire;
 mod traces;
 mod tsql;
 mod tsql_cdc;
+mod tsql_security;
 mod tsql_start;

@@ -9,6 +9,7 @@ mod of_redshift;
 mod of_s3;
 mod of_source;
 mod of_sync;
+mod retries;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;

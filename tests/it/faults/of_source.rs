@@ -28,6 +28,8 @@ provocations! {
     bare [src::ENCRYPTION] => a_server_without_encryption,
     [src::PERMISSION] => a_change_table_without_the_right,
     [src::ADMINISTRATION] => enabling_without_the_right,
+    [src::ADMINISTRATION] => enabling_a_table_without_the_right,
+    [src::OBJECT_GONE] => net_changes_without_the_gating_role,
     [src::CDC_OFF] => a_table_enabled_in_a_database_without_cdc,
     [src::OBJECT_GONE] => a_capture_instance_that_is_gone,
     [src::OUT_OF_RANGE] => net_changes_below_the_low_water_mark,
@@ -150,11 +152,36 @@ async fn mark_under(number: i32, text: &'static str) -> Fault {
 }
 
 async fn a_change_table_without_the_right() -> Fault {
-    mark_under(229, "The SELECT permission was denied on the object 'lsn_time_mapping', database 'Shop', schema 'cdc'.").await
+    let lab = tracked().await;
+    let reader = lab.reader();
+    let max = reader.watermarks(&[]).await.unwrap().max.unwrap();
+    lab.write("REVOKE SELECT ON SCHEMA::cdc FROM reader");
+    let fault = read_changes(&reader, "dbo_Orders", ChangesMode::All, Lsn::ZERO.next(), max).await;
+    assert!(fault.actions().any(|action| action == "GRANT SELECT ON SCHEMA::[cdc] TO [reader];"), "{fault:?}");
+    fault
 }
 
 async fn enabling_without_the_right() -> Fault {
-    mark_under(22902, "Caller is not authorized to initiate the requested action. Sysadmin privileges are required.").await
+    let lab = Lab::start().await;
+    lab.reader_without_cdc().enable_database().await.unwrap_err()
+}
+
+async fn enabling_a_table_without_the_right() -> Fault {
+    let lab = tracked().await;
+    lab.write("CREATE TABLE dbo.More (id int NOT NULL PRIMARY KEY)");
+    lab.reader().enable_table(&dbo("More"), None).await.unwrap_err()
+}
+
+/// SQL Server says 208 where it means 229.
+async fn net_changes_without_the_gating_role() -> Fault {
+    let lab = Lab::start().await;
+    lab.write("EXEC sys.sp_cdc_enable_db");
+    lab.write("CREATE TABLE dbo.Orders (id int NOT NULL PRIMARY KEY)");
+    lab.write("EXEC sys.sp_cdc_enable_table N'dbo', N'Orders', N'gate', @supports_net_changes = 1");
+    lab.write("INSERT dbo.Orders VALUES (1)");
+    let reader = lab.reader();
+    let max = reader.watermarks(&[]).await.unwrap().max.unwrap();
+    read_changes(&reader, "dbo_Orders", ChangesMode::Net, Lsn::ZERO.next(), max).await
 }
 
 async fn a_table_enabled_in_a_database_without_cdc() -> Fault {

@@ -41,6 +41,8 @@ provocations! {
     [sync::WARMING_UP] => a_database_without_a_mapping,
     [sync::CAPTURE_CHANGED] => an_instance_made_again,
     [sync::NO_ACCESS] => a_low_water_mark_of_zero,
+    [sync::NO_ACCESS] => a_gating_role_that_was_taken_away,
+    [sync::WENT_BACK] => a_backup_restored_over_the_source,
     [sync::BROKEN_CHAIN] => a_record_that_does_not_follow,
     [sync::RECORDS_GONE] => records_that_were_deleted,
     [sync::STAGE_COUNT] => rows_of_another_batch_in_a_file,
@@ -204,6 +206,48 @@ async fn a_low_water_mark_of_zero() -> Fault {
     let (rig, table) = waiting().await;
     rig.source.with(|inner| inner.get(&table).min = Lsn::ZERO);
     extract_fault(&rig, &table).await
+}
+
+/// A tracked table behind a gating role, read by a login of its own, its first epoch loaded.
+async fn read_through_a_gate(rig: &Rig) -> (Lab, super::cuts::Machines<db_to_redshift::source::sqlserver::SqlServer>, TableName) {
+    let lab = Lab::start().await;
+    for sql in [
+        "ALTER DATABASE Roastery SET ALLOW_SNAPSHOT_ISOLATION ON",
+        "EXEC sys.sp_cdc_enable_db",
+        "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, note nvarchar(50) NULL)",
+        "EXEC sys.sp_cdc_enable_table N'dbo', N't', N'gate'",
+        "INSERT dbo.t VALUES (1, N'card 4711')",
+    ] {
+        lab.write(sql);
+    }
+    let reader = lab.reader();
+    lab.write("ALTER ROLE gate ADD MEMBER reader");
+    let engine = super::cuts::engine(rig, Arc::new(reader), 0);
+    let table = TableName::new("dbo", "t");
+    done(engine.prepare(one(&table), PrepareOptions::default()).await);
+    done(engine.sync(one(&table)).await);
+    (lab, engine, table)
+}
+
+async fn a_gating_role_that_was_taken_away() -> Fault {
+    let rig = Rig::start().await;
+    let (lab, engine, table) = read_through_a_gate(&rig).await;
+    lab.write("ALTER ROLE gate DROP MEMBER reader");
+    let fault = fault(engine.extract(one(&table)).await);
+    assert!(fault.facts().contains(&("gating role".into(), "gate".into())), "{fault:?}");
+    fault
+}
+
+async fn a_backup_restored_over_the_source() -> Fault {
+    let rig = Rig::start().await;
+    let (lab, engine, table) = read_through_a_gate(&rig).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup");
+    lab.cdc.back_up(&lab.database, &file).unwrap();
+    lab.write("INSERT dbo.t VALUES (2, N'after the backup')");
+    done(engine.sync(one(&table)).await);
+    lab.cdc.restore(&lab.database, &file).unwrap();
+    fault(engine.extract(one(&table)).await)
 }
 
 /// The keys of one kind.

@@ -78,6 +78,28 @@ impl Lab {
         let _ = self.cdc.capture_now(&self.database);
     }
 
+    /// The real client under a login of its own, `reader`, with what the manual asks for (SELECT
+    /// on the source schema and on schema cdc, VIEW DATABASE STATE), and no more.
+    pub fn reader(&self) -> SqlServer {
+        for sql in [
+            "CREATE LOGIN reader WITH PASSWORD = 'Roast-7-beans'",
+            "CREATE USER reader FOR LOGIN reader",
+            "GRANT SELECT ON SCHEMA::dbo TO reader",
+            "GRANT SELECT ON SCHEMA::cdc TO reader",
+            "GRANT VIEW DATABASE STATE TO reader",
+        ] {
+            self.write(sql);
+        }
+        SqlServer::new(SourceSettings { user: "reader".into(), ..self.settings.clone() })
+    }
+
+    /// As [`Lab::reader`] in a database without schema cdc.
+    pub fn reader_without_cdc(&self) -> SqlServer {
+        self.write("CREATE LOGIN reader WITH PASSWORD = 'Roast-7-beans'");
+        self.write("CREATE USER reader FOR LOGIN reader");
+        SqlServer::new(SourceSettings { user: "reader".into(), ..self.settings.clone() })
+    }
+
     /// The first column of a query, which is text.
     pub fn texts(&self, sql: &str) -> Vec<String> {
         let mut direct = Direct::login(&*self.sessions, USER, PASSWORD, &self.database).unwrap();

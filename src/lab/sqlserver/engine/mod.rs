@@ -42,6 +42,7 @@ pub mod failure;
 pub mod function;
 pub mod functions;
 pub mod parse;
+pub mod security;
 pub mod server;
 pub mod session;
 pub mod type_name;

@@ -9,7 +9,11 @@ mod statement;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+
 use super::catalog::same_name;
+use super::function::string::name_parts;
 use crate::lab::sqlserver::session::Message;
 
 pub use statement::{SecurityStatement, begins, parse};
@@ -175,10 +179,8 @@ impl Rights {
         if self.allows(permission, &on) {
             return Ok(());
         }
-        let text = format!(
-            "The {permission} permission was denied on the object '{name}', database '{}', schema '{schema}'.",
-            self.database_name
-        );
+        let text =
+            format!("The {permission} permission was denied on the object '{name}', database '{}', schema '{schema}'.", self.database_name);
         Err(Message { class: 14, state: 5, ..Message::error(229, text) })
     }
 
@@ -203,6 +205,37 @@ impl Rights {
             let mut state = self.security.0.write().unwrap_or_else(PoisonError::into_inner);
             state.databases.entry(self.database).or_default().roles.push(role.to_owned());
         }
+    }
+
+    /// The functions of a session's connection that ask for rights.
+    pub fn register(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let rights = self.clone();
+        conn.create_scalar_function("lab_gate", 3, FunctionFlags::SQLITE_UTF8, move |ctx| {
+            let role: Option<String> = ctx.get(0)?;
+            let (schema, table): (Option<String>, Option<String>) = (ctx.get(1)?, ctx.get(2)?);
+            Ok(rights.passes_gate(role.as_deref(), &schema.unwrap_or_default(), &table.unwrap_or_default()))
+        })?;
+        let rights = self.clone();
+        conn.create_scalar_function("lab_allows", 3, FunctionFlags::SQLITE_UTF8, move |ctx| {
+            let text = |at: usize| ctx.get::<Option<String>>(at).map(Option::unwrap_or_default);
+            let (name, class, permission) = (text(0)?, text(1)?, text(2)?.to_uppercase());
+            let mut parts = name_parts(&name);
+            let last = parts.pop().unwrap_or_default();
+            let schema = parts.pop().unwrap_or_else(|| "dbo".to_owned());
+            let on = match class.to_uppercase().as_str() {
+                "SCHEMA" => Securable::Schema(last),
+                "OBJECT" if schema.eq_ignore_ascii_case("sys") => return Ok(true),
+                "OBJECT" => Securable::Object { schema, name: last },
+                _ => Securable::Database,
+            };
+            Ok(rights.allows(&permission, &on))
+        })?;
+        let rights = self.clone();
+        conn.create_scalar_function("lab_member", 2, FunctionFlags::SQLITE_UTF8, move |ctx| {
+            let (role, of_server): (Option<String>, bool) = (ctx.get(0)?, ctx.get(1)?);
+            let role = role.unwrap_or_default();
+            Ok(if of_server { Some(rights.is_sysadmin()) } else { rights.is_member(&role) })
+        })
     }
 
     /// Runs a statement; only an owner of the database may, and for logins only an administrator.

@@ -16,16 +16,35 @@ pub enum Order {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SecurityStatement {
-    CreateLogin { name: String, password: String },
+    CreateLogin {
+        name: String,
+        password: String,
+    },
     DropLogin(String),
     /// Of sysadmin alone.
-    ServerRole { role: String, member: String, add: bool },
-    CreateUser { name: String, login: String },
+    ServerRole {
+        role: String,
+        member: String,
+        add: bool,
+    },
+    CreateUser {
+        name: String,
+        login: String,
+    },
     DropUser(String),
     CreateRole(String),
     DropRole(String),
-    Member { role: String, member: String, add: bool },
-    Permissions { order: Order, permissions: Vec<String>, on: Securable, principals: Vec<String> },
+    Member {
+        role: String,
+        member: String,
+        add: bool,
+    },
+    Permissions {
+        order: Order,
+        permissions: Vec<String>,
+        on: Securable,
+        principals: Vec<String>,
+    },
 }
 
 /// Whether such a statement begins here.
@@ -55,11 +74,14 @@ pub fn parse(c: &mut Cursor<'_>) -> Result<SecurityStatement> {
                 _ => Err(c.unexpected()),
             }
         }
-        verb => permissions(c, match verb {
-            "GRANT" => Order::Grant,
-            "DENY" => Order::Deny,
-            _ => Order::Revoke,
-        }),
+        verb => permissions(
+            c,
+            match verb {
+                "GRANT" => Order::Grant,
+                "DENY" => Order::Deny,
+                _ => Order::Revoke,
+            },
+        ),
     }
 }
 
@@ -167,11 +189,14 @@ fn securable(c: &mut Cursor<'_>) -> Result<Securable> {
 impl SecurityStatement {
     pub(super) fn apply(&self, state: &mut State, database: i32) -> std::result::Result<(), Message> {
         let taken = |name: &str| Message::error(15_023, format!("User, group, or role '{name}' already exists in the current database."));
-        let unknown = |name: &str| Message::error(15_151, format!("Cannot find the principal '{name}', because it does not exist or you do not have permission."));
+        let unknown = |name: &str| {
+            Message::error(15_151, format!("Cannot find the principal '{name}', because it does not exist or you do not have permission."))
+        };
         let State { logins, databases } = state;
         let principals = databases.entry(database).or_default();
         let has_user = |name: &str| principals.users.iter().any(|(user, _)| same_name(user, name));
-        let has_role = |name: &str| principals.roles.iter().chain(FIXED_ROLES.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>().iter()).any(|role| same_name(role, name));
+        let has_role =
+            |name: &str| FIXED_ROLES.iter().any(|role| same_name(role, name)) || principals.roles.iter().any(|role| same_name(role, name));
         match self {
             Self::CreateLogin { name, password } => {
                 if logins.iter().any(|login| same_name(&login.name, name)) {
