@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::args::{Bundle, Global};
 use super::connect::LiveEngine;
-use super::{exit, select};
+use super::{exit, output, select};
 use crate::engine::bundle::archive;
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
@@ -38,9 +38,9 @@ pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveE
     options.open(&path).and_then(|mut file| file.write_all(&bytes)).map_err(fault)?;
     let names: Vec<_> = members.iter().map(|member| member.name).collect();
     if global.json {
-        println!("{}", json!({ "path": path, "bytes": bytes.len(), "members": names }));
+        output::line(json!({ "path": path, "bytes": bytes.len(), "members": names }));
     } else {
-        println!("wrote {} ({}): {}", path.display(), super::output::bytes(bytes.len() as u64), names.join(", "));
+        output::line(format_args!("wrote {} ({}): {}", path.display(), output::bytes(bytes.len() as u64), names.join(", ")));
     }
     Ok(exit::DONE)
 }

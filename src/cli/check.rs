@@ -16,11 +16,12 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     // A source that cannot be reached is a line of the check, not its end.
     let tables = match select::tables(&engine, &global.tables, select::From::Source).await {
         Err(fault) if fault.is(&sync::NO_TABLE) => return Err(fault),
-        other => other.unwrap_or_default(),
+        Err(_) => select::tables(&engine, &global.tables, select::From::Tracked).await.unwrap_or_default(),
+        Ok(tables) => tables,
     };
     let findings = engine.check(&tables).await;
     if global.json {
-        println!("{}", json!({ "findings": findings.iter().map(FindingDocument::from).collect::<Vec<_>>() }));
+        output::line(json!({ "findings": findings.iter().map(FindingDocument::from).collect::<Vec<_>>() }));
     } else {
         findings.iter().for_each(print);
     }
@@ -33,12 +34,12 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
 fn print(finding: &Finding) {
     let Finding { area, what, result } = finding;
     match result {
-        Found::Good(text) => println!("ok       {area}  {what}: {text}"),
-        Found::Warning(text) => println!("warning  {area}  {what}: {text}"),
+        Found::Good(text) => output::line(format_args!("ok       {area}  {what}: {text}")),
+        Found::Warning(text) => output::line(format_args!("warning  {area}  {what}: {text}")),
         Found::Fault(fault) => {
-            println!("FAULT    {area}  {what}");
+            output::line(format_args!("FAULT    {area}  {what}"));
             for line in output::fault_text(fault).lines() {
-                println!("         {line}");
+                output::line(format_args!("         {line}"));
             }
         }
     }

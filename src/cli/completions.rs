@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 
 use super::args::{Cli, Completions};
-use super::exit;
+use super::{exit, output};
 use crate::model::Fault;
 use crate::model::fault::cfg;
 
@@ -12,6 +12,6 @@ pub fn run(completions: &Completions) -> Result<u8, Fault> {
     clap_complete::generate(completions.shell, &mut Cli::command(), "db-to-redshift", &mut script);
     let script =
         String::from_utf8(script).map_err(|error| Fault::new(&cfg::NOT_WRITTEN, "the completion script is not text").caused_by(error))?;
-    print!("{script}");
+    output::text(script);
     Ok(exit::DONE)
 }

@@ -69,7 +69,7 @@ pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
     let compared = compared?;
     let equal = faults.is_empty() && !compared.is_empty() && compared.iter().all(Comparison::is_equal);
     if global.json {
-        println!("{}", report_json(demo, &steps, &compared, &faults, equal));
+        output::line(report_json(demo, &steps, &compared, &faults, equal));
     } else {
         print(demo, &steps, &compared, &faults, equal);
     }
@@ -157,7 +157,7 @@ fn capture(lab: &Lab) -> Result<(), Fault> {
 
 fn say(global: &Global, text: &str) {
     if !global.json && !global.events {
-        eprintln!("{text}");
+        output::talk(text);
     }
 }
 
@@ -174,21 +174,21 @@ fn report_json(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[S
 }
 
 fn print(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String], equal: bool) {
-    println!("Demo of the sample company {} (seed {})\n", sample::DATABASE, demo.seed);
+    output::line(format_args!("Demo of the sample company {} (seed {})\n", sample::DATABASE, demo.seed));
     let mut rows = vec![["STEP", "ROWS", "BATCHES", "SECONDS"].map(str::to_owned).to_vec()];
     let number = |number: u64| if number == 0 { String::new() } else { output::count(number) };
     rows.extend(steps.iter().map(|step| vec![step.name.clone(), number(step.rows), number(step.batches), format!("{:.2}", step.seconds)]));
-    println!("{}", output::table(&rows));
+    output::line(output::table(&rows));
     let mut rows = vec![["TABLE", "SOURCE ROWS", "PRODUCTION ROWS", "RESULT"].map(str::to_owned).to_vec()];
     for line in compared {
         let result =
             if line.is_equal() { "equal".to_owned() } else { format!("DIFFERENT: {} missing, {} surplus", line.missing, line.surplus) };
         rows.push(vec![line.table.to_string(), output::count(line.source_rows), output::count(line.target_rows), result]);
     }
-    println!("{}", output::table(&rows));
+    output::line(output::table(&rows));
     for fault in faults {
-        println!("fault: {fault}");
+        output::line(format_args!("fault: {fault}"));
     }
     let verdict = if equal { "production equals the source in every table" } else { "production does NOT equal the source" };
-    println!("{verdict}");
+    output::line(verdict);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::{Enable, Global};
 use super::connect::LiveEngine;
-use super::{exit, select};
+use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::source::Source;
@@ -20,15 +20,15 @@ pub async fn run(global: &Global, enable: &Enable, (engine, _events): (Arc<LiveE
         for table in select::tables(&engine, &global.tables, select::From::Source).await? {
             engine.source.enable_table(&table, enable.role.as_deref()).await?;
             if !global.json {
-                println!("CDC is on for {table}");
+                output::line(format_args!("CDC is on for {table}"));
             }
             enabled.push(table);
         }
     }
     if global.json {
-        println!("{}", json!({ "database": database, "enabled": enabled }));
+        output::line(json!({ "database": database, "enabled": enabled }));
     } else if enabled.is_empty() {
-        println!("CDC is on for database {database}; name tables with --table to track them");
+        output::line(format_args!("CDC is on for database {database}; name tables with --table to track them"));
     }
     Ok(exit::DONE)
 }

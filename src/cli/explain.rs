@@ -56,26 +56,27 @@ fn page_json(page: &Page) -> Value {
 
 fn print_page(global: &Global, page: &Page) {
     if global.json {
-        println!("{}", page_json(page));
+        output::line(page_json(page));
         return;
     }
     let (class, retries) = class_words(page.class);
-    println!("{} {}\n\n{}\n\nClass: {class} ({retries}); exit code {}.\n", page.code, page.title, page.meaning, exit::of_class(page.class));
+    let exit = exit::of_class(page.class);
+    output::line(format_args!("{} {}\n\n{}\n\nClass: {class} ({retries}); exit code {exit}.\n", page.code, page.title, page.meaning));
     for next in page.next {
-        println!("Next: {next}");
+        output::line(format_args!("Next: {next}"));
     }
 }
 
 fn print_list(global: &Global) {
     if global.json {
-        let family = |pages: &[&'static Page]| pages.iter().map(|page| page_json(page)).collect::<Vec<_>>();
-        println!("{}", json!({ "faults": families().iter().flat_map(|family_of| family(family_of.pages)).collect::<Vec<_>>() }));
+        let pages = families().into_iter().flat_map(|family| family.pages.iter());
+        output::line(json!({ "faults": pages.map(|page| page_json(page)).collect::<Vec<_>>() }));
         return;
     }
     for (at, family) in families().iter().enumerate() {
-        println!("{}{}", if at == 0 { "" } else { "\n" }, family.title);
+        output::line(format_args!("{}{}", if at == 0 { "" } else { "\n" }, family.title));
         let rows: Vec<_> = family.pages.iter().map(|page| vec![format!("  {}", page.code), page.title.to_owned()]).collect();
-        print!("{}", output::table(&rows));
+        output::text(output::table(&rows));
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use super::args::Init;
-use super::exit;
+use super::{exit, output};
 use crate::model::Fault;
 use crate::model::fault::cfg;
 
@@ -19,6 +19,6 @@ pub fn run(init: &Init) -> Result<u8, Fault> {
     // Never over a file that somebody has filled in.
     let mut file = OpenOptions::new().write(true).create_new(true).open(&init.path).map_err(fault)?;
     file.write_all(EXAMPLE.as_bytes()).map_err(fault)?;
-    println!("wrote {path}: fill in source, s3 and redshift, then run db-to-redshift check");
+    output::line(format_args!("wrote {path}: fill in source, s3 and redshift, then run db-to-redshift check"));
     Ok(exit::DONE)
 }

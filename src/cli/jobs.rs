@@ -29,7 +29,7 @@ pub async fn run(global: &Global, command: &Command, (engine, events): (Arc<Live
         tracing::warn!(%error, "the progress display ended early");
     }
     if global.json {
-        println!("{}", json!({ "command": command.name(), "tables": reports.iter().map(report_json).collect::<Vec<_>>() }));
+        output::line(json!({ "command": command.name(), "tables": reports.iter().map(report_json).collect::<Vec<_>>() }));
     } else if !global.events {
         print(&reports);
     }
@@ -106,13 +106,13 @@ fn print(reports: &[TableReport]) {
         rows.push(vec![report.table.to_string(), report.job.as_str().to_owned(), outcome.to_owned(), batches, moved]);
     }
     if reports.is_empty() {
-        println!("no tables: CDC tracks none that the configuration does not skip");
+        output::line("no tables: CDC tracks none that the configuration does not skip");
     } else {
-        print!("{}", output::table(&rows));
+        output::text(output::table(&rows));
     }
     for report in reports {
         if let Err(fault) = &report.outcome {
-            println!("\n{}: {}", report.table, output::fault_text(fault).trim_end());
+            output::line(format_args!("\n{}: {}", report.table, output::fault_text(fault).trim_end()));
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, Lab as LabArguments};
-use super::{exit, signals};
+use super::{exit, output, signals};
 use crate::lab::direct::{Direct, batches};
 use crate::lab::sample;
 use crate::lab::{Lab, LabOptions};
@@ -37,13 +37,13 @@ pub async fn run(global: &Global, arguments: &LabArguments) -> Result<u8, Fault>
     let config = lab.write_config().map_err(|error| failed("the lab's configuration could not be written", error))?;
     if global.json {
         let clients: Vec<_> = lab.clients().iter().map(|client| json!({ "program": client.program, "line": client.line })).collect();
-        println!("{}", json!({ "config": config, "clients": clients }));
+        output::line(json!({ "config": config, "clients": clients }));
     } else {
-        println!("The lab is up, on loopback only, until Ctrl-C. Connect with:\n");
+        output::line("The lab is up, on loopback only, until Ctrl-C. Connect with:\n");
         for client in lab.clients() {
-            println!("  {}", client.line);
+            output::line(format_args!("  {}", client.line));
         }
-        println!("\nWith this program:\n\n  db-to-redshift --config {} check", config.display());
+        output::line(format_args!("\nWith this program:\n\n  db-to-redshift --config {} check", config.display()));
     }
     cancel.cancelled().await;
     lab.stop().await.map_err(|error| failed("the lab could not be stopped", error))?;

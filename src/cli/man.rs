@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::CommandFactory;
 
 use super::args::{Cli, Man};
-use super::exit;
+use super::{exit, output};
 use crate::model::Fault;
 use crate::model::fault::cfg;
 
@@ -16,11 +16,11 @@ pub fn run(man: &Man) -> Result<u8, Fault> {
             let mut page = Vec::new();
             let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
             rendered.map_err(|error| Fault::new(&cfg::NOT_WRITTEN, "the manual page could not be made").caused_by(error))?;
-            print!("{}", String::from_utf8_lossy(&page));
+            output::text(String::from_utf8_lossy(&page));
         }
         Some(folder) => {
             write(folder)?;
-            println!("wrote the manual pages to {}", folder.display());
+            output::line(format_args!("wrote the manual pages to {}", folder.display()));
         }
     }
     Ok(exit::DONE)

@@ -1,4 +1,5 @@
-//! The command line: one file a command.
+//! The command line: one file a command. All output goes through [`output`].
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
 mod bundle;
@@ -46,11 +47,18 @@ pub async fn run(cli: Cli) -> u8 {
         ended = Box::pin(dispatch(cli)) => ended,
         code = signals::after(patience) => return code,
     };
-    match ended {
+    let code = match ended {
         Ok(code) => code,
         Err(fault) => {
             output::show_fault(&global, &fault);
             exit::of(&fault)
+        }
+    };
+    match output::failure() {
+        None => code,
+        Some(error) => {
+            output::talk(format_args!("standard output could not be written: {error}"));
+            exit::worst([code, exit::FAILED])
         }
     }
 }

@@ -1,18 +1,60 @@
 //! Text and JSON for people and programs. Results go to standard output, talk to standard error.
+//!
+//! A reader may leave early, as `head` does. What a command does, and its exit code, do not hang
+//! on who listens: the rest of its output is dropped. Any other failure to write a result is a
+//! failure of the command, since the result is not there.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
 
 use serde_json::json;
 
 use super::args::Global;
 use crate::model::Fault;
 
+/// The first failure of standard output; nothing is written after it.
+static BROKEN: OnceLock<io::Error> = OnceLock::new();
+
+/// A line of the result.
+pub fn line(line: impl Display) {
+    text(format_args!("{line}\n"));
+}
+
+/// A piece of the result that brings its own line ends.
+pub fn text(text: impl Display) {
+    if BROKEN.get().is_some() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        // Only the first counts.
+        let _ = BROKEN.set(error);
+    }
+}
+
+/// Why results are missing, unless their reader left.
+#[must_use]
+pub fn failure() -> Option<&'static io::Error> {
+    BROKEN.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)
+}
+
+/// A line of talk. When nobody can hear it, it is not needed.
+pub fn talk(line: impl Display) {
+    talk_text(format_args!("{line}\n"));
+}
+
+/// Talk that brings its own line ends.
+pub fn talk_text(text: impl Display) {
+    let _ = write!(io::stderr().lock(), "{text}");
+}
+
 /// Shows a fault that ended a command: a document on standard output, or text on standard error.
 pub fn show_fault(global: &Global, fault: &Fault) {
     if global.json {
-        println!("{}", json!({ "fault": fault }));
+        line(json!({ "fault": fault }));
     } else {
-        eprint!("{}", fault_text(fault));
+        talk_text(fault_text(fault));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::ChangeStore;
 pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let runs = engine.store.runs(most).await?;
     if global.json {
-        println!("{}", json!({ "runs": runs }));
+        output::line(json!({ "runs": runs }));
         return Ok(exit::DONE);
     }
     let mut rows = vec![["BEGAN", "COMMAND", "BY", "TABLES", "BATCHES", "ROWS", "OUTCOME"].map(str::to_owned).to_vec()];
@@ -39,6 +39,6 @@ pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngin
             },
         ]);
     }
-    print!("{}", output::table(&rows));
+    output::text(output::table(&rows));
     Ok(exit::DONE)
 }

@@ -11,8 +11,11 @@ use crate::target::Target;
 /// Where the names come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum From {
-    /// Tables that CDC tracks; with patterns every user table, so that a missing capture shows.
+    /// Tables that CDC tracks, and those that have records: a table whose capture was switched off
+    /// must not vanish from sight. With patterns every user table, so that a missing capture shows.
     Source,
+    /// As [`From::Source`], without those that only the store knows: for a store that is down.
+    Tracked,
     /// Tables that have records: a load needs no source.
     Store,
 }
@@ -24,10 +27,15 @@ pub async fn tables<S: Source, C: ChangeStore, T: Target>(
     from: From,
 ) -> Result<Vec<TableName>, Fault> {
     let mut known: Vec<(TableName, bool)> = match from {
-        From::Source => engine.source.tables().await?.into_iter().map(|table| (table.name, table.tracked)).collect(),
+        From::Source | From::Tracked => engine.source.tables().await?.into_iter().map(|table| (table.name, table.tracked)).collect(),
         From::Store => engine.store.tables().await?.into_iter().map(|table| (table, true)).collect(),
     };
-    known.sort();
+    if from == From::Source {
+        known.extend(engine.store.tables().await?.into_iter().map(|table| (table, true)));
+    }
+    // Of a name that both know, the entry that counts it as tracked comes first.
+    known.sort_by(|(a, a_tracked), (b, b_tracked)| a.cmp(b).then(b_tracked.cmp(a_tracked)));
+    known.dedup_by(|(a, _), (b, _)| a == b);
     known.retain(|(table, _)| !engine.settings.is_skipped(table));
     if patterns.is_empty() {
         return Ok(known.into_iter().filter(|(_, tracked)| *tracked).map(|(table, _)| table).collect());

@@ -3,6 +3,8 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::output;
+
 /// What a shell reports for a program that SIGINT or SIGTERM ended: 128 plus the number.
 const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
@@ -12,7 +14,7 @@ pub fn stop_at_first(cancel: CancellationToken) {
     tokio::spawn(async move {
         let Some(mut signals) = Signals::new() else { return };
         signals.next().await;
-        eprintln!("stopping at the next safe point; once more ends at once");
+        output::talk("stopping at the next safe point; once more ends at once");
         cancel.cancel();
     });
 }

@@ -14,11 +14,14 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     let tables = match select::tables(&engine, &global.tables, select::From::Source).await {
         Ok(tables) => tables,
         Err(fault) if exit::of(&fault) == exit::CONFIG => return Err(fault),
-        Err(_) => select::tables(&engine, &global.tables, select::From::Store).await?,
+        Err(_) => match select::tables(&engine, &global.tables, select::From::Tracked).await {
+            Ok(tables) => tables,
+            Err(_) => select::tables(&engine, &global.tables, select::From::Store).await?,
+        },
     };
     let report = engine.status(&tables).await;
     if global.json {
-        println!("{}", serde_json::json!(report));
+        output::line(serde_json::json!(report));
     } else {
         print(&report);
     }
@@ -34,15 +37,15 @@ fn print(report: &StatusReport) {
     let head = ["TABLE", "VERDICT", "CDC", "EPOCH", "EXTRACTED", "PENDING", "APPLIED", "STAGED", "HEAD LSN", "HEAD TIME", "BUSY"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(report.tables.iter().map(line));
-    println!("pipeline {}", report.pipeline);
-    print!("{}", output::table(&rows));
+    output::line(format_args!("pipeline {}", report.pipeline));
+    output::text(output::table(&rows));
     for table in &report.tables {
         if let Some(diverged) = table.target.as_ref().and_then(|state| state.diverged.as_ref()) {
-            println!("{} is diverged since {}: {}", table.table, diverged.since, diverged.why);
+            output::line(format_args!("{} is diverged since {}: {}", table.table, diverged.since, diverged.why));
         }
     }
     for fault in &report.faults {
-        println!("fault: {fault}");
+        output::line(format_args!("fault: {fault}"));
     }
 }
 

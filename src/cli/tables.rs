@@ -22,7 +22,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
             .iter()
             .map(|table| json!({ "table": table.name, "tracked": table.tracked, "has_key": table.has_key, "skipped": engine.settings.is_skipped(&table.name) }))
             .collect();
-        println!("{}", json!({ "tables": list }));
+        output::line(json!({ "tables": list }));
         return Ok(exit::DONE);
     }
     let mut rows = vec![["TABLE", "CDC", "KEY", "CONFIGURATION"].map(str::to_owned).to_vec()];
@@ -31,6 +31,6 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
         let yes = |holds: bool, yes: &str, no: &str| if holds { yes.to_owned() } else { no.to_owned() };
         rows.push(vec![table.name.to_string(), yes(table.tracked, "on", "off"), yes(table.has_key, "yes", "none"), skipped.to_owned()]);
     }
-    print!("{}", output::table(&rows));
+    output::text(output::table(&rows));
     Ok(exit::DONE)
 }

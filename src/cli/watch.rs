@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use super::output::{bytes, count};
+use super::output::{self, bytes, count};
 use crate::engine::event::{Event, EventReceiver, Progress};
 use crate::model::TableName;
 
@@ -65,7 +65,7 @@ fn tell(event: &Event, show: Show, bars: Option<&MultiProgress>) {
     match show {
         Show::Nothing => {}
         Show::Json => match serde_json::to_string(event) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => output::line(text),
             Err(error) => tracing::warn!(%error, "an event could not be shown"),
         },
         Show::Lines | Show::Bars => {
@@ -73,7 +73,7 @@ fn tell(event: &Event, show: Show, bars: Option<&MultiProgress>) {
             match bars {
                 // A terminal that went away does not stop a job.
                 Some(bars) => drop(bars.println(text)),
-                None => eprintln!("{text}"),
+                None => output::talk(text),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Check: connections, permissions, what must be initialised, unfinished work. Changes nothing
 //! but a probe object that it removes again.
 
+mod privileges;
+
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -90,7 +92,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         let source = self.check_source(tables, &mut found).await;
         let store = self.check_store(&mut found).await;
-        let target = self.check_target(&mut found).await;
+        let target = self.check_target(tables, &mut found).await;
         if source && store && target {
             self.check_work(tables, &mut found).await;
         }
@@ -125,7 +127,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Err(fault) => found.warn("source", "capture", format!("its state cannot be read: {fault}")),
         }
         match self.source.describe(tables).await {
-            Ok(facts) => self.check_tables(&server, &facts, found).await,
+            Ok(described) => {
+                let mut facts = Vec::with_capacity(described.len());
+                for (table, described) in tables.iter().zip(described) {
+                    match described {
+                        Ok(described) => facts.push(described),
+                        Err(fault) => found.add(table.to_string(), "table", Found::Fault(fault)),
+                    }
+                }
+                self.check_tables(&server, &facts, found).await;
+            }
             Err(fault) => found.add("source", "tables", Found::Fault(fault)),
         }
         true
@@ -133,6 +144,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     async fn check_tables(&self, server: &ServerFacts, facts: &[TableFacts], found: &mut Findings) {
         let mut shapes = Vec::new();
+        let names: Vec<TableName> = facts.iter().map(|table| table.name.clone()).collect();
+        if server.cdc_enabled {
+            privileges::lines("source", "SELECT on tables and change tables", &names, self.source.lacking(facts).await, found);
+        }
+        let instances: Vec<String> = facts.iter().filter_map(|table| Some(table.instances.first()?.identity.instance.clone())).collect();
+        let marks = self.source.watermarks(&instances).await;
         for table in facts {
             let name = table.name.to_string();
             let Some(instance) = table.instances.first() else {
@@ -158,16 +175,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 );
             }
             shapes.push((table.name.clone(), instance.shape.clone()));
-            match self.source.watermarks(std::slice::from_ref(&instance.identity.instance)).await {
+            match &marks {
                 Ok(marks) => {
-                    let min = marks.min.first().copied().unwrap_or_default();
+                    let at = instances.iter().position(|other| *other == instance.identity.instance);
+                    let min = at.and_then(|at| marks.min.get(at)).copied().unwrap_or_default();
                     match crate::engine::extract::guards::readable(&table.name, instance, min, marks.max) {
                         Ok(_) => found.good(&name, "capture", format!("instance {}, from {min}", instance.identity.instance)),
                         Err(fault) if fault.is(&sync::WARMING_UP) => found.warn(&name, "capture", fault.to_string()),
                         Err(fault) => found.add(&name, "capture", Found::Fault(fault)),
                     }
                 }
-                Err(fault) => found.add(&name, "capture", Found::Fault(fault)),
+                Err(fault) => found.add(&name, "capture", Found::Fault(fault.clone())),
             }
         }
         for fault in self.target.check_shapes(&shapes) {
@@ -210,7 +228,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         true
     }
 
-    async fn check_target(&self, found: &mut Findings) -> bool {
+    async fn check_target(&self, tables: &[TableName], found: &mut Findings) -> bool {
         let facts = match self.target.start_up().await {
             Ok(facts) => facts,
             Err(fault) => {
@@ -226,6 +244,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         } else {
             found.warn("target", "schemas", format!("prepare will create {}", missing.join(", ")));
         }
+        let lacking = self.target.lacking(tables).await;
+        privileges::lines("target", "schemas, production, staging, state", tables, lacking, found);
         true
     }
 
@@ -288,7 +308,7 @@ fn health_lines(health: &CaptureHealth, found: &mut Findings) {
 }
 
 /// Why a table cannot be read by net changes (rule E5).
-fn net_refusal(shape: &TableShape, supported: bool) -> Option<String> {
+pub(crate) fn net_refusal(shape: &TableShape, supported: bool) -> Option<String> {
     if !supported {
         return Some("its capture instance does not support them".into());
     }

@@ -161,6 +161,8 @@ pub struct Outcome {
     pub rows: u64,
     /// The operator paused the table: nothing was done.
     pub paused: bool,
+    /// Nothing was found, but SQL Server records nothing either: capture is down.
+    pub capture_down: bool,
 }
 
 impl Outcome {
@@ -169,6 +171,7 @@ impl Outcome {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self { paused: true, .. } => "paused",
+            Self { batches: 0, capture_down: true, .. } => "capture is down",
             Self { batches: 0, .. } => "nothing to do",
             _ => "done",
         }

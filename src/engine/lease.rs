@@ -79,10 +79,13 @@ pub async fn take<C: ChangeStore>(
                         seen = Some((etag.clone(), Instant::now()));
                     }
                     let unchanged = seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= EXPIRY);
-                    if !unchanged && !is_dead(other, holder) && !wait {
+                    let dead = is_dead(other, holder);
+                    // A lease that was renewed lately has a live holder. One that was not is looked
+                    // at until our own clock proves it dead: its time stamp is only a hint.
+                    if !unchanged && !dead && !wait && is_fresh(lease) {
                         return Err(busy(table, kind, other));
                     }
-                    unchanged || is_dead(other, holder)
+                    unchanged || dead
                 }
             },
         };
@@ -99,6 +102,12 @@ pub async fn take<C: ChangeStore>(
             () = tokio::time::sleep(LOOK) => {}
         }
     }
+}
+
+/// Renewed within the time after which it would count as expired, by the holder's clock.
+fn is_fresh(lease: &Lease) -> bool {
+    let age = Timestamp::now().duration_since(lease.at);
+    jiff::SignedDuration::try_from(EXPIRY).is_ok_and(|expiry| age.abs() < expiry)
 }
 
 /// A process of this very machine that is gone holds nothing. The 60 s of observation are for

@@ -1,15 +1,16 @@
 //! Status: every table as the three systems see it. Reads only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
 
 use crate::engine::Engine;
+use crate::engine::extract::guards;
 use crate::model::control::LeaseKind;
 use crate::model::status::{SourceStatus, StatusReport, StoreStatus, TableStatus, Verdict};
 use crate::model::{CommitRecord, Fault, Lsn, TableName, TargetState};
-use crate::source::{ProbeRange, Source};
+use crate::source::{ProbeRange, Source, TableFacts};
 use crate::store::ChangeStore;
 use crate::target::Target;
 
@@ -24,7 +25,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub async fn status(self: &Arc<Self>, tables: &[TableName]) -> StatusReport {
         let mut faults = Vec::new();
         let stored = self.in_store(tables, &mut faults).await;
-        let sources = match self.in_source(tables, &stored).await {
+        let sources = match self.in_source(tables, &stored, &mut faults).await {
             Ok(sources) => sources,
             Err(fault) => {
                 faults.push(fault.to_string());
@@ -81,16 +82,18 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         &self,
         tables: &[TableName],
         stored: &BTreeMap<TableName, InStore>,
+        faults: &mut Vec<String>,
     ) -> Result<BTreeMap<TableName, SourceStatus>, Fault> {
-        let facts = self.source.describe(tables).await?;
+        let described = self.source.describe(tables).await?;
+        let facts = collect(tables.iter().cloned().zip(described).collect(), faults);
         let head = |table: &TableName| stored.get(table).and_then(|(_, head)| head.as_ref());
         // The stream's own instance where there is a stream, else the newest.
         let instances: BTreeMap<&TableName, String> = facts
             .iter()
-            .filter_map(|table| {
-                let own = head(&table.name).map(|record| record.capture.instance.clone());
+            .filter_map(|(name, table)| {
+                let own = head(name).map(|record| record.capture.instance.clone());
                 let newest = table.instances.first().map(|instance| instance.identity.instance.clone());
-                Some((&table.name, own.or(newest)?))
+                Some((name, own.or(newest)?))
             })
             .collect();
         let marks = self.source.watermarks(&instances.values().cloned().collect::<Vec<_>>()).await?;
@@ -103,18 +106,24 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             let from = record.lsn_to.next();
             if from <= max && *min <= from {
                 ranges.push(ProbeRange { instance: instance.clone(), from, to: max });
-                probed.push(*table);
+                probed.push((*table).clone());
             }
         }
-        let firsts: BTreeMap<&TableName, Option<Lsn>> = probed.into_iter().zip(self.source.first_changes(&ranges).await?).collect();
-        let status = |table: &crate::source::TableFacts| SourceStatus {
+        let asked: BTreeSet<TableName> = probed.iter().cloned().collect();
+        let firsts = probed.into_iter().zip(guards::probe(&*self.source, &ranges).await?).collect();
+        let firsts: BTreeMap<TableName, Option<Lsn>> = collect(firsts, faults);
+        let status = |name: &TableName, table: &TableFacts| SourceStatus {
             tracked: table.tracked && marks.cdc_enabled,
-            instance: instances.get(&table.name).cloned(),
-            min_lsn: mins.get(&table.name).copied(),
+            instance: instances.get(name).cloned(),
+            min_lsn: mins.get(name).copied(),
             max_lsn: marks.max,
-            waiting: head(&table.name).map(|_| firsts.get(&table.name).is_some_and(Option::is_some)),
+            waiting: head(name).and_then(|_| match firsts.get(name) {
+                Some(first) => Some(first.is_some()),
+                // Not asked, since there is nothing above the head; or asked in vain.
+                None => (!asked.contains(name)).then_some(false),
+            }),
         };
-        Ok(facts.iter().map(|table| (table.name.clone(), status(table))).collect())
+        Ok(facts.iter().map(|(name, table)| (name.clone(), status(name, table))).collect())
     }
 
     async fn in_target(self: &Arc<Self>, tables: &[TableName], faults: &mut Vec<String>) -> BTreeMap<TableName, TargetState> {
@@ -170,6 +179,7 @@ fn verdict(source: Option<&SourceStatus>, store: Option<&StoreStatus>, target: O
         (target.is_some_and(|state| state.staged.is_some()), Verdict::Staged),
         (store.pending.is_some_and(|pending| pending > 0), Verdict::Pending),
         (source.waiting == Some(true), Verdict::Behind),
+        (source.waiting.is_none(), Verdict::Unknown),
     ];
     checks.into_iter().find(|(holds, _)| *holds).map_or(Verdict::Current, |(_, verdict)| verdict)
 }

@@ -5,29 +5,30 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::event::TableReport;
-use crate::model::TableName;
+use crate::model::fault::sync;
+use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Carries the given tables up to now. What is staged or recorded goes first, then what the
-    /// source has. Every report of every job, in the order of the jobs; a table that failed one
-    /// job is left out of the next.
+    /// source has. Every report of every job, in the order of the jobs. A target that is down or
+    /// refuses a value does not stop extraction: change history does not wait for it.
     pub async fn sync(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
         let mut reports = self.load(tables).await;
-        let ready = without_failed(tables, &reports);
+        let loaded = without(tables, &reports, |_| true);
+        let ready = without(tables, &reports, |fault| fault.is(&sync::NOT_PREPARED) || fault.is(&sync::CANCELLED));
         reports.extend(self.extract(&ready).await);
         // A table whose extraction failed half-way still has what was recorded before.
-        let recorded: BTreeSet<TableName> =
-            reports.iter().filter_map(|report| report.outcome.as_ref().ok().map(|_| report.table.clone())).collect();
-        let ready: Vec<TableName> = ready.into_iter().filter(|table| recorded.contains(table)).collect();
-        reports.extend(self.load(&ready).await);
+        reports.extend(self.load(&loaded).await);
         reports
     }
 }
 
-fn without_failed(tables: &[TableName], reports: &[TableReport]) -> Vec<TableName> {
-    let failed: BTreeSet<&TableName> = reports.iter().filter(|report| report.outcome.is_err()).map(|report| &report.table).collect();
+/// The tables that no such fault was met on.
+fn without(tables: &[TableName], reports: &[TableReport], stops: impl Fn(&Fault) -> bool) -> Vec<TableName> {
+    let stopped = |report: &&TableReport| report.outcome.as_ref().is_err_and(&stops);
+    let failed: BTreeSet<&TableName> = reports.iter().filter(stopped).map(|report| &report.table).collect();
     tables.iter().filter(|table| !failed.contains(table)).cloned().collect()
 }

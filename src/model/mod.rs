@@ -8,6 +8,7 @@ pub mod control;
 pub mod fault;
 pub mod lsn;
 pub mod name;
+pub mod privilege;
 pub mod record;
 pub mod shape;
 pub mod sql_type;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
+use crate::model::fault::src;
+use crate::model::privilege::Lacking;
 use crate::model::{CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, SourceIdentity, TableName, TableShape, Value};
 
 /// What start-up learns about the server. Shown by `check`.
@@ -77,7 +79,7 @@ pub struct Watermarks {
 }
 
 /// What the time mapping says about an LSN (rule R7).
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MappingFacts {
     /// Newest row at or below the LSN.
     pub newest: Option<MappingRow>,
@@ -170,8 +172,13 @@ pub trait Source: Send + Sync + 'static {
     fn tables(&self) -> impl Future<Output = Result<Vec<SourceTable>, Fault>> + Send;
 
     /// Columns, keys and capture instances of the given tables, in that order, in a fixed number
-    /// of round trips. A table that does not exist is a fault that names the nearest one.
-    fn describe(&self, tables: &[TableName]) -> impl Future<Output = Result<Vec<TableFacts>, Fault>> + Send;
+    /// of round trips. A table that does not exist has a fault of its own that names the nearest
+    /// one: it never stops the others. A fault of the whole source is the outer error.
+    fn describe(&self, tables: &[TableName]) -> impl Future<Output = Result<Vec<Result<TableFacts, Fault>>, Fault>> + Send;
+
+    /// What the login lacks to read the given tables and their newest change tables, in a fixed
+    /// number of round trips.
+    fn lacking(&self, tables: &[TableFacts]) -> impl Future<Output = Result<Lacking, Fault>> + Send;
 
     /// Bounds of the given instances.
     fn watermarks(&self, instances: &[String]) -> impl Future<Output = Result<Watermarks, Fault>> + Send;
@@ -184,8 +191,16 @@ pub trait Source: Send + Sync + 'static {
     /// `max` when there are fewer (rule E4).
     fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> impl Future<Output = Result<Lsn, Fault>> + Send;
 
-    /// The time mapping at or below an LSN.
-    fn mapping(&self, at: Lsn) -> impl Future<Output = Result<MappingFacts, Fault>> + Send;
+    /// The time mapping at or below each LSN, in that order, all in one round trip.
+    fn mappings(&self, at: &[Lsn]) -> impl Future<Output = Result<Vec<MappingFacts>, Fault>> + Send;
+
+    /// The time mapping at or below one LSN.
+    fn mapping(&self, at: Lsn) -> impl Future<Output = Result<MappingFacts, Fault>> + Send {
+        async move {
+            let found = self.mappings(&[at]).await?.pop();
+            found.ok_or_else(|| Fault::new(&src::UNREADABLE, "the source said nothing about the time mapping").evidence("LSN", at))
+        }
+    }
 
     /// The change rows of a range, in the order (lsn, command, seqval, operation).
     fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;

@@ -16,6 +16,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
 use crate::model::{CaptureIdentity, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
 
@@ -191,6 +192,9 @@ pub trait Target: Send + Sync + 'static {
     /// Refuses what cannot be carried: types, collisions of folded names, reserved internal
     /// names, too many columns. Needs no connection.
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault>;
+
+    /// What the user lacks to prepare and load the given tables, in a fixed number of round trips.
+    fn lacking(&self, tables: &[TableName]) -> impl Future<Output = Result<Lacking, Fault>> + Send;
 
     /// Creates schemas, production, staging, state (L8) and the batch log where they are missing,
     /// and checks those that are there against the shape.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cli;
+mod closed_pipe;
 mod compare;
 mod config;
 mod crash;
@@ -21,6 +22,7 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod privileges;
 mod source_lab;
 mod source_lab_types;
 mod source_redirect;

@@ -24,7 +24,7 @@ async fn rows<P: Pages>(mut pages: P) -> Result<Vec<P::Row>, Fault> {
 /// The newest capture instance of a table.
 async fn instance(lab: &Lab, table: &TableName) -> CaptureInstance {
     let mut facts = lab.source.describe(std::slice::from_ref(table)).await.unwrap();
-    facts.remove(0).instances.remove(0)
+    facts.remove(0).unwrap().instances.remove(0)
 }
 
 fn everything(table: &TableName, instance: &CaptureInstance, max: Lsn, mode: ChangesMode) -> ChangesRequest {
@@ -100,6 +100,7 @@ async fn tables_are_described_with_keys_columns_and_instances() {
     assert_eq!(seen, expected.map(|(name, tracked, key)| (name.to_owned(), tracked, key)).into());
 
     let facts = lab.source.describe(&[dbo("Quiet"), lines.clone(), dbo("Log")]).await.unwrap();
+    let facts: Vec<_> = facts.into_iter().map(Result::unwrap).collect();
     assert_eq!(facts.iter().map(|facts| facts.name.clone()).collect::<Vec<_>>(), [dbo("Quiet"), lines, dbo("Log")]);
     assert!(!facts[0].tracked && facts[0].instances.is_empty());
     let instance = &facts[1].instances[0];
@@ -119,7 +120,9 @@ async fn tables_are_described_with_keys_columns_and_instances() {
     assert_eq!(facts[2].instances[0].shape.key_len(), 0);
     assert_eq!(facts[2].instances[0].role.as_deref(), Some("readers"));
 
-    let fault = lab.source.describe(&[dbo("quiet")]).await.unwrap_err();
+    let mut both = lab.source.describe(&[dbo("quiet"), dbo("Log")]).await.unwrap();
+    assert_eq!(both.pop().unwrap().unwrap().instances.len(), 1, "one missing table does not stop the other");
+    let fault = both.pop().unwrap().unwrap_err();
     assert!(fault.is(&src::NO_TABLE) && fault.facts().contains(&("nearest".into(), "dbo.Quiet".into())), "{fault:?}");
 }
 
@@ -232,6 +235,10 @@ async fn probes_windows_and_the_mapping_agree_with_the_rows() {
     let mapping = lab.source.mapping(second.prev()).await.unwrap();
     assert_eq!(mapping.newest.as_ref().unwrap().lsn, all[0].lsn);
     assert!(mapping.oldest.unwrap() <= all[0].lsn);
+    let all_at_once = lab.source.mappings(&[Lsn::ZERO.next(), second, second.prev()]).await.unwrap();
+    assert!(all_at_once[0].newest.is_none() && all_at_once[1].newest.as_ref().unwrap().lsn == second);
+    assert_eq!(all_at_once[2], mapping);
+    assert!(lab.source.mappings(&[]).await.unwrap().is_empty());
     assert_eq!(lab.source.clean_up_mark(second.prev()).await.unwrap(), Some(all[0].lsn));
     assert_eq!(lab.source.clean_up_mark(Lsn::ZERO).await.unwrap(), None);
     let clock = lab.source.clock().await.unwrap();

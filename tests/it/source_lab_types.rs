@@ -126,7 +126,7 @@ async fn scans_and_change_tables_bring_every_type_whole() {
     let max = lab.source.watermarks(&[]).await.unwrap().max.unwrap();
     for (n, Case { declared, values }) in cases.iter().enumerate() {
         let table = TableName::new("dbo", format!("T{n}"));
-        let instance = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).instances.remove(0);
+        let instance = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0);
         assert_eq!(instance.shape.columns()[1].sql_type.to_string(), *declared);
         let scanned = rows(lab.source.scan(&table, &instance.shape, ScanIsolation::ReadCommitted).await.unwrap()).await;
         let request = ChangesRequest {
@@ -167,7 +167,7 @@ async fn every_type_of_key_is_found_again() {
         for (v, (literal, _)) in values.iter().enumerate() {
             lab.run(&format!("INSERT INTO dbo.K{n} (c, v) VALUES ({literal}, {v})")).await;
         }
-        let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).instances.remove(0).shape;
+        let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0).shape;
         let keys: Vec<_> = values.iter().map(|(_, value)| vec![value.clone()]).collect();
         let mut found = lab.source.reread(&table, &shape, &keys).await.unwrap();
         found.sort_by_key(|row| match row[1] {
@@ -188,7 +188,7 @@ async fn rowversions_and_lone_surrogates_survive_as_they_are_declared() {
     lab.run("INSERT INTO dbo.R (id, t) VALUES (1, NCHAR(55296) + N'x')").await;
     lab.run("INSERT INTO dbo.R (id, t) VALUES (2, N'y')").await;
     let table = TableName::new("dbo", "R");
-    let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).instances.remove(0).shape;
+    let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0).shape;
     let mut found = rows(lab.source.scan(&table, &shape, ScanIsolation::ReadCommitted).await.unwrap()).await;
     found.sort_by_key(|row| matches!(row[0], Value::Int(2)));
     let version = |row: &[Value]| match &row[1] {

@@ -77,9 +77,33 @@ async fn an_upload_that_is_given_up_leaves_nothing() {
 
     let mut refused = at.store.part(&attempt(7, 1), 2).await.unwrap();
     at.lab.faults().add(Rule::new(Effect::AccessDenied).operation("UploadPart"));
-    assert!(refused.write(noise(9 * MIB)).await.unwrap_err().is(&DENIED));
+    // The piece is on its way when the call returns; the next one tells how it fared.
+    refused.write(noise(9 * MIB)).await.unwrap();
+    assert!(refused.write(noise(8 * MIB)).await.unwrap_err().is(&DENIED));
     drop(refused);
     at.lab.requests().wait_for("AbortMultipartUpload", "", 2).await;
+}
+
+#[tokio::test]
+async fn one_piece_is_on_its_way_while_the_next_is_filled() {
+    let at = s3_lab().await;
+    let held = at.lab.faults().add(Rule::new(Effect::Hold).operation("UploadPart").times(9));
+    let bytes = noise(17 * MIB);
+    let mut upload = at.store.part(&attempt(7, 1), 1).await.unwrap();
+    upload.write(bytes.slice(..9 * MIB)).await.unwrap();
+    held.wait_hits(1).await;
+    upload.write(bytes.slice(9 * MIB..16 * MIB)).await.unwrap();
+    {
+        // The second piece is full: it waits for the first.
+        let mut more = std::pin::pin!(upload.write(bytes.slice(16 * MIB..)));
+        assert!(futures::poll!(&mut more).is_pending());
+        assert_eq!(held.hits(), 1);
+        held.release();
+        more.await.unwrap();
+    }
+    let part = upload.finish(1).await.unwrap();
+    assert_eq!(at.lab.object(BUCKET, &part.key), Some(bytes));
+    assert_eq!(held.hits(), 3);
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! Stage, apply, epochs, log and truncate, on the lab's Redshift and S3.
 
+use std::sync::{Arc, Mutex};
+
 use db_to_redshift::model::fault::{Class, rs};
 use db_to_redshift::model::record::Layout;
-use db_to_redshift::model::{Keep, StagedRow};
-use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift};
+use db_to_redshift::model::{Fault, Keep, StagedRow};
+use db_to_redshift::target::redshift::{CopyAccess, CopyAccessSource, CopyLogin, Redshift};
 use db_to_redshift::target::{Applied, ApplyOutcome, Loader, LogLine, OpenLoad, Target};
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::support::target::{delete, full, identity, lsn, open, settings, shape, table, target_lab, upsert};
@@ -168,6 +171,40 @@ async fn keys_serve_the_copy_and_never_show() {
     assert!(!text.contains("ong\\") && !text.contains(&options.access_key), "{text}");
     let right = Redshift::new(settings(&lab.lab), access(&options.secret_key));
     right.loader(&table()).await.unwrap().stage(&range).await.unwrap();
+}
+
+/// Temporary keys end while a long run goes on.
+struct Changing(Arc<Mutex<(CopyAccess, usize)>>);
+
+impl CopyAccessSource for Changing {
+    fn access(&self) -> BoxFuture<'_, Result<CopyAccess, Fault>> {
+        let mut present = self.0.lock().unwrap();
+        present.1 += 1;
+        let access = present.0.clone();
+        Box::pin(async move { Ok(access) })
+    }
+}
+
+#[tokio::test]
+async fn each_copy_takes_the_keys_of_its_moment() {
+    let lab = target_lab().await;
+    let (_, fence) = lab.started().await;
+    let options = lab.s3.lab.options();
+    let access = |secret: &str| {
+        let secret_access_key = db_to_redshift::config::Secret::new(secret);
+        let login = CopyLogin::Keys { access_key_id: options.access_key.clone(), secret_access_key, session_token: None };
+        CopyAccess { login, region: Some(options.region.clone()) }
+    };
+    let present = Arc::new(Mutex::new((access(&options.secret_key), 0)));
+    let target = Redshift::new(settings(&lab.lab), Changing(Arc::clone(&present)));
+    let mut loader = target.loader(&table()).await.unwrap();
+    assert_eq!(lab.load(&mut loader, fence, &[(1, vec![full(1, 1, "Ada", "a")])]).await.inserted, 1);
+    present.lock().unwrap().0 = access("ended");
+    let range = lab.range(1, fence, &[(2, vec![full(1, 2, "Bea", "b")])]).await;
+    assert_eq!(loader.stage(&range).await.unwrap_err().code(), rs::COPY_SOURCE.code);
+    present.lock().unwrap().0 = access(&options.secret_key);
+    loader.stage(&range).await.unwrap();
+    assert_eq!(present.lock().unwrap().1, 3, "one question a COPY");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Change data capture through T-SQL: what is written in sessions is read from the change tables.
 
-use crate::tsql::{Lab, expect, shown};
+use crate::support::tsql::{Lab, expect, shown};
 use db_to_redshift::lab::sqlserver::cdc::Cdc;
 
 const OPS: &str = "SELECT __$operation, id, name FROM cdc.dbo_t_CT ORDER BY __$start_lsn, __$command_id, __$seqval, __$operation";

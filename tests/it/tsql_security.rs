@@ -3,7 +3,7 @@
 use db_to_redshift::lab::sqlserver::cdc::Cdc;
 use db_to_redshift::lab::sqlserver::session::Session;
 
-use crate::tsql::{Lab, expect, shown};
+use crate::support::tsql::{Lab, expect, shown};
 
 /// A database with a tracked table behind the role `gate`, and the login `reader` with a user.
 fn lab() -> (Lab, Box<dyn Session>, Box<dyn Session>) {

@@ -1,8 +1,9 @@
 //! The guards of rule E2: run before anything is decided, and again before the record (E9).
 
-use crate::model::fault::sync;
+use crate::engine::check::net_refusal;
+use crate::model::fault::{src, sync};
 use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, RecordKind, TableName};
-use crate::source::{CaptureInstance, MappingFacts, ServerFacts, Source, TableFacts};
+use crate::source::{CaptureInstance, MappingFacts, ProbeRange, ServerFacts, Source, TableFacts};
 
 use super::stream::Stream;
 
@@ -12,6 +13,8 @@ pub struct Bounds {
     pub min: Lsn,
     pub max: Lsn,
     pub ddl_lsn: Option<Lsn>,
+    /// Why net changes would not be safe.
+    pub net_refusal: Option<String>,
 }
 
 /// Runs all guards for all streams: one fault or the bounds for each. A fault of the whole source
@@ -22,15 +25,31 @@ pub async fn look<S: Source>(source: &S, streams: &[&Stream]) -> Result<Vec<Resu
     let facts = source.describe(&tables).await?;
     let instances: Vec<String> = streams.iter().map(|stream| stream.head.capture.instance.clone()).collect();
     let marks = source.watermarks(&instances).await?;
+    let ends: Vec<Lsn> = streams.iter().filter_map(|stream| Some(stream.head.mapping.as_ref()?.lsn)).collect();
+    let mut mappings = source.mappings(&ends).await?.into_iter();
     let mut looked = Vec::with_capacity(streams.len());
-    for ((stream, table), min) in streams.iter().zip(&facts).zip(&marks.min) {
-        let mapping = match &stream.head.mapping {
-            Some(row) => Some(source.mapping(row.lsn).await?),
-            None => None,
-        };
-        looked.push(check(&stream.head, &server, table, marks.cdc_enabled, *min, marks.max, mapping.as_ref()));
+    for ((stream, table), min) in streams.iter().zip(facts).zip(&marks.min) {
+        let mapping = stream.head.mapping.as_ref().and_then(|_| mappings.next());
+        let head = &stream.head;
+        looked.push(table.and_then(|table| check(head, &server, &table, marks.cdc_enabled, *min, marks.max, mapping.as_ref())));
     }
     Ok(looked)
+}
+
+/// The first change of each range (rule E3): one probe. If an object is gone or closed, which
+/// fails the probe of all, each range is asked alone, so that only its own table stops.
+pub async fn probe<S: Source>(source: &S, ranges: &[ProbeRange]) -> Result<Vec<Result<Option<Lsn>, Fault>>, Fault> {
+    match source.first_changes(ranges).await {
+        Ok(firsts) => Ok(firsts.into_iter().map(Ok).collect()),
+        Err(fault) if fault.is(&src::OBJECT_GONE) || fault.is(&src::PERMISSION) => {
+            let mut firsts = Vec::with_capacity(ranges.len());
+            for range in ranges {
+                firsts.push(source.first_changes(std::slice::from_ref(range)).await.map(|first| first.first().copied().flatten()));
+            }
+            Ok(firsts)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 fn check(
@@ -57,7 +76,16 @@ fn check(
             .next(format!("db-to-redshift prepare --new-epoch --table '{name}'")));
     }
     no_drift(head, instance)?;
-    Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn })
+    let net_refusal = net_refusal(&instance.shape, instance.supports_net_changes);
+    Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn, net_refusal })
+}
+
+/// Net changes only where the rows of a table can be read by them (rule E5).
+pub fn allow_net(table: &TableName, refusal: Option<&String>) -> Result<(), Fault> {
+    match refusal {
+        Some(why) => Err(Fault::new(&sync::NET_REFUSED, format!("{table} cannot be read by net changes: {why}"))),
+        None => Ok(()),
+    }
 }
 
 /// The instance of the epoch, if CDC is on and it is still the same one.

@@ -5,6 +5,7 @@
 //! that has changes, several tables at once. A table leaves when it has reached the max LSN that
 //! the first round saw.
 
+pub mod capture;
 pub mod guards;
 pub mod parts;
 pub mod stream;
@@ -44,6 +45,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         while work.iter().any(|work| !work.done) {
             work = self.round(work, &mut reports).await;
         }
+        self.look_at_capture(&mut work).await;
         for Work { stream, outcome, .. } in work {
             reports.insert(stream.table.clone(), Ok(outcome));
             stream.close().await;
@@ -55,6 +57,24 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             ordered.push(TableReport { job: Job::Extract, table: table.clone(), outcome });
         }
         ordered
+    }
+
+    /// No rows must not pass for no changes while nothing is captured (rule E2).
+    async fn look_at_capture(&self, work: &mut [Work]) {
+        if work.iter().all(|work| work.outcome.batches > 0) {
+            return;
+        }
+        let newest = work.iter().find_map(|work| work.goal);
+        match capture::is_down(&*self.source, newest).await {
+            Ok(Some(why)) => {
+                for work in work.iter_mut().filter(|work| work.outcome.batches == 0 && !work.outcome.paused) {
+                    work.outcome.capture_down = true;
+                    self.events.warn(Job::Extract, &work.stream.table, format!("capture is down: {why}")).await;
+                }
+            }
+            Ok(None) => {}
+            Err(fault) => tracing::warn!(%fault, "the state of capture could not be read"),
+        }
     }
 
     async fn open_streams(self: &Arc<Self>, tables: &[TableName], reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
@@ -164,17 +184,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         }
         ranges.retain(|range| range.from <= range.to);
-        let firsts = match self.source.first_changes(&ranges).await {
+        let firsts = match guards::probe(&*self.source, &ranges).await {
             Ok(firsts) => firsts,
             Err(fault) => return Err((active, fault)),
         };
-        let firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
+        let mut firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
         let (mut ready, mut failed) = (Vec::new(), Vec::new());
         let patience = window::Patience::default();
         for (work, seen) in active.into_iter().zip(looked) {
-            let first = firsts.get(&work.stream.head.capture.instance).copied().flatten();
-            let window = match seen {
-                Ok(bounds) => self.choose_window(&work.stream, &bounds, first, &patience).await,
+            let first = firsts.remove(&work.stream.head.capture.instance).unwrap_or(Ok(None));
+            let window = match seen.and_then(|bounds| Ok((bounds, first?))) {
+                Ok((bounds, first)) => self.choose_window(&work.stream, &bounds, first, &patience).await,
                 Err(fault) => Err(fault),
             };
             match window {

@@ -5,13 +5,14 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 use tokio::sync::OnceCell;
 
+use crate::config::Changes;
 use crate::engine::Engine;
 use crate::model::{Fault, Lsn};
 use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
 
-use super::guards::Bounds;
+use super::guards::{self, Bounds};
 use super::stream::Stream;
 
 /// Retention of the clean-up job where it cannot be read: SQL Server's default.
@@ -36,7 +37,7 @@ impl Patience {
     async fn is_over<S: Source>(&self, source: &S, stream: &Stream, max: Lsn) -> Result<bool, Fault> {
         let read = async || {
             let newest = source.mapping(max).await?.newest.map(|row| row.end_time);
-            Ok::<_, Fault>((newest, source.health().await?.retention.unwrap_or(RETENTION)))
+            Ok::<_, Fault>((newest, source.health().await.ok().and_then(|health| health.retention).unwrap_or(RETENTION)))
         };
         let (end, retention) = *self.0.get_or_try_init(read).await?;
         let begin = stream.head.mapping.as_ref().map(|row| row.end_time);
@@ -64,6 +65,9 @@ pub async fn choose<S: Source, C: ChangeStore, T: Target>(
     };
     if stream.paused {
         return Ok(None);
+    }
+    if engine.settings.changes_of(&stream.table) == Changes::Net {
+        guards::allow_net(&stream.table, bounds.net_refusal.as_ref())?;
     }
     // The count begins at the first change row: a quiet table in a busy database moves on.
     let to = engine.source.window_end(first, bounds.max, engine.settings.extract.max_transactions).await?;

@@ -9,6 +9,7 @@ use crate::config::Changes;
 use crate::engine::event::{Event, Job};
 use crate::engine::fold::{Folded, Folder};
 use crate::engine::{Engine, TOOL};
+use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
 use crate::model::{CommitRecord, Fault, PartFile, RecordKind};
 use crate::source::{ChangesMode, ChangesRequest, Pages, Source};
@@ -24,7 +25,7 @@ use super::window::Window;
 struct Written {
     parts: Vec<PartFile>,
     counts: RowCounts,
-    /// Rows were read again: on net tables the overlap is prolonged (rule E6).
+    /// Rows were read again: the overlap is prolonged (rule E6).
     reread: bool,
 }
 
@@ -55,6 +56,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
             RecordPut::Lost(winner) => {
                 self.discard(&written.parts).await;
+                follows(&winner, stream, window)?;
                 self.events.note(Job::Extract, &stream.table, format!("batch {} was recorded by another job meanwhile", winner.seq)).await;
                 stream.advance(*winner);
                 Ok(Some(0))
@@ -86,13 +88,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn record_of(&self, stream: &mut Stream, window: Window, attempt: &Attempt, written: &Written) -> Result<CommitRecord, Fault> {
         let bounds = guards::look(&*self.source, &[stream]).await?.pop().transpose()?;
         let Some(bounds) = bounds else {
-            return Err(Fault::new(&crate::model::fault::sync::NOT_TRACKED, format!("{} left the source", stream.table)));
+            return Err(Fault::new(&sync::NOT_TRACKED, format!("{} left the source", stream.table)));
         };
         stream.refresh_head(&*self.store).await?;
         stream.lease.check(&stream.table)?;
         let mapping = self.source.mapping(window.to).await?.newest;
         let mut overlap_until = stream.head.overlap_until;
-        if written.reread && self.changes_mode(stream, false) == ChangesMode::Net {
+        // What was read again may be of later than this batch: the next ones may hold changes that
+        // are in it already, just as after a scan (rules E6 and R6).
+        if written.reread {
             overlap_until = overlap_until.max(Some(self.overlap_end().await?));
         }
         let head = &stream.head;
@@ -182,4 +186,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             tracing::warn!(%fault, "part files that no record names could not be deleted");
         }
     }
+}
+
+/// The record that was found in the place of ours must go on where the head ends (rule L2).
+fn follows(winner: &CommitRecord, stream: &Stream, window: Window) -> Result<(), Fault> {
+    let head = &stream.head;
+    if winner.lsn_from == Some(window.from) && winner.capture == head.capture && winner.column_hash == head.column_hash {
+        return Ok(());
+    }
+    Err(Fault::new(&sync::BROKEN_CHAIN, format!("batch {} of {} was recorded by another job and does not fit", winner.seq, winner.table))
+        .evidence("expected lsn_from", window.from)
+        .evidence("lsn_from", winner.lsn_from.unwrap_or_default())
+        .evidence("run", winner.run))
 }

@@ -29,7 +29,8 @@ pub struct Folder {
     shape: TableShape,
     /// Positions of the large columns.
     large: Vec<usize>,
-    /// Every untouched value is read again: overlap batches and `start` epochs.
+    /// Every untouched value is read again: overlap batches, `start` epochs, and the rest of a
+    /// batch once anything was read again, since that may be a row of later than these changes.
     reread_kept: bool,
     /// Before-images are expected: all mode.
     pairs: bool,
@@ -94,6 +95,7 @@ impl Folder {
         }
         let Some(transaction) = self.transaction.take() else { return Ok(()) };
         if let Some(mut ambiguous) = transaction.keys.finish()? {
+            self.reread_kept = true;
             // Deletes of these keys stand before upserts, whatever the order of the chunks.
             ambiguous.first_delete = self.order;
             ambiguous.first_upsert = self.order + ambiguous.most();
@@ -155,7 +157,12 @@ impl Folder {
     fn upsert(&mut self, values: Vec<Value>, untouched: Vec<usize>, reread: bool, out: &mut Vec<Folded>) {
         let keep = self.large.iter().map(|at| if untouched.contains(at) { Keep::Kept } else { Keep::Value }).collect();
         let row = StagedRow { op: StagedOp::Upsert, order: self.next_order(), values, keep };
-        out.push(if untouched.is_empty() || !reread { Folded::Ready(row) } else { Folded::Reread { row, columns: untouched } });
+        if untouched.is_empty() || !reread {
+            out.push(Folded::Ready(row));
+        } else {
+            self.reread_kept = true;
+            out.push(Folded::Reread { row, columns: untouched });
+        }
     }
 
     fn next_order(&mut self) -> i64 {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::engine::event::{Event, Job, Outcome, Progress};
+use crate::engine::extract::stream::read_record;
 use crate::engine::retry::Retries;
 use crate::engine::{Engine, lease};
 use crate::model::fault::{Class, sync};
@@ -57,7 +58,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             self.engine.safe_point(&self.table)?;
             self.lease.check(&self.table)?;
             let step = loop {
-                match plan::next(&*self.engine.store, &state, &self.opening, limits).await {
+                match self.next_step(&state, limits).await {
                     Ok(step) => break step,
                     Err(fault) => self.retry(fault).await?,
                 }
@@ -78,6 +79,21 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
         self.engine.sweep(&self.table, &self.opening, &state).await;
         Ok(self.outcome)
+    }
+
+    /// A newer epoch ends the work on this one: nothing of it is applied any more (rule L2).
+    async fn follow_epoch(&mut self) -> Result<(), Fault> {
+        let store = &self.engine.store;
+        let Some(epoch) = store.current_epoch(&self.table).await?.filter(|epoch| *epoch > self.opening.epoch) else { return Ok(()) };
+        self.opening = read_record(&**store, &self.table, epoch, 0).await?;
+        self.identity = self.engine.identity(&self.opening.source);
+        self.engine.events.note(Job::Load, &self.table, format!("epoch {epoch} was opened meanwhile")).await;
+        Ok(())
+    }
+
+    async fn next_step(&mut self, state: &TargetState, limits: Limits) -> Result<Step, Fault> {
+        self.follow_epoch().await?;
+        plan::next(&*self.engine.store, state, &self.opening, limits).await
     }
 
     async fn raise_fence(&mut self) -> Result<TargetState, Fault> {

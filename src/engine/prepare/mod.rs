@@ -9,7 +9,9 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::stream;
 
+use crate::config::Changes;
 use crate::engine::Engine;
+use crate::engine::check::net_refusal;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::extract::guards;
 use crate::engine::lease;
@@ -18,7 +20,7 @@ use crate::model::fault::sync;
 use crate::model::{Epoch, Fault, TableName};
 use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
-use crate::target::Target;
+use crate::target::{Loader, Target};
 
 /// How an epoch begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,22 +67,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 },
             }
         };
-        let looked = match looked {
+        let (server, looked) = match looked {
             Ok(looked) => looked,
             Err(fault) => {
                 let report = |table: &TableName| TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault.clone()) };
                 return tables.iter().map(report).collect();
             }
         };
-        let (server, facts, refused) = looked;
         let server = &server;
-        stream::iter(facts.into_iter().zip(refused))
-            .map(|(facts, refused)| async move {
-                let table = facts.name.clone();
+        stream::iter(tables.iter().cloned().zip(looked))
+            .map(|(table, looked)| async move {
                 self.events.send(Event::Started { job: Job::Prepare, table: table.clone() }).await;
-                let outcome = match refused {
-                    Some(fault) => Err(fault),
-                    None => self.prepare_table(server, &facts, options).await,
+                let outcome = match looked {
+                    Ok(facts) => self.prepare_table(server, &facts, options).await,
+                    Err(fault) => Err(fault),
                 };
                 self.finished(Job::Prepare, &table, &outcome, started).await;
                 TableReport { job: Job::Prepare, table, outcome }
@@ -90,31 +90,26 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .await
     }
 
-    /// The source's side of all tables, with the fault of each that the target cannot carry.
-    async fn look_for_prepare(&self, tables: &[TableName]) -> Result<(ServerFacts, Vec<TableFacts>, Vec<Option<Fault>>), Fault> {
+    /// The source's side of all tables, or the fault of each that is gone or that the target
+    /// cannot carry.
+    async fn look_for_prepare(&self, tables: &[TableName]) -> Result<(ServerFacts, Vec<Result<TableFacts, Fault>>), Fault> {
         let server = self.source.start_up().await?;
-        let facts = self.source.describe(tables).await?;
+        let described = self.source.describe(tables).await?;
         self.store.create_bucket().await?;
-        let mut refused = Vec::with_capacity(facts.len());
-        for table in &facts {
-            refused.push(match table.instances.first() {
-                None => Some(not_tracked(&server, table)),
-                Some(instance) => {
-                    let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
-                    faults.into_iter().next()
-                }
-            });
-        }
+        let carried = |table: TableFacts| match table.instances.first() {
+            None => Err(not_tracked(&server, &table)),
+            Some(instance) => {
+                let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
+                faults.into_iter().next().map_or(Ok(table), Err)
+            }
+        };
+        let looked: Vec<_> = described.into_iter().map(|table| table.and_then(carried)).collect();
         // Names can only collide between tables that can be carried at all.
-        let shapes: Vec<_> = facts
-            .iter()
-            .zip(&refused)
-            .filter(|(_, fault)| fault.is_none())
-            .filter_map(|(table, _)| Some((table.name.clone(), table.instances.first()?.shape.clone())))
-            .collect();
+        let shapes: Vec<_> =
+            looked.iter().flatten().filter_map(|table| Some((table.name.clone(), table.instances.first()?.shape.clone()))).collect();
         match self.target.check_shapes(&shapes).into_iter().next() {
             Some(fault) => Err(fault),
-            None => Ok((server, facts, refused)),
+            None => Ok((server, looked)),
         }
     }
 
@@ -122,6 +117,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let table = &facts.name;
         let Some(instance) = facts.instances.first() else { return Err(not_tracked(server, facts)) };
         guards::tracked_instance(facts, server.cdc_enabled, &instance.identity)?;
+        if self.settings.changes_of(table) == Changes::Net {
+            guards::allow_net(table, net_refusal(&instance.shape, instance.supports_net_changes).as_ref())?;
+        }
         let mut retries = self.retries(Job::Prepare, table);
         let lease = loop {
             match lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await {
@@ -134,6 +132,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         prepared
     }
 
+    /// A `start` keeps what production holds, so no load of an older epoch may still write there: a
+    /// new one finds the lease taken, a running one another fence. (A snapshot replaces everything.)
+    async fn start_alone(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<u64, Fault> {
+        let table = &opening.facts.name;
+        let loading = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let opened = async {
+            self.target.loader(table).await?.raise_fence(&self.identity(&opening.server.identity)).await?;
+            self.open_epoch(opening, epoch, lease).await
+        };
+        let opened = opened.await;
+        loading.release().await;
+        opened
+    }
+
     async fn prepare_under_lease(&self, opening: Opening<'_>, lease: &lease::Held) -> Result<Outcome, Fault> {
         let mut retries = self.retries(Job::Prepare, &opening.facts.name);
         let epoch = loop {
@@ -143,8 +155,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Err(fault) => retries.again(fault).await?,
             }
         };
-        let rows = self.open_epoch(&opening, epoch, lease).await?;
-        Ok(Outcome { batches: 1, rows, paused: false })
+        let rows = match opening.options.mode {
+            OpenMode::Snapshot => self.open_epoch(&opening, epoch, lease).await?,
+            OpenMode::Start => self.start_alone(&opening, epoch, lease).await?,
+        };
+        Ok(Outcome { batches: 1, rows, ..Outcome::default() })
     }
 
     /// Makes the target's tables and names the epoch to open; `None` when one is open. May be
@@ -152,7 +167,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn next_epoch(&self, opening: &Opening<'_>) -> Result<Option<Epoch>, Fault> {
         let Opening { server, facts, instance, options } = opening;
         let table = &facts.name;
-        let prepared = self.target.prepare(table, &instance.shape, &self.identity(&server.identity)).await?;
+        let current = self.store.current_epoch(table).await?;
+        let open = match current.filter(|_| !options.new_epoch) {
+            // The batches of an open epoch have its columns, whatever the source's are today.
+            Some(epoch) => {
+                let head = self.store.head(table, epoch, 0).await?;
+                self.store.record(table, epoch, head).await?.map(|record| record.columns)
+            }
+            None => None,
+        };
+        let shape = open.as_ref().unwrap_or(&instance.shape);
+        let prepared = self.target.prepare(table, shape, &self.identity(&server.identity)).await?;
         for text in prepared.did {
             self.events.note(Job::Prepare, table, text).await;
         }
@@ -165,7 +190,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .warn(Job::Prepare, table, format!("column {column} is computed: change tables hold NULL for it, so it is left out"))
                 .await;
         }
-        let current = self.store.current_epoch(table).await?;
         if current.is_some() && !options.new_epoch {
             return Ok(None);
         }

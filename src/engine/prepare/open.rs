@@ -54,9 +54,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return Err(fault);
             }
         };
-        // Void since record 0 stands (section 6), so that one which stays does no harm.
+        // An intent is void once its epoch has a record 0: one that stays is no failure.
         if let Err(fault) = intent::remove(&*self.store, table, self.run.id).await {
-            self.events.warn(Job::Prepare, table, format!("the intent of the snapshot stays: {fault}")).await;
+            self.events.warn(Job::Prepare, table, format!("the intent of the snapshot was not removed: {fault}")).await;
         }
         if let RecordPut::Lost(winner) = put {
             self.discard(&record.parts).await;
@@ -182,8 +182,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         intent::check(&*self.store, table, self.run.id).await?;
         let facts = self.source.describe(std::slice::from_ref(table)).await?;
         let marks = self.source.watermarks(std::slice::from_ref(&then.identity.instance)).await?;
-        let Some(facts) = facts.first() else { return Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))) };
-        let now = guards::tracked_instance(facts, marks.cdc_enabled, &then.identity)?;
+        let facts = facts.into_iter().next().unwrap_or_else(|| Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))))?;
+        let now = guards::tracked_instance(&facts, marks.cdc_enabled, &then.identity)?;
         let min = marks.min.first().copied().unwrap_or(Lsn::ZERO);
         guards::readable(table, now, min, marks.max)?;
         if min > lsn_to.next() {

@@ -56,7 +56,7 @@ pub const LOCKED: Page = Page {
 pub const TIMEOUT: Page = Page {
     code: "RS-007",
     title: "a statement was cancelled",
-    class: Class::Transient,
+    class: Class::Failed,
     meaning: "The statement ran into its time-out, queue included, or somebody cancelled it. Its transaction was rolled back.",
     next: &["db-to-redshift load", "raise redshift.timeout if the cluster is busy", "look at sys_query_history for the queue time"],
 };

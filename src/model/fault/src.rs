@@ -59,6 +59,7 @@ pub const PERMISSION: Page = Page {
         "GRANT SELECT ON SCHEMA::cdc TO [<user>] for change tables and their catalogue",
         "GRANT SELECT ON SCHEMA::<schema> TO [<user>] for snapshots and for changes of captured columns",
         "ALTER ROLE [<gating role>] ADD MEMBER [<user>] where the capture instance has a gating role",
+        "a DENY outweighs every GRANT: REVOKE takes it back",
     ],
 };
 

@@ -90,7 +90,11 @@ pub const NOT_TRACKED: Page = Page {
     title: "CDC is not enabled for the table",
     class: Class::Human,
     meaning: "SQL Server does not record the changes of this table.",
-    next: &["db-to-redshift enable --table <table>", "db-to-redshift tables # shows which tables are tracked"],
+    next: &[
+        "db-to-redshift enable --table <table>",
+        "db-to-redshift tables # shows which tables are tracked",
+        "mode = \"skip\" under [[table]] leaves the table out for good",
+    ],
 };
 
 pub const WARMING_UP: Page = Page {

@@ -124,9 +124,9 @@ pub async fn tables(sessions: &Sessions) -> Result<Vec<SourceTable>, Fault> {
     Ok(tables)
 }
 
-/// The tables of exactly these names, in that order. One that is not there is a fault that names
-/// the nearest one.
-pub async fn named(sessions: &Sessions, names: &[TableName]) -> Result<Vec<SourceTable>, Fault> {
+/// The tables of exactly these names, in that order. One that is not there is a fault of its own
+/// that names the nearest one.
+pub async fn named(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Result<SourceTable, Fault>>, Fault> {
     let place = list_place();
     let mut found = Vec::with_capacity(names.len());
     for chunk in names.chunks(NAMES) {
@@ -135,14 +135,10 @@ pub async fn named(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Sourc
             found.push(table(Cells::new(row, &place))?);
         }
     }
-    let mut wanted = Vec::with_capacity(names.len());
-    for name in names {
-        match found.iter().find(|table| table.name == *name) {
-            Some(table) => wanted.push(table.clone()),
-            None => return Err(not_there(name, &tables(sessions).await?)),
-        }
-    }
-    Ok(wanted)
+    let present = |name: &TableName| found.iter().find(|table| table.name == *name);
+    // The whole list is only needed to name the nearest.
+    let all = if names.iter().all(|name| present(name).is_some()) { Vec::new() } else { tables(sessions).await? };
+    Ok(names.iter().map(|name| present(name).cloned().ok_or_else(|| not_there(name, &all))).collect())
 }
 
 fn list_place() -> Place {

@@ -55,14 +55,25 @@ SELECT COUNT(*) AS transactions, MAX(w.start_lsn) AS last_lsn
          WHERE m.start_lsn >= @P1 AND m.start_lsn <= @P2 AND m.tran_id <> 0x00
          ORDER BY m.start_lsn) AS w;";
 
-/// `@P1`: the LSN at or below which the newest row is wanted.
-pub const MAPPING_AT: &str = "\
-SELECT TOP (1) m.start_lsn, ISNULL(m.tran_end_time, m.tran_begin_time) AS end_time, m.tran_id
-  FROM cdc.lsn_time_mapping AS m
- WHERE m.start_lsn <= @P1
- ORDER BY m.start_lsn DESC;
-SELECT MIN(m.start_lsn) AS oldest_lsn
-  FROM cdc.lsn_time_mapping AS m;";
+/// The newest row at or below `@P1` .. `@Pn`; then, in a statement of its own, the oldest LSN. In
+/// this order a clean-up in between can only hide a row that counts no more.
+#[must_use]
+fn mappings_sql(count: usize) -> String {
+    let parts: Vec<_> = (0..count)
+        .map(|n| {
+            format!(
+                "\
+SELECT {n} AS n, w{n}.start_lsn, w{n}.end_time, w{n}.tran_id
+  FROM (SELECT TOP (1) m.start_lsn, ISNULL(m.tran_end_time, m.tran_begin_time) AS end_time, m.tran_id
+          FROM cdc.lsn_time_mapping AS m
+         WHERE m.start_lsn <= @P{}
+         ORDER BY m.start_lsn DESC) AS w{n}",
+                n + 1
+            )
+        })
+        .collect();
+    format!("{};\nSELECT MIN(m.start_lsn) AS oldest_lsn\n  FROM cdc.lsn_time_mapping AS m;", parts.join("\nUNION ALL\n"))
+}
 
 /// `@P1`: the limit.
 pub const CLEAN_UP_MARK: &str = "\
@@ -133,20 +144,25 @@ pub async fn window_end(sessions: &Sessions, from: Lsn, max: Lsn, transactions: 
     Ok(last.filter(|_| counted >= u64::from(transactions)).unwrap_or(max))
 }
 
-pub async fn mapping(sessions: &Sessions, at: Lsn) -> Result<MappingFacts, Fault> {
+pub async fn mappings(sessions: &Sessions, at: &[Lsn]) -> Result<Vec<MappingFacts>, Fault> {
     let place = place("the time mapping could not be read");
-    let results = sessions.run(&place, MAPPING_AT, vec![session::lsn(at)]).await?;
-    let newest = match results.first().and_then(|rows| rows.first()) {
-        None => None,
-        Some(row) => {
+    let mut found = Vec::with_capacity(at.len());
+    for chunk in at.chunks(RANGES) {
+        let parameters = chunk.iter().copied().map(session::lsn).collect();
+        let results = sessions.run(&place, &mappings_sql(chunk.len()), parameters).await?;
+        let oldest = cells::one(&results, 1, &place)?.lsn_or_null("oldest_lsn")?;
+        let mut facts = vec![MappingFacts { newest: None, oldest }; chunk.len()];
+        for row in results.first().map(Vec::as_slice).unwrap_or_default() {
             let row = Cells::new(row, &place);
+            let n: usize = row.number("n")?;
+            let facts = facts.get_mut(n).ok_or_else(|| place.fault(&src::UNREADABLE).evidence("n", n))?;
             let lsn = row.lsn_or_null("start_lsn")?.ok_or_else(|| place.fault(&src::UNREADABLE).evidence("column", "start_lsn"))?;
             let tran_id = hex(&row.bytes_or_null("tran_id")?.unwrap_or_default());
-            Some(MappingRow { lsn, end_time: row.time("end_time")?, tran_id })
+            facts.newest = Some(MappingRow { lsn, end_time: row.time("end_time")?, tran_id });
         }
-    };
-    let oldest = cells::one(&results, 1, &place)?.lsn_or_null("oldest_lsn")?;
-    Ok(MappingFacts { newest, oldest })
+        found.extend(facts);
+    }
+    Ok(found)
 }
 
 pub async fn clean_up_mark(sessions: &Sessions, limit: Lsn) -> Result<Option<Lsn>, Fault> {
@@ -169,6 +185,11 @@ mod tests {
     fn minima_are_read_before_the_maximum() {
         insta::assert_snapshot!(watermarks_sql(2));
         assert_eq!(watermarks_sql(0), MAX_LSN);
+    }
+
+    #[test]
+    fn one_statement_maps_every_lsn() {
+        insta::assert_snapshot!(mappings_sql(2));
     }
 
     #[test]

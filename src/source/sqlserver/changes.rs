@@ -151,7 +151,8 @@ impl Reader {
                 rows += 1;
                 writer.push(row, bytes).await?;
             }
-            if rows < self.page_rows {
+            // Only an empty page is the end: a short one might be an answer that broke off.
+            if rows == 0 {
                 return Ok(writer);
             }
         }

@@ -154,12 +154,15 @@ struct Found {
     ddl: HashMap<i32, Lsn>,
 }
 
-pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<TableFacts>, Fault> {
+pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Result<TableFacts, Fault>>, Fault> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let wanted = catalog::named(sessions, names).await?;
-    let ids: Vec<i32> = wanted.iter().map(|table| table.object_id).collect();
+    let ids: Vec<i32> = wanted.iter().flatten().map(|table| table.object_id).collect();
+    if ids.is_empty() {
+        return Ok(wanted.into_iter().map(|table| table.map(|table| Found::default().facts(&table))).collect());
+    }
     let mut found = Found::default();
     let place = Place::new("the columns of the source could not be read");
     for row in sessions.run(&place, &columns(&ids), Vec::new()).await?.iter().flatten() {
@@ -185,7 +188,7 @@ pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Tabl
             }
         }
     }
-    Ok(wanted.iter().map(|table| found.facts(table)).collect())
+    Ok(wanted.into_iter().map(|table| table.map(|table| found.facts(&table))).collect())
 }
 
 impl Found {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tiberius::Row;
 
 use super::cells::Cells;
-use super::error::Place;
+use super::error::{Place, quotes_values};
 use super::session::Sessions;
 use crate::model::Fault;
 use crate::model::fault::src;
@@ -63,7 +63,9 @@ pub async fn read(sessions: &Sessions) -> Result<CaptureHealth, Fault> {
     }
     if let Some(row) = ask(sessions, &place, LAST_ERROR).await? {
         let row = Cells::new(&row, &place);
-        health.last_error = Some((row.number("error_number")?, row.text_or_null("error_message")?.unwrap_or_default()));
+        let number: i32 = row.number("error_number")?;
+        let told = if u32::try_from(number).is_ok_and(quotes_values) { None } else { row.text_or_null("error_message")? };
+        health.last_error = Some((number, told.unwrap_or_else(|| "its message may quote values".to_owned())));
     }
     Ok(health)
 }

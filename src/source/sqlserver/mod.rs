@@ -14,6 +14,7 @@ pub mod error;
 pub mod health;
 pub mod manage;
 pub mod pages;
+pub mod privileges;
 pub mod quote;
 pub mod reread;
 pub mod session;
@@ -28,6 +29,7 @@ use super::{
     Watermarks,
 };
 use crate::config::SourceSettings;
+use crate::model::privilege::Lacking;
 use crate::model::{ChangeRow, Fault, Lsn, TableName, TableShape, Value};
 
 /// Rows that one statement takes from a change table, unless told otherwise.
@@ -66,8 +68,12 @@ impl Source for SqlServer {
         catalog::tables(&self.sessions).await
     }
 
-    async fn describe(&self, tables: &[TableName]) -> Result<Vec<TableFacts>, Fault> {
+    async fn describe(&self, tables: &[TableName]) -> Result<Vec<Result<TableFacts, Fault>>, Fault> {
         describe::tables(&self.sessions, tables).await
+    }
+
+    async fn lacking(&self, tables: &[TableFacts]) -> Result<Lacking, Fault> {
+        privileges::lacking(&self.sessions, tables).await
     }
 
     async fn watermarks(&self, instances: &[String]) -> Result<Watermarks, Fault> {
@@ -82,8 +88,8 @@ impl Source for SqlServer {
         cdc::window_end(&self.sessions, from, max, transactions).await
     }
 
-    async fn mapping(&self, at: Lsn) -> Result<MappingFacts, Fault> {
-        cdc::mapping(&self.sessions, at).await
+    async fn mappings(&self, at: &[Lsn]) -> Result<Vec<MappingFacts>, Fault> {
+        cdc::mappings(&self.sessions, at).await
     }
 
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {

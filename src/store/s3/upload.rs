@@ -1,10 +1,14 @@
 //! Part files: one PUT when small, a multipart upload when not.
+//!
+//! One piece is on its way while the next is being filled, never more: a slow store holds the
+//! writer back, and a file costs the memory of two pieces.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinHandle;
 
 use super::error::{Answer, fault};
 use crate::model::fault::s3::REQUEST;
@@ -29,6 +33,7 @@ pub struct S3Upload {
 struct Multipart {
     id: String,
     pieces: Vec<CompletedPart>,
+    on_its_way: Option<JoinHandle<Result<CompletedPart, Fault>>>,
 }
 
 impl S3Upload {
@@ -43,20 +48,36 @@ impl S3Upload {
             let Some(id) = answer.upload_id else {
                 return Err(Fault::new(&REQUEST, "the store began an upload without an id").evidence("object", &self.key));
             };
-            self.multipart = Some(Multipart { id, pieces: Vec::new() });
+            self.multipart = Some(Multipart { id, pieces: Vec::new(), on_its_way: None });
         }
         Ok(())
     }
 
+    /// Waits for the piece before, then sends this one off.
     async fn send_piece(&mut self, piece: Bytes) -> Result<(), Fault> {
         self.begin_multipart().await?;
+        self.arrived().await?;
         let Some(multipart) = self.multipart.as_mut() else { return Ok(()) };
         // At most 10,000: S3 refuses more.
         let number = i32::try_from(multipart.pieces.len() + 1).unwrap_or(i32::MAX);
         let upload = self.client.upload_part().bucket(&self.bucket).key(&self.key).upload_id(&multipart.id).part_number(number);
-        let answer = upload.body(ByteStream::from(piece)).send().await;
-        let answer = answer.map_err(|error| fault("could not upload a piece of a part file", &self.key, &error))?;
-        multipart.pieces.push(CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag).build());
+        let (upload, key) = (upload.body(ByteStream::from(piece)), self.key.clone());
+        multipart.on_its_way = Some(tokio::spawn(async move {
+            let answer = upload.send().await;
+            let answer = answer.map_err(|error| fault("could not upload a piece of a part file", &key, &error))?;
+            Ok(CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag).build())
+        }));
+        Ok(())
+    }
+
+    /// Until no piece is on its way.
+    async fn arrived(&mut self) -> Result<(), Fault> {
+        let Some(multipart) = self.multipart.as_mut() else { return Ok(()) };
+        let Some(task) = multipart.on_its_way.as_mut() else { return Ok(()) };
+        let ended = task.await;
+        multipart.on_its_way = None;
+        let lost = |error| Fault::new(&REQUEST, "the upload of a piece broke off").evidence("object", &self.key).caused_by(error);
+        multipart.pieces.push(ended.map_err(lost)??);
         Ok(())
     }
 
@@ -66,6 +87,7 @@ impl S3Upload {
     }
 
     async fn complete(&mut self) -> Result<(), Fault> {
+        self.arrived().await?;
         let Some(multipart) = self.multipart.as_ref() else { return Ok(()) };
         let pieces = CompletedMultipartUpload::builder().set_parts(Some(multipart.pieces.clone())).build();
         let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(&self.key).upload_id(&multipart.id);
@@ -119,11 +141,17 @@ impl PartUpload for S3Upload {
 impl Drop for S3Upload {
     /// Gives up what was begun, as well as it can: the bucket's lifecycle rule ends the others.
     fn drop(&mut self) {
-        let Some(multipart) = self.multipart.take() else { return };
+        let Some(mut multipart) = self.multipart.take() else { return };
+        let on_its_way = multipart.on_its_way.take();
+        on_its_way.iter().for_each(JoinHandle::abort);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(&self.key).upload_id(multipart.id);
         let key = std::mem::take(&mut self.key);
         runtime.spawn(async move {
+            if let Some(task) = on_its_way {
+                // A piece that arrives after the abort would stay; its outcome does not matter.
+                let _ = task.await;
+            }
             if let Err(error) = abort.send().await {
                 tracing::warn!(error = %fault("could not abort an upload", &key, &error), "an incomplete upload stays behind");
             }

@@ -1,5 +1,7 @@
 //! COPY: part files into a table, by one manifest.
 
+use futures::future::BoxFuture;
+
 use super::connect::Session;
 use super::error::{Kind, SqlError};
 use super::load_errors;
@@ -9,7 +11,7 @@ use crate::config::Secret;
 use crate::model::Fault;
 use crate::model::fault::rs;
 
-/// How Redshift reaches the bucket.
+/// How Redshift reaches the bucket in one COPY.
 #[derive(Clone, Debug)]
 pub struct CopyAccess {
     pub login: CopyLogin,
@@ -17,11 +19,24 @@ pub struct CopyAccess {
     pub region: Option<String>,
 }
 
+/// Gives the access of the COPY that is about to run. Temporary keys end, so they are asked for
+/// at each COPY and never kept.
+pub trait CopyAccessSource: Send + Sync {
+    fn access(&self) -> BoxFuture<'_, Result<CopyAccess, Fault>>;
+}
+
+/// Access that never ends: a role, or lasting keys.
+impl CopyAccessSource for CopyAccess {
+    fn access(&self) -> BoxFuture<'_, Result<CopyAccess, Fault>> {
+        Box::pin(std::future::ready(Ok(self.clone())))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum CopyLogin {
     /// ARN of an IAM role (several, comma-separated, are chained), or `default`.
     Role(String),
-    /// Keys. Temporary ones must outlive the COPY.
+    /// Keys. Temporary ones must outlive the COPY that they were fetched for.
     Keys { access_key_id: String, secret_access_key: Secret, session_token: Option<Secret> },
 }
 
@@ -100,8 +115,9 @@ DATEFORMAT 'auto' TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF MAXERROR 0"#,
     }
 
     /// Runs the COPY inside the open transaction and compares the rows that it loaded.
-    pub async fn run(&self, session: &mut Session, access: &CopyAccess, rows: u64) -> Result<(), Fault> {
+    pub async fn run(&self, session: &mut Session, source: &dyn CopyAccessSource, rows: u64) -> Result<(), Fault> {
         fail_point!("copy.before");
+        let access = &source.access().await?;
         let mark = load_errors::Mark::take(session).await?;
         tracing::debug!(statement = %self.redacted(access), "copy");
         match session.run("copy", &self.sql(access)).await {

@@ -1,7 +1,7 @@
 //! L5: record 0 opens an epoch, one transaction. R7: a `schema` record goes through alone.
 
 use super::catalogue;
-use super::copy::{Copy, CopyAccess};
+use super::copy::{Copy, CopyAccessSource};
 use super::ddl::Layout;
 use super::delsert::{delete_all, insert_survivors};
 use super::locked::{self, Locked};
@@ -11,7 +11,13 @@ use crate::model::fault::{rs, sync};
 use crate::model::{Fault, TableName};
 use crate::target::{Applied, LoadRange, OpenEpoch, OpenLoad};
 
-pub async fn open(locked: &mut Locked, names: &Names, table: &TableName, open: &OpenEpoch, access: &CopyAccess) -> Result<Applied, Fault> {
+pub async fn open(
+    locked: &mut Locked,
+    names: &Names,
+    table: &TableName,
+    open: &OpenEpoch,
+    access: &dyn CopyAccessSource,
+) -> Result<Applied, Fault> {
     locked::require_stream(&locked.row, names, table, &open.identity)?;
     locked::require_fence(&locked.row, names, open.fence)?;
     let old_epoch = locked.row.state.epoch;
@@ -79,7 +85,7 @@ async fn replace(
     layout: &Layout,
     open: &OpenEpoch,
     manifest_url: Option<&str>,
-    access: &CopyAccess,
+    access: &dyn CopyAccessSource,
     fold: bool,
 ) -> Result<Applied, Fault> {
     let session = &mut locked.session;

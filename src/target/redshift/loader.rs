@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::connect::Session;
-use super::copy::CopyAccess;
+use super::copy::CopyAccessSource;
 use super::locked::{self, Locked};
 use super::names::Names;
 use super::{apply, epoch, log, maintenance, stage, state};
@@ -14,10 +14,15 @@ use crate::model::{Fault, TableName, TargetState};
 use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch};
 
 /// What all sessions of one target share.
-#[derive(Debug)]
 pub struct Shared {
     pub settings: RedshiftSettings,
-    pub access: CopyAccess,
+    pub access: Box<dyn CopyAccessSource>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 /// A loader of one table. After a fault its connection is gone; the next call opens another.
@@ -96,7 +101,7 @@ impl Loader for RedshiftLoader {
 
     async fn stage(&mut self, range: &LoadRange) -> Result<(), Fault> {
         let mut locked = self.begin().await?;
-        let outcome = stage::run(&mut locked, &self.names, &self.table, range, &self.shared.access).await;
+        let outcome = stage::run(&mut locked, &self.names, &self.table, range, &*self.shared.access).await;
         self.end(locked, outcome).await
     }
 
@@ -108,7 +113,7 @@ impl Loader for RedshiftLoader {
 
     async fn open_epoch(&mut self, open: &OpenEpoch) -> Result<Applied, Fault> {
         let mut locked = self.begin().await?;
-        let outcome = epoch::open(&mut locked, &self.names, &self.table, open, &self.shared.access).await;
+        let outcome = epoch::open(&mut locked, &self.names, &self.table, open, &*self.shared.access).await;
         self.end(locked, outcome).await
     }
 

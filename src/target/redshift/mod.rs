@@ -20,11 +20,13 @@ mod log;
 mod maintenance;
 mod names;
 mod prepare;
+mod privileges;
 mod production;
 mod quote;
 mod shapes;
 mod stage;
 mod state;
+mod state_row;
 mod tls;
 mod types;
 
@@ -33,13 +35,14 @@ use std::sync::Arc;
 use super::{LogLine, Prepared, Target, TargetFacts, TargetNames};
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
+use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
 use crate::model::{Fault, TableName, TableShape, TargetState};
 use connect::Session;
 use loader::Shared;
 use names::Names;
 
-pub use copy::{CopyAccess, CopyLogin};
+pub use copy::{CopyAccess, CopyAccessSource, CopyLogin};
 pub use loader::RedshiftLoader;
 
 /// A Redshift database. Every call opens a connection of its own.
@@ -50,8 +53,8 @@ pub struct Redshift {
 
 impl Redshift {
     #[must_use]
-    pub fn new(settings: RedshiftSettings, copy_access: CopyAccess) -> Self {
-        Self { shared: Arc::new(Shared { settings, access: copy_access }) }
+    pub fn new(settings: RedshiftSettings, access: impl CopyAccessSource + 'static) -> Self {
+        Self { shared: Arc::new(Shared { settings, access: Box::new(access) }) }
     }
 
     fn settings(&self) -> &RedshiftSettings {
@@ -83,6 +86,10 @@ impl Target for Redshift {
 
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
         shapes::check(self.settings(), tables)
+    }
+
+    async fn lacking(&self, tables: &[TableName]) -> Result<Lacking, Fault> {
+        privileges::lacking(self.settings(), tables).await
     }
 
     async fn prepare(&self, table: &TableName, shape: &TableShape, identity: &StreamIdentity) -> Result<Prepared, Fault> {

@@ -7,6 +7,7 @@
 use super::catalogue;
 use super::connect::Session;
 use super::ddl::{self, Layout};
+use super::delsert::delete_all;
 use super::error::{Kind, SqlError};
 use super::locked::{self, Locked};
 use super::names::Names;
@@ -217,12 +218,9 @@ async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout
     let ours = staging_oid == Some(recorded.1);
     let fits = ours && production::staging_fits(layout, &catalogue::columns(session, &names.staging).await?);
     if !fits {
-        if ours && staged {
-            return Err(Fault::new(&rs::STILL_STAGED, format!("{} must be rebuilt, but holds staged rows", names.staging.sql()))
-                .evidence("staging", names.staging.sql()));
-        }
         if staged {
-            // What was staged went with its table; the records still have it.
+            // What was staged goes with its table; the records still have it (rule L8: DDL needs
+            // staged none).
             locked::move_state(session, names, &state::set_unstaged(&names.state, fence, epoch)).await?;
             staged = false;
         }
@@ -242,8 +240,9 @@ async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout
         }
     } else {
         if staged {
-            return Err(Fault::new(&rs::STILL_STAGED, format!("{} is gone, and rows are staged for it", names.production.sql()))
-                .evidence("production", names.production.sql()));
+            // It cannot be applied to a table that is gone; its records stage it again.
+            session.run("empty staging", &delete_all(&names.staging)).await?;
+            locked::move_state(session, names, &state::set_unstaged(&names.state, fence, epoch)).await?;
         }
         session.run("create production", &ddl::create_production(names, layout)).await?;
         if epoch == 0 {

@@ -1,6 +1,6 @@
 //! L3: a range of batches into staging, one transaction.
 
-use super::copy::{Copy, CopyAccess};
+use super::copy::{Copy, CopyAccessSource};
 use super::ddl::Layout;
 use super::delsert::delete_all;
 use super::locked::{self, Locked, Position};
@@ -20,7 +20,13 @@ pub async fn guard(locked: &mut Locked, names: &Names, table: &TableName, range:
     locked::require_oids(locked, names).await
 }
 
-pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &LoadRange, access: &CopyAccess) -> Result<(), Fault> {
+pub async fn run(
+    locked: &mut Locked,
+    names: &Names,
+    table: &TableName,
+    range: &LoadRange,
+    access: &dyn CopyAccessSource,
+) -> Result<(), Fault> {
     guard(locked, names, table, range).await?;
     if locked.row.state.staged.is_some() {
         return Err(locked::moved(&locked.row, names));

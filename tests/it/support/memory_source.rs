@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use db_to_redshift::model::fault::src;
+use db_to_redshift::model::privilege::Lacking;
 use db_to_redshift::model::{
     CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, SqlType, TableName, TableShape, Value,
 };
@@ -37,6 +38,8 @@ pub struct Inner {
     pub next: u32,
     pub rereads: usize,
     pub probes: usize,
+    /// Questions about the time mapping.
+    pub mapped: usize,
 }
 
 type Hook = Box<dyn FnOnce(&mut Inner) + Send>;
@@ -68,7 +71,7 @@ impl MemorySource {
     pub fn new() -> Self {
         let identity = SourceIdentity { server: "MEMORY".into(), database: "shop".into(), database_guid: None, recovery_fork_guid: None };
         let clock = date(2026, 3, 2).at(9, 0, 0, 0);
-        let inner = Inner { identity, tables: BTreeMap::new(), mapping: Vec::new(), clock, next: 100, rereads: 0, probes: 0 };
+        let inner = Inner { identity, tables: BTreeMap::new(), mapping: Vec::new(), clock, next: 100, rereads: 0, probes: 0, mapped: 0 };
         let source = Self { inner: Arc::new(Mutex::new(inner)), hooks: Arc::default() };
         source.with(Inner::idle);
         source
@@ -251,10 +254,10 @@ impl Source for MemorySource {
         Ok(self.enter("tables", list))
     }
 
-    async fn describe(&self, tables: &[TableName]) -> Result<Vec<TableFacts>, Fault> {
-        self.enter("describe", |inner| {
+    async fn describe(&self, tables: &[TableName]) -> Result<Vec<Result<TableFacts, Fault>>, Fault> {
+        Ok(self.enter("describe", |inner| {
             let facts = |name: &TableName| {
-                let table = inner.tables.get(name).ok_or_else(|| Fault::new(&src::CONNECT, format!("no table {name}")))?;
+                let table = inner.tables.get(name).ok_or_else(|| Fault::new(&src::NO_TABLE, format!("no table {name}")))?;
                 Ok(TableFacts {
                     name: name.clone(),
                     object_id: table.instance.identity.object_id,
@@ -263,7 +266,11 @@ impl Source for MemorySource {
                 })
             };
             tables.iter().map(facts).collect()
-        })
+        }))
+    }
+
+    async fn lacking(&self, tables: &[TableFacts]) -> Result<Lacking, Fault> {
+        Ok(Lacking { shared: Vec::new(), tables: vec![Vec::new(); tables.len()] })
     }
 
     async fn watermarks(&self, instances: &[String]) -> Result<Watermarks, Fault> {
@@ -274,14 +281,17 @@ impl Source for MemorySource {
     }
 
     async fn first_changes(&self, ranges: &[ProbeRange]) -> Result<Vec<Option<Lsn>>, Fault> {
-        Ok(self.enter("first_changes", |inner| {
+        self.enter("first_changes", |inner| {
             inner.probes += 1;
+            if let Some(gone) = ranges.iter().find(|range| inner.instance(&range.instance).is_none()) {
+                return Err(Fault::new(&src::OBJECT_GONE, format!("no change table of {}", gone.instance)));
+            }
             let first = |range: &ProbeRange| {
                 let rows = &inner.instance(&range.instance)?.changes;
                 rows.iter().map(|row| row.lsn).filter(|lsn| (range.from..=range.to).contains(lsn)).min()
             };
-            ranges.iter().map(first).collect()
-        }))
+            Ok(ranges.iter().map(first).collect())
+        })
     }
 
     async fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> Result<Lsn, Fault> {
@@ -291,10 +301,14 @@ impl Source for MemorySource {
         }))
     }
 
-    async fn mapping(&self, at: Lsn) -> Result<MappingFacts, Fault> {
-        Ok(self.enter("mapping", |inner| MappingFacts {
-            newest: inner.mapping.iter().rev().find(|row| row.lsn <= at).cloned(),
-            oldest: inner.mapping.first().map(|row| row.lsn),
+    async fn mappings(&self, at: &[Lsn]) -> Result<Vec<MappingFacts>, Fault> {
+        Ok(self.enter("mappings", |inner| {
+            inner.mapped += 1;
+            let facts = |at: &Lsn| MappingFacts {
+                newest: inner.mapping.iter().rev().find(|row| row.lsn <= *at).cloned(),
+                oldest: inner.mapping.first().map(|row| row.lsn),
+            };
+            at.iter().map(facts).collect()
         }))
     }
 

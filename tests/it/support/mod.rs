@@ -11,4 +11,5 @@ pub mod s3;
 pub mod scripted_sql_server;
 pub mod store;
 pub mod target;
+pub mod tsql;
 pub mod wide;

@@ -214,6 +214,7 @@ pub fn done(reports: Vec<TableReport>) -> Outcome {
         let outcome = report.outcome.unwrap_or_else(|fault| panic!("{} of {}: {fault:?}", report.job.as_str(), report.table));
         sum.batches += outcome.batches;
         sum.rows += outcome.rows;
+        sum.capture_down |= outcome.capture_down;
     }
     sum
 }

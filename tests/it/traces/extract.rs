@@ -1,8 +1,9 @@
 //! Traces around bounds, windows and guards.
 
+use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::prepare::PrepareOptions;
-use db_to_redshift::model::fault::sync;
-use db_to_redshift::model::{RecordKind, TableName, Value};
+use db_to_redshift::model::fault::{src, sync};
+use db_to_redshift::model::{Fault, RecordKind, TableName, Value};
 use db_to_redshift::store::ChangeStore;
 
 use crate::support::memory_source::{Inner, lsn};
@@ -153,4 +154,52 @@ async fn trace_11_a_row_updated_and_deleted_before_the_scan_leaves_nothing() {
     let record = rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap();
     assert_eq!(record.counts.gone, 1);
     assert!(rig.production().await.is_empty());
+}
+
+/// A table that left the source, before the round or amid it, is a fault of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_table_never_stops_the_others() {
+    let rig = Rig::start().await;
+    let stays = rig.prepared().await;
+    let columns = rig.source.with(|inner| inner.get(&stays).instance.shape.columns().to_vec());
+    let [goes, leaves] = ["goes", "leaves"].map(|name| rig.source.table(name, columns.clone()));
+    let all = [goes.clone(), stays.clone(), leaves.clone()];
+    done(rig.engine().prepare(&all, PrepareOptions::default()).await);
+    for n in 0..2 {
+        rig.source.with(|inner| inner.commit(|tran| all.iter().for_each(|table| tran.insert(table, row(n, "x", n)))));
+    }
+    rig.source.with(|inner| inner.tables.remove(&goes));
+    let late = leaves.clone();
+    rig.source.before("first_changes", move |inner| drop(inner.tables.remove(&late)));
+    let reports = rig.engine().extract(&all).await;
+    let code = |at: usize| reports[at].outcome.as_ref().err().map(Fault::code);
+    assert_eq!([code(0), code(1), code(2)], [Some(src::NO_TABLE.code), None, Some(src::OBJECT_GONE.code)]);
+    assert_eq!(reports[1].outcome.as_ref().unwrap().rows, 2);
+
+    let again = PrepareOptions { new_epoch: true, ..PrepareOptions::default() };
+    let reports = rig.engine().prepare(&all, again).await;
+    assert_eq!(reports.iter().map(|report| report.outcome.is_ok()).collect::<Vec<_>>(), [false, true, false]);
+    let report = rig.engine().status(&all).await;
+    assert_eq!(report.faults.len(), 2, "{:?}", report.faults);
+    assert!(report.tables[0].source.is_none() && report.tables[1].source.is_some());
+    let findings = rig.engine().check(&all).await;
+    let gone: Vec<_> = findings.iter().filter(|line| matches!(&line.result, Found::Fault(fault) if fault.is(&src::NO_TABLE))).collect();
+    assert_eq!(gone.iter().map(|line| line.area.as_str()).collect::<Vec<_>>(), ["dbo.goes", "dbo.leaves"]);
+    assert!(findings.iter().any(|line| line.area == stays.to_string() && matches!(line.result, Found::Good(_))));
+}
+
+/// The mapping of all heads is one question a round, whatever the number of tables (E3).
+#[tokio::test(flavor = "multi_thread")]
+async fn one_round_asks_once_about_the_time_mapping() {
+    let rig = Rig::start().await;
+    let first = rig.prepared().await;
+    let columns = rig.source.with(|inner| inner.get(&first).instance.shape.columns().to_vec());
+    let mut tables = vec![first];
+    tables.extend((0..5).map(|n| rig.source.table(&format!("quiet{n}"), columns.clone())));
+    done(rig.engine().prepare(&tables, PrepareOptions::default()).await);
+    rig.source.with(Inner::idle);
+    let before = rig.source.with(|inner| inner.mapped);
+    done(rig.engine().extract(&tables).await);
+    // One for the guards, one for how late the quiet tables are, one for the state of capture.
+    assert_eq!(rig.source.with(|inner| inner.mapped) - before, 3);
 }

@@ -3,3 +3,4 @@
 mod extract;
 mod load;
 mod moved_keys;
+mod safety;

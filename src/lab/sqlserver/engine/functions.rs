@@ -3,7 +3,7 @@
 use super::codec;
 use super::collation;
 use super::extension::ScalarBody;
-use super::function::{self, string};
+use super::function::{self, like, name};
 use super::server::Server;
 use super::value::arith::{self, Op};
 use super::value::{convert, rank, type_of_code};
@@ -105,14 +105,14 @@ pub fn register(conn: &Connection) -> Result<()> {
         let same = |u: u16| u;
         let by_case = ctx.get::<bool>(3)?;
         // Trailing blanks of the value do not count against a pattern without them.
-        let matches = |value: &[u16]| string::like(value, &pattern, escape, if by_case { &fold } else { &same });
+        let matches = |value: &[u16]| like::like(value, &pattern, escape, if by_case { &fold } else { &same });
         let trimmed = value.iter().rposition(|u| *u != 32).map_or(0, |last| last + 1);
         Ok(Some(matches(&value) || matches(&value[..trimmed])))
     })?;
     conn.create_scalar_function("lab_part", 2, pure, |ctx| {
         let name: Option<String> = ctx.get(0)?;
         let from_end = usize::try_from(ctx.get::<i64>(1)?).unwrap_or(0);
-        Ok(name.and_then(|n| string::name_parts(&n).into_iter().rev().nth(from_end.wrapping_sub(1))).filter(|p| !p.is_empty()))
+        Ok(name.and_then(|n| name::name_parts(&n).into_iter().rev().nth(from_end.wrapping_sub(1))).filter(|p| !p.is_empty()))
     })?;
     conn.create_scalar_function("lab_newid", 0, FunctionFlags::SQLITE_UTF8, |_| {
         output(&DataType::UniqueIdentifier, Ok(Datum::Guid(*uuid::Uuid::new_v4().as_bytes())))

@@ -7,6 +7,7 @@
 mod call;
 pub mod expr;
 pub mod from;
+mod keyset;
 mod literal;
 mod mutation;
 mod predicate;

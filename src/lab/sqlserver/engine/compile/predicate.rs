@@ -24,9 +24,10 @@ impl Compiler<'_> {
         Ok(match expr {
             Expr::Nested(inner) => format!("({})", self.predicate(inner, scope)?),
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => format!("(NOT {})", self.predicate(expr, scope)?),
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                format!("({} AND {})", self.predicate(left, scope)?, self.predicate(right, scope)?)
-            }
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => match self.keyset(left, right, scope)? {
+                Some(sql) => sql,
+                None => format!("({} AND {})", self.predicate(left, scope)?, self.predicate(right, scope)?),
+            },
             Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
                 format!("({} OR {})", self.predicate(left, scope)?, self.predicate(right, scope)?)
             }
@@ -118,6 +119,12 @@ fn sortable_as(value: &Typed, collation: Option<&str>) -> String {
 
 /// `a op b`, both as their common type.
 pub(super) fn compare(a: Typed, op: &str, b: Typed) -> Result<String> {
+    let (a, b) = operands(a, b)?;
+    Ok(format!("({a} {op} {b})"))
+}
+
+/// Both sides of a comparison, as their common type.
+pub(super) fn operands(a: Typed, b: Typed) -> Result<(String, String)> {
     let common = match (a.is_null(), b.is_null()) {
         (true, false) => b.data_type.clone(),
         (false, true) => a.data_type.clone(),
@@ -132,5 +139,5 @@ pub(super) fn compare(a: Typed, op: &str, b: Typed) -> Result<String> {
     };
     let collation = rank::is_text(&common).then(|| collate(&a, &b));
     let (a, b) = (converted(a, &common)?, converted(b, &common)?);
-    Ok(format!("({} {op} {})", sortable_as(&a, collation), sortable_as(&b, None)))
+    Ok((sortable_as(&a, collation), sortable_as(&b, None)))
 }

@@ -1,8 +1,8 @@
 //! Functions on dates and times.
 
 use super::super::codec::TICKS_A_DAY;
-use super::super::value::convert::of_parts;
 use super::super::value::format::{Parts, parts};
+use super::super::value::moment::of_parts;
 use super::super::value::rank::{is_text, is_time};
 use super::super::value::{calendar, text};
 use super::{Builtin, Run, Signature, strict};

@@ -1,6 +1,8 @@
 //! The built-in scalar functions that depend on their arguments alone.
 
 mod date;
+pub mod like;
+pub mod name;
 mod number;
 pub mod string;
 

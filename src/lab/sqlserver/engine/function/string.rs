@@ -216,7 +216,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         2,
         |_| Signature { arguments: vec![DataType::NVarChar(Some(4000)), DataType::Int], result: DataType::NVarChar(Some(128)) },
         |v, _, _| {
-            let parts = name_parts(&String::from_utf16_lossy(units(&v[0])));
+            let parts = super::name::name_parts(&String::from_utf16_lossy(units(&v[0])));
             let from_end = usize::try_from(number(&v[1])).unwrap_or(0);
             Ok(parts.iter().rev().nth(from_end.wrapping_sub(1)).filter(|p| !p.is_empty()).map_or(Datum::Null, |p| text(p)))
         },
@@ -243,31 +243,6 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         },
     ),
 ];
-
-/// `a.b.[c d]` in its parts, without quotes.
-#[must_use]
-pub fn name_parts(name: &str) -> Vec<String> {
-    let (mut parts, mut part, mut closing) = (vec![], String::new(), None);
-    let mut chars = name.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (closing, c) {
-            (Some(end), c) if c == end => {
-                if chars.peek() == Some(&end) {
-                    part.push(c);
-                    chars.next();
-                } else {
-                    closing = None;
-                }
-            }
-            (None, '[') if part.is_empty() => closing = Some(']'),
-            (None, '"') if part.is_empty() => closing = Some('"'),
-            (None, '.') => parts.push(std::mem::take(&mut part)),
-            (_, c) => part.push(c),
-        }
-    }
-    parts.push(part);
-    parts
-}
 
 fn count(arguments: Vec<DataType>) -> Signature {
     Signature { arguments, result: DataType::Int }
@@ -401,39 +376,5 @@ pub fn shown(value: &Datum, data_type: &DataType) -> String {
     match convert::convert(value, data_type, &DataType::NVarChar(None), 0) {
         Ok(Datum::Text(u)) => String::from_utf16_lossy(&u),
         _ => String::new(),
-    }
-}
-
-/// LIKE with `%`, `_`, `[a-z]`, `[^…]` and an escape character; `fold` maps letters for comparison.
-#[must_use]
-pub fn like(value: &[u16], pattern: &[u16], escape: Option<u16>, fold: &dyn Fn(u16) -> u16) -> bool {
-    let Some((&first, rest)) = pattern.split_first() else { return value.iter().all(|u| *u == 32) };
-    if Some(first) == escape
-        && let Some((&literal, rest)) = rest.split_first()
-    {
-        return value.split_first().is_some_and(|(v, tail)| fold(*v) == fold(literal) && like(tail, rest, escape, fold));
-    }
-    match char::from_u32(first.into()) {
-        Some('%') => (0..=value.len()).any(|skip| like(&value[skip..], rest, escape, fold)),
-        Some('_') => value.split_first().is_some_and(|(_, tail)| like(tail, rest, escape, fold)),
-        Some('[') => {
-            let Some(end) = rest.iter().skip(1).position(|u| *u == u16::from(b']')).map(|p| p + 1) else { return false };
-            let (negated, set) = if rest[0] == u16::from(b'^') { (true, &rest[1..end]) } else { (false, &rest[..end]) };
-            let Some((v, tail)) = value.split_first() else { return false };
-            let v = fold(*v);
-            let mut inside = false;
-            let mut at = 0;
-            while at < set.len() {
-                if at + 2 < set.len() && set[at + 1] == u16::from(b'-') {
-                    inside |= (fold(set[at])..=fold(set[at + 2])).contains(&v);
-                    at += 3;
-                } else {
-                    inside |= fold(set[at]) == v;
-                    at += 1;
-                }
-            }
-            inside != negated && like(tail, &rest[end + 1..], escape, fold)
-        }
-        _ => value.split_first().is_some_and(|(v, tail)| fold(*v) == fold(first) && like(tail, rest, escape, fold)),
     }
 }

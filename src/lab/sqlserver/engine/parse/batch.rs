@@ -2,7 +2,9 @@
 
 use super::super::security;
 use super::cursor::{Cursor, Result};
-use super::{ArgumentValue, Body, Execute, ExecuteArgument, Isolation, SetOption, Statement};
+use super::execute::{call, execute};
+use super::set::set;
+use super::{Body, Statement};
 use crate::lab::sqlserver::engine::type_name::{self, Size};
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::DataType;
@@ -11,26 +13,6 @@ use sqlparser::tokenizer::Token;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-/// SET options that change nothing that the lab does: they are on as the drivers set them, or
-/// about plans and locks.
-const IGNORED: &[&str] = &[
-    "ANSI_NULLS",
-    "ANSI_PADDING",
-    "ANSI_WARNINGS",
-    "ANSI_NULL_DFLT_ON",
-    "ANSI_NULL_DFLT_OFF",
-    "ANSI_DEFAULTS",
-    "ARITHABORT",
-    "CONCAT_NULL_YIELDS_NULL",
-    "QUOTED_IDENTIFIER",
-    "NUMERIC_ROUNDABORT",
-    "CURSOR_CLOSE_ON_COMMIT",
-    "DEADLOCK_PRIORITY",
-    "TEXTSIZE",
-    "LANGUAGE",
-    "CONTEXT_INFO",
-];
 
 /// All statements of a batch; a mistake anywhere refuses all of it.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
@@ -280,181 +262,4 @@ fn declare(c: &mut Cursor<'_>) -> Result<Body> {
             return Ok(Body::Declare(list));
         }
     }
-}
-
-fn on_off(c: &mut Cursor<'_>) -> Result<bool> {
-    if c.eat("ON") {
-        Ok(true)
-    } else if c.eat("OFF") {
-        Ok(false)
-    } else {
-        Err(c.unexpected())
-    }
-}
-
-fn set(c: &mut Cursor<'_>) -> Result<Body> {
-    c.expect("SET")?;
-    let word = c.identifier()?;
-    if word.starts_with('@') {
-        let operator = match c.token() {
-            Token::Eq => None,
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod => {
-                let op = c.token().clone();
-                c.at += 1;
-                Some(op)
-            }
-            _ => return Err(c.unexpected()),
-        };
-        c.expect_token(&Token::Eq)?;
-        let value = c.expr()?;
-        let value = match operator {
-            None => value,
-            Some(op) => compound(&word, &op, value),
-        };
-        return Ok(Body::Assign(word.to_lowercase(), value));
-    }
-    let upper = word.to_ascii_uppercase();
-    let option = match upper.as_str() {
-        "NOCOUNT" => SetOption::NoCount(on_off(c)?),
-        "XACT_ABORT" => SetOption::XactAbort(on_off(c)?),
-        "IDENTITY_INSERT" => {
-            let table = c.name()?;
-            SetOption::IdentityInsert(table, on_off(c)?)
-        }
-        "LOCK_TIMEOUT" => SetOption::LockTimeout(c.number()?),
-        "TRANSACTION" => SetOption::Isolation(isolation(c)?),
-        "DATEFORMAT" => {
-            let order = c.identifier()?;
-            // Dates with the year in front read the same under both.
-            if !["mdy", "ymd"].iter().any(|o| order.eq_ignore_ascii_case(o)) {
-                return Err(Message::error(40510, format!("SET DATEFORMAT {order} is not supported in this version of SQL Server.")));
-            }
-            SetOption::Ignored
-        }
-        "IMPLICIT_TRANSACTIONS" => {
-            if on_off(c)? {
-                return Err(Message::error(40510, "SET IMPLICIT_TRANSACTIONS ON is not supported in this version of SQL Server."));
-            }
-            SetOption::Ignored
-        }
-        "ROWCOUNT" => {
-            if c.number()? != 0 {
-                return Err(Message::error(40510, "SET ROWCOUNT other than 0 is not supported in this version of SQL Server."));
-            }
-            SetOption::Ignored
-        }
-        _ if IGNORED.contains(&upper.as_str()) => {
-            while c.eat_token(&Token::Comma) {
-                c.identifier()?;
-            }
-            c.eat_token(&Token::Minus);
-            c.at += 1;
-            SetOption::Ignored
-        }
-        _ => return Err(Message { class: 15, ..Message::error(195, format!("'{word}' is not a recognized SET option.")) }),
-    };
-    Ok(Body::SetOption(option))
-}
-
-fn compound(variable: &str, op: &Token, value: Expr) -> Expr {
-    use sqlparser::ast::{BinaryOperator, Ident};
-    let op = match op {
-        Token::Minus => BinaryOperator::Minus,
-        Token::Mul => BinaryOperator::Multiply,
-        Token::Div => BinaryOperator::Divide,
-        Token::Mod => BinaryOperator::Modulo,
-        _ => BinaryOperator::Plus,
-    };
-    Expr::BinaryOp { left: Box::new(Expr::Identifier(Ident::new(variable))), op, right: Box::new(Expr::Nested(Box::new(value))) }
-}
-
-fn isolation(c: &mut Cursor<'_>) -> Result<Isolation> {
-    c.expect("ISOLATION")?;
-    c.expect("LEVEL")?;
-    Ok(match c.identifier()?.to_ascii_uppercase().as_str() {
-        "SNAPSHOT" => Isolation::Snapshot,
-        "SERIALIZABLE" => Isolation::Serializable,
-        "REPEATABLE" => {
-            c.expect("READ")?;
-            Isolation::RepeatableRead
-        }
-        "READ" if c.eat("UNCOMMITTED") => Isolation::ReadUncommitted,
-        "READ" if c.eat("COMMITTED") => Isolation::ReadCommitted,
-        _ => return Err(c.unexpected()),
-    })
-}
-
-fn execute(c: &mut Cursor<'_>) -> Result<Body> {
-    c.at += 1;
-    if c.eat_token(&Token::LParen) {
-        let text = c.expr()?;
-        c.expect_token(&Token::RParen)?;
-        return Ok(Body::ExecuteText(text));
-    }
-    let status = match c.token() {
-        Token::Word(w) if w.value.starts_with('@') => {
-            let name = w.value.to_lowercase();
-            c.at += 1;
-            c.expect_token(&Token::Eq)?;
-            Some(name)
-        }
-        _ => None,
-    };
-    call(c, status)
-}
-
-fn call(c: &mut Cursor<'_>, status: Option<String>) -> Result<Body> {
-    let name = c.name()?;
-    let mut arguments = vec![];
-    while let Some(argument) = argument(c)? {
-        arguments.push(argument);
-        if !c.eat_token(&Token::Comma) {
-            break;
-        }
-    }
-    Ok(Body::Execute(Execute { status, name, arguments }))
-}
-
-fn argument(c: &mut Cursor<'_>) -> Result<Option<ExecuteArgument>> {
-    let mut name = String::new();
-    if let Token::Word(w) = c.token()
-        && w.value.starts_with('@')
-        && c.token_at(c.at + 1) == &Token::Eq
-    {
-        name.clone_from(&w.value);
-        c.at += 2;
-    }
-    let value = match c.token() {
-        Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("DEFAULT") => {
-            c.at += 1;
-            ArgumentValue::Default
-        }
-        Token::Word(w) if !w.value.starts_with('@') && !w.value.eq_ignore_ascii_case("NULL") => {
-            // After a procedure without arguments the next statement begins.
-            if name.is_empty() && w.quote_style.is_none() && super::dml::begins_statement(&w.value) {
-                return Ok(None);
-            }
-            let word = w.value.clone();
-            c.at += 1;
-            ArgumentValue::Word(word)
-        }
-        Token::EOF | Token::SemiColon => return Ok(None),
-        Token::Minus => {
-            let end = c.at + 2;
-            ArgumentValue::Expr(constant(c, end)?)
-        }
-        _ => {
-            let end = c.at + 1;
-            ArgumentValue::Expr(constant(c, end)?)
-        }
-    };
-    let output = c.eat("OUTPUT") || c.eat("OUT");
-    Ok(Some(ExecuteArgument { name, value, output }))
-}
-
-fn constant(c: &mut Cursor<'_>, end: usize) -> Result<Expr> {
-    let tokens = c.tokens(c.at, end).to_vec();
-    let expr = c.parse_piece(tokens, sqlparser::parser::Parser::parse_expr)?;
-    c.at = end;
-    Ok(expr)
 }

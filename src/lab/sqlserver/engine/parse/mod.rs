@@ -7,6 +7,8 @@ mod batch;
 pub(super) mod cursor;
 mod ddl;
 mod dml;
+mod execute;
+mod set;
 
 pub use batch::parse;
 

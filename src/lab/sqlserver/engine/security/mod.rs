@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
 use super::catalog::same_name;
-use super::function::string::name_parts;
+use super::function::name::name_parts;
 use crate::lab::sqlserver::session::Message;
 
 pub use statement::{SecurityStatement, begins, parse};

@@ -147,7 +147,7 @@ impl EngineSession {
     }
 
     pub(super) fn call_by_rpc(&mut self, name: &str, parameters: &[Parameter], sink: &mut dyn Sink) -> Run<i32> {
-        let parts = super::super::function::string::name_parts(name);
+        let parts = super::super::function::name::name_parts(name);
         let found = self.procedure_name(&parts);
         let arguments: Vec<Argument> = parameters
             .iter()

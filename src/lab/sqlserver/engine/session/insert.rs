@@ -4,7 +4,7 @@ use super::super::catalog::{self, Column, ROWID, Table, quote, same_name};
 use super::super::compile::Plan;
 use super::super::compile::from::Name;
 use super::super::parse::{Insert, Source};
-use super::super::value::convert::{StoreError, store};
+use super::super::value::store::{StoreError, store};
 use super::super::{codec, collation, failure, parse};
 use super::{EngineSession, Run};
 use crate::lab::sqlserver::session::Message;

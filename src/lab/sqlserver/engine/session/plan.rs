@@ -161,3 +161,70 @@ impl EngineSession {
 pub(super) fn must_declare(name: &str) -> Message {
     Message { class: 15, ..Message::error(137, format!("Must declare the scalar variable \"{name}\".")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::parse::{self, Body};
+    use super::super::super::server::{Server, User};
+    use super::super::{EngineSession, EngineSessions};
+    use crate::lab::direct::Direct;
+    use crate::lab::sqlserver::cdc::Cdc;
+    use crate::lab::sqlserver::types::Datum;
+    use std::sync::Arc;
+
+    /// SQLite's plan of the last statement, after its declarations.
+    fn steps(session: &mut EngineSession, sql: &str) -> Vec<String> {
+        for statement in parse::parse(sql).unwrap() {
+            match statement.body {
+                Body::Declare(list) => {
+                    for (name, data_type, _) in list {
+                        session.variables.insert(name, (data_type, Datum::Null));
+                    }
+                }
+                Body::Select(query) => {
+                    let plan = session.plan(|compiler| compiler.query(&query, None)).unwrap();
+                    let mut explained = session.conn.prepare(&format!("EXPLAIN QUERY PLAN {}", plan.query.sql)).unwrap();
+                    let count = explained.parameter_count();
+                    let nothing = rusqlite::params_from_iter(vec![rusqlite::types::Null; count]);
+                    return explained.query_map(nothing, |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+                }
+                other => panic!("{other:?} was not expected"),
+            }
+        }
+        Vec::new()
+    }
+
+    #[test]
+    fn a_page_of_a_change_table_begins_at_its_place_in_the_index_and_sorts_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = User { name: "sa".into(), password: "right".into() };
+        let server = Arc::new(Server::open(dir.path(), &["Shop"], vec![user]).unwrap());
+        let _cdc = Cdc::attach(&server).unwrap();
+        let mut direct = Direct::login(&EngineSessions::new(server.clone(), false), "sa", "right", "Shop").unwrap();
+        let batches = [
+            "EXEC sys.sp_cdc_enable_db",
+            "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, note nvarchar(max) NULL)",
+            "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N't', @role_name = NULL, @supports_net_changes = 0",
+        ];
+        direct.run_all(batches).unwrap();
+        let database = server.database("Shop").unwrap();
+        let mut session = EngineSession::open(server, database, "sa", "test", 99, false).unwrap();
+        let page = |behind: &str| {
+            format!(
+                "DECLARE @n bigint, @from varbinary(10), @to varbinary(10), @lsn varbinary(10), @seq varbinary(10), @op bigint, @command bigint;
+                 SELECT TOP (@n) ct.__$start_lsn, ct.__$command_id, ct.__$seqval, ct.__$operation, ct.id, ct.note FROM cdc.dbo_t_CT AS ct
+                  WHERE ct.__$start_lsn >= @from AND ct.__$start_lsn <= @to {behind}
+                  ORDER BY ct.__$start_lsn, ct.__$command_id, ct.__$seqval, ct.__$operation"
+            )
+        };
+        let index = "USING INDEX cdc.dbo_t_CT.dbo_t_CT_clustered_idx";
+        let first = steps(&mut session, &page(""));
+        assert_eq!(first, [format!("SEARCH a1 {index} (__$start_lsn>? AND __$start_lsn<?)")]);
+        let next = "AND (ct.__$start_lsn > @lsn OR (ct.__$start_lsn = @lsn AND ct.__$command_id > @command)
+            OR (ct.__$start_lsn = @lsn AND ct.__$command_id = @command AND ct.__$seqval > @seq)
+            OR (ct.__$start_lsn = @lsn AND ct.__$command_id = @command AND ct.__$seqval = @seq AND ct.__$operation > @op))";
+        let next = steps(&mut session, &page(next));
+        let place = "((__$start_lsn,__$command_id,__$seqval,__$operation)>(?,?,?,?) AND __$start_lsn<?)";
+        assert_eq!(next, [format!("SEARCH a1 {index} {place}")]);
+    }
+}

@@ -1,12 +1,13 @@
 //! Conversion of a value from one type to another, with the server's errors.
 
-use super::super::codec::{DATETIME_TICKS_A_DAY, DAYS_TO_1900, TICKS_A_DAY};
-use super::super::{clock, type_name};
+use super::super::codec::DATETIME_TICKS_A_DAY;
+use super::super::type_name;
 use super::arith::{integer_range, rescale};
-use super::format::{Parts, parts, to_text};
-use super::parse::{self, BadMoment};
+use super::format::to_text;
+use super::moment::to_moment;
+use super::parse;
 use super::rank::{is_binary, is_text, is_time};
-use super::{calendar, text};
+use super::text;
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::{DataType, Datum};
 
@@ -32,7 +33,7 @@ fn failed(value: &str, from: &DataType, to: &DataType) -> Message {
     }
 }
 
-fn not_allowed(from: &DataType, to: &DataType) -> Message {
+pub(super) fn not_allowed(from: &DataType, to: &DataType) -> Message {
     let (from, to) = (type_name::name(from), type_name::name(to));
     Message::error(529, format!("Explicit conversion from data type {from} to {to} is not allowed."))
 }
@@ -324,97 +325,4 @@ fn text_to_number(shown: &str, to: &DataType) -> Option<Option<Datum>> {
             parse::integer(shown).and_then(|i| number_of(i.into(), to))
         }
     })
-}
-
-fn to_moment(value: &Datum, from: &DataType, to: &DataType) -> Result<Datum, Message> {
-    let moment = match value {
-        Datum::Text(units) => parse::moment(&String::from_utf16_lossy(units)).map_err(|bad| match bad {
-            BadMoment::Form => Message::error(241, "Conversion failed when converting date and/or time from character string."),
-            BadMoment::Range => out_of_range(from, to),
-        })?,
-        // Old style: a number of days since 1900.
-        Datum::Int(days) if matches!(to, DataType::DateTime | DataType::SmallDateTime) => {
-            let days = u32::try_from(days + DAYS_TO_1900).map_err(|_| overflow("expression", to))?;
-            Parts { days, ticks: 0, offset: None }
-        }
-        Datum::Date(_) if matches!(to, DataType::Time(_)) => return Err(not_allowed(from, to)),
-        Datum::Time(_) if matches!(to, DataType::Date) => return Err(not_allowed(from, to)),
-        _ => parts(value).ok_or_else(|| not_allowed(from, to))?,
-    };
-    of_parts(moment, to).ok_or_else(|| out_of_range(from, to))
-}
-
-fn out_of_range(from: &DataType, to: &DataType) -> Message {
-    let (from, to) = (type_name::name(from), type_name::name(to));
-    Message::error(242, format!("The conversion of a {from} data type to a {to} data type resulted in an out-of-range value."))
-}
-
-/// A moment (local date and time) as a value of a date or time type; `None` out of range.
-#[must_use]
-pub fn of_parts(moment: Parts, to: &DataType) -> Option<Datum> {
-    let total = u64::from(moment.days) * TICKS_A_DAY + moment.ticks;
-    let rounded = |scale: u8| {
-        let unit = 10_u64.pow(u32::from(7 - scale.min(7)));
-        (total + unit / 2) / unit * unit
-    };
-    let split = |ticks: u64| {
-        let days = u32::try_from(ticks / TICKS_A_DAY).ok().filter(|d| *d <= calendar::LAST_DAY)?;
-        Some((days, ticks % TICKS_A_DAY))
-    };
-    Some(match to {
-        DataType::Date => Datum::Date(moment.days),
-        DataType::Time(s) => {
-            let unit = 10_u64.pow(u32::from(7 - s));
-            Datum::Time((moment.ticks + unit / 2) / unit * unit % TICKS_A_DAY)
-        }
-        DataType::DateTime => {
-            let value = clock::to_datetime(total);
-            // From 1753-01-01, the first year of the Gregorian calendar in Britain.
-            match value {
-                Datum::DateTime { days, .. } if (-53_690..=2_958_463).contains(&days) => value,
-                _ => return None,
-            }
-        }
-        DataType::SmallDateTime => {
-            let minutes = (total + 300_000_000) / 600_000_000;
-            let days = i64::try_from(minutes / 1440).ok()? - DAYS_TO_1900;
-            Datum::SmallDateTime { days: u16::try_from(days).ok()?, minutes: u16::try_from(minutes % 1440).ok()? }
-        }
-        DataType::DateTime2(s) => {
-            let (days, ticks) = split(rounded(*s))?;
-            Datum::DateTime2 { days, ticks }
-        }
-        DataType::DateTimeOffset(s) => {
-            let offset = moment.offset.unwrap_or(0);
-            let utc = rounded(*s).checked_add_signed(-i64::from(offset) * 600_000_000)?;
-            let (days, ticks) = split(utc)?;
-            Datum::DateTimeOffset { days, ticks, offset }
-        }
-        _ => return None,
-    })
-}
-
-/// Why a value cannot be stored in a column.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum StoreError {
-    /// 2628: longer than the column; the text shown in the message.
-    TooLong(String),
-    Conversion(Message),
-}
-
-/// Assignment to a column: as CAST, but strings and binaries that do not fit are errors.
-pub fn store(value: &Datum, from: &DataType, to: &DataType) -> Result<Datum, StoreError> {
-    let limit = super::rank::length(to).map_or(usize::MAX, usize::from);
-    match value {
-        Datum::Text(units) if is_text(to) => {
-            let blank = u16::from(b' ');
-            let significant = units.iter().rposition(|u| *u != blank).map_or(0, |last| last + 1);
-            if significant > limit {
-                return Err(StoreError::TooLong(String::from_utf16_lossy(&units[..limit])));
-            }
-        }
-        Datum::Bytes(bytes) if is_binary(to) && bytes.len() > limit => return Err(StoreError::TooLong(String::new())),
-        _ => {}
-    }
-    convert(value, from, to, 0).map_err(StoreError::Conversion)
 }

@@ -4,8 +4,10 @@ pub mod arith;
 pub mod calendar;
 pub mod convert;
 pub mod format;
+pub mod moment;
 pub mod parse;
 pub mod rank;
+pub mod store;
 
 use crate::lab::sqlserver::types::{DataType, Datum};
 

@@ -1,0 +1,174 @@
+//! Ways to lose or hide changes that lie between the numbered traces.
+
+use db_to_redshift::config::{Changes, TableRule};
+use db_to_redshift::engine::event::Job;
+use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
+use db_to_redshift::lab::redshift::Action;
+use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::{TableName, Value};
+use db_to_redshift::store::ChangeStore;
+use db_to_redshift::target::Target;
+use jiff::ToSpan;
+
+use crate::support::rig::{Rig, done, fault, id, row};
+
+fn one(table: &TableName) -> &[TableName] {
+    std::slice::from_ref(table)
+}
+
+/// Net changes are refused by the jobs themselves, not only by `check` (E5).
+#[tokio::test(flavor = "multi_thread")]
+async fn net_changes_are_refused_where_they_would_lose_values() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    let net = |settings: &mut db_to_redshift::config::Settings| {
+        settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net }];
+    };
+    assert!(fault(rig.engine_with(net).prepare(one(&table), PrepareOptions::default()).await).is(&sync::NET_REFUSED));
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    assert!(fault(rig.engine_with(net).extract(one(&table)).await).is(&sync::NET_REFUSED));
+    assert_eq!(rig.s3.store.head(&table, 1, 0).await.unwrap(), 0, "nothing was recorded");
+}
+
+/// A target that is down does not stop extraction: change history does not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_extracts_while_the_target_is_down() {
+    let mut rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    let port = std::mem::replace(&mut rig.settings.redshift.port, 9);
+    let reports = rig.engine_with(|settings| settings.load.retries = 0).sync(one(&table)).await;
+    let jobs: Vec<_> = reports.iter().map(|report| (report.job, report.outcome.is_ok())).collect();
+    assert_eq!(jobs, [(Job::Load, false), (Job::Extract, true)]);
+    assert!(fault(reports).is(&sync::LOAD_STUCK));
+    rig.settings.redshift.port = port;
+    assert_eq!(rig.s3.store.head(&table, 1, 0).await.unwrap(), 1);
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// One transaction deletes and makes a key, the next leaves its large value alone, and the row is
+/// gone before it is read again: the next batch deletes it, and nothing diverged (E6, E7, L4).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_left_before_it_was_read_again_diverges_nothing() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    // Past the overlap, where kept values are not read again by themselves.
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(5.hours()).unwrap());
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "old", 1))));
+    rig.sync(&table).await;
+    rig.source.with(|inner| {
+        inner.commit(|tran| {
+            tran.delete(&table, &id(1));
+            tran.insert(&table, row(1, "new", 2));
+        });
+        inner.commit(|tran| tran.update(&table, &id(1), &[(2, Value::Int(3))]));
+    });
+    let leaving = table.clone();
+    rig.source.before("reread", move |inner| {
+        inner.commit(|tran| tran.delete(&leaving, &id(1)));
+    });
+    rig.extract(&table).await;
+    rig.sync(&table).await;
+    let state = rig.target().state(&table).await.unwrap().unwrap();
+    assert_eq!(state.diverged, None);
+    rig.assert_equal(&table).await;
+}
+
+/// A load under way finds a newer epoch: nothing of the old one is applied any more (L2).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_load_leaves_an_epoch_that_was_replaced() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "old", 1))));
+    rig.extract(&table).await;
+    let held = rig.redshift.faults().on("SET \"fence\"", 1, Action::Hold);
+    let engine = rig.engine();
+    let loading = tokio::spawn({
+        let (engine, table) = (engine.clone(), table.clone());
+        async move { engine.load(one(&table)).await }
+    });
+    held.hit().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "new", 2))));
+    // A snapshot does not wait for loads, but its target tables are looked at under the lock.
+    let preparing = tokio::spawn({
+        let (engine, table) = (rig.engine(), table.clone());
+        async move { engine.prepare(one(&table), PrepareOptions { new_epoch: true, ..PrepareOptions::default() }).await }
+    });
+    held.release();
+    done(preparing.await.unwrap());
+    done(loading.await.unwrap());
+    rig.sync(&table).await;
+    let state = rig.target().state(&table).await.unwrap().unwrap();
+    assert_eq!(state.epoch, 2);
+    rig.assert_equal(&table).await;
+}
+
+/// `start` keeps what production holds, so a load that runs meanwhile loses its fence, and one that
+/// holds the lease keeps `start` out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_shuts_out_loads_of_the_old_epoch() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    let before = rig.target().state(&table).await.unwrap().unwrap().fence;
+    let start = PrepareOptions { mode: OpenMode::Start, new_epoch: true, trusted: true, replace: false };
+    done(rig.engine().prepare(one(&table), start).await);
+    let after = rig.target().state(&table).await.unwrap().unwrap().fence;
+    assert_eq!(after, before + 1);
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    let held = rig.redshift.faults().on("SET \"fence\"", 1, Action::Hold);
+    let engine = rig.engine();
+    let loading = tokio::spawn({
+        let (engine, table) = (engine.clone(), table.clone());
+        async move { engine.load(one(&table)).await }
+    });
+    held.hit().await;
+    // The look at the tables waits for the lock, so the other start is asked for its lease first.
+    let other = rig.engine();
+    let starting = tokio::spawn({
+        let table = table.clone();
+        async move { other.prepare(one(&table), start).await }
+    });
+    held.release();
+    let started = starting.await.unwrap();
+    done(loading.await.unwrap());
+    if let Some(fault) = started.into_iter().find_map(|report| report.outcome.err()) {
+        assert!(fault.is(&sync::BUSY), "{fault}");
+    }
+}
+
+/// Rows are staged, then production is dropped: a new epoch is the way out, and it opens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_production_with_staged_rows_has_a_way_out() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.extract(&table).await;
+    let cut = rig.redshift.faults().on("DELETE FROM \"public\"", 1, Action::CutBefore);
+    assert!(fault(rig.engine_with(|settings| settings.load.retries = 0).load(one(&table)).await).is(&sync::LOAD_STUCK));
+    assert!(cut.was_hit());
+    assert!(rig.target().state(&table).await.unwrap().unwrap().staged.is_some());
+    rig.query("DROP TABLE public.t").await;
+    assert!(fault(rig.engine().load(one(&table)).await).is(&sync::DIVERGED));
+    done(rig.engine().prepare(one(&table), PrepareOptions { new_epoch: true, ..PrepareOptions::default() }).await);
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// Nothing new is captured and the clock runs on: that is told, and is not "nothing to do" (E2).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_that_stands_still_is_told() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    assert!(!rig.extract(&table).await.capture_down);
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(11.minutes()).unwrap());
+    let reports = rig.engine().extract(one(&table)).await;
+    let outcome = reports.into_iter().next().unwrap().outcome.unwrap();
+    assert!(outcome.capture_down);
+    assert_eq!(outcome.as_str(), "capture is down");
+}
