@@ -46,7 +46,7 @@ impl Retries<'_> {
     /// Waits before the next try. Gives the fault back when it will not go away, when the tries
     /// are used up, and the fault [`sync::CANCELLED`] when the run is cancelled meanwhile.
     pub async fn again(&mut self, fault: Fault) -> Result<(), Fault> {
-        if fault.class() != Class::Transient || fault.is(&s3::WRITE_UNKNOWN) {
+        if !is_worth_it(&fault) {
             return Err(fault);
         }
         if self.tries >= self.most {
@@ -61,6 +61,11 @@ impl Retries<'_> {
             () = tokio::time::sleep(jittered(pause(self.back_off, self.tries))) => Ok(()),
         }
     }
+}
+
+/// A capture job that has not begun takes minutes: prepare waits for it by itself.
+fn is_worth_it(fault: &Fault) -> bool {
+    fault.class() == Class::Transient && !fault.is(&s3::WRITE_UNKNOWN) && !fault.is(&sync::WARMING_UP)
 }
 
 fn pause(first: Duration, tries: u32) -> Duration {
@@ -95,7 +100,7 @@ mod tests {
     async fn only_what_may_go_away_is_tried_again() {
         for page in dictionary() {
             let (answer, event) = one(page, 1).await;
-            let worth = page.class == Class::Transient && page.code != s3::WRITE_UNKNOWN.code;
+            let worth = page.class == Class::Transient && ![s3::WRITE_UNKNOWN.code, sync::WARMING_UP.code].contains(&page.code);
             assert_eq!(answer.is_ok(), worth, "{}", page.code);
             assert_eq!(event.is_some(), worth, "{}: each try is told", page.code);
         }

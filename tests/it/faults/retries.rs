@@ -89,6 +89,7 @@ async fn a_source_that_breaks_amid_a_read_is_read_again() {
         "EXEC sys.sp_cdc_enable_db",
         "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, note nvarchar(max) NULL, n int NULL)",
         "EXEC sys.sp_cdc_enable_table N'dbo', N't', NULL",
+        "INSERT dbo.t VALUES (0, N'first', 0)",
     ] {
         lab.write(sql);
     }
@@ -101,5 +102,5 @@ async fn a_source_that_breaks_amid_a_read_is_read_again() {
     drop(engine);
     let warnings = heard.await.unwrap();
     assert!(warnings.len() == 1 && warnings[0].starts_with("try 1 of 3: SRC-012"), "{warnings:?}");
-    assert_eq!(rig.production().await, [(1, Some("a".to_owned()), Some(1))]);
+    assert_eq!(rig.production().await, [(0, Some("first".to_owned()), Some(0)), (1, Some("a".to_owned()), Some(1))]);
 }
