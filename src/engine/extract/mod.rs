@@ -91,7 +91,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                         },
                     }
                 };
-                drop(retries);
                 (table, stream)
             })
             .buffered(16)

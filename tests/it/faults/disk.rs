@@ -10,14 +10,15 @@ use crate::support::rig::{Rig, done, fault};
 
 provocations! { [sync::SPILL] => no_room_to_spill }
 
+/// Two keys a row, well past the MiB that stays in memory.
+const ROWS: i64 = 3_000;
+
 async fn no_room_to_spill() -> Fault {
     let rig = Rig::start().await;
     let columns = vec![column("id", 1, SqlType::NVarChar { length: 400 }, Some(1)), column("n", 2, SqlType::Int, None)];
     let table = rig.source.table("t", columns);
     let tables = std::slice::from_ref(&table);
     let key = |n: i64| text(&format!("{n:0400}"));
-    // Two keys a row, well past the MiB that stays in memory.
-    const ROWS: i64 = 3_000;
     rig.source.with(|inner| inner.commit(|tran| (0..ROWS).for_each(|n| tran.insert(&table, vec![key(n), Value::Int(n)]))));
     done(rig.engine().prepare(tables, PrepareOptions::default()).await);
     rig.source.with(|inner| inner.commit(|tran| (0..ROWS).for_each(|n| tran.update(&table, &[key(n)], &[(0, key(n + 10_000))]))));

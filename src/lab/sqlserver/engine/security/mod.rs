@@ -97,16 +97,19 @@ impl Rights {
         Self { security: Arc::clone(security), database, database_name: database_name.to_owned(), login: login.to_owned() }
     }
 
+    #[must_use]
     pub fn is_sysadmin(&self) -> bool {
         self.security.read().logins.iter().any(|login| login.sysadmin && same_name(&login.name, &self.login))
     }
 
     /// sysadmin, or a member of `db_owner`.
+    #[must_use]
     pub fn is_owner(&self) -> bool {
         self.is_sysadmin() || self.roles().iter().any(|role| same_name(role, "db_owner"))
     }
 
     /// The user of the login in this database: `dbo` for an administrator.
+    #[must_use]
     pub fn user(&self) -> Option<String> {
         if self.is_sysadmin() {
             return Some("dbo".to_owned());
@@ -135,6 +138,7 @@ impl Rights {
     }
 
     /// `IS_ROLEMEMBER`: `None` for a role that is not there.
+    #[must_use]
     pub fn is_member(&self, role: &str) -> Option<bool> {
         let there = FIXED_ROLES.iter().any(|fixed| same_name(fixed, role)) || {
             let state = self.security.read();
@@ -144,6 +148,7 @@ impl Rights {
     }
 
     /// Whether the permission is had: a DENY anywhere counts before any GRANT.
+    #[must_use]
     pub fn allows(&self, permission: &str, on: &Securable) -> bool {
         if self.is_owner() {
             return true;
@@ -194,6 +199,7 @@ impl Rights {
     }
 
     /// A gate of CDC: the role, if there is one, and SELECT on the source table.
+    #[must_use]
     pub fn passes_gate(&self, role: Option<&str>, schema: &str, table: &str) -> bool {
         let member = role.is_none_or(|role| self.is_member(role) == Some(true));
         member && self.allows("SELECT", &Securable::Object { schema: schema.to_owned(), name: table.to_owned() })

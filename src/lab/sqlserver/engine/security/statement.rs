@@ -48,6 +48,7 @@ pub enum SecurityStatement {
 }
 
 /// Whether such a statement begins here.
+#[must_use]
 pub fn begins(c: &Cursor<'_>) -> bool {
     let about = |at: usize| ["LOGIN", "USER", "ROLE", "SERVER"].iter().any(|word| c.is_at(at, word));
     match c.word_at(c.at).as_deref() {
