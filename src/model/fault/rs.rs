@@ -208,14 +208,6 @@ pub const FOREIGN_STAGING: Page = Page {
     ],
 };
 
-pub const STILL_STAGED: Page = Page {
-    code: "RS-024",
-    title: "rows are staged, so the tables cannot be changed",
-    class: Class::Failed,
-    meaning: "Staging must be rebuilt for new columns, but it still holds a range that was not applied.",
-    next: &["db-to-redshift load --table <table> # applies it", "then: db-to-redshift prepare --table <table>"],
-};
-
 pub const NOT_EMPTY: Page = Page {
     code: "RS-025",
     title: "production is not empty",
@@ -279,7 +271,6 @@ pub const PAGES: &[&Page] = &[
     &TOO_WIDE,
     &PRODUCTION_DIFFERS,
     &FOREIGN_STAGING,
-    &STILL_STAGED,
     &NOT_EMPTY,
     &FULL,
     &ANSWER,

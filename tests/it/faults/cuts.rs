@@ -27,8 +27,8 @@ use crate::support::memory_source::{column, text};
 use crate::support::rig::{Rig, done, id, row};
 
 /// Statements or requests that both jobs have at the least. Fewer: the enumeration lost some.
-const REDSHIFT_STATEMENTS: u32 = 60;
-const REDSHIFT_COMMITS: u32 = 7;
+const REDSHIFT_STATEMENTS: u32 = 120;
+const REDSHIFT_COMMITS: u32 = 12;
 const S3_REQUESTS: u32 = 75;
 const SQL_SERVER_REQUESTS: u32 = 50;
 

@@ -41,7 +41,6 @@ provocations! {
     [rs::TOO_WIDE] => too_many_columns,
     [rs::PRODUCTION_DIFFERS] => a_production_that_is_too_narrow,
     [rs::FOREIGN_STAGING] => a_staging_table_of_unknown_origin,
-    [rs::STILL_STAGED] => a_production_dropped_while_rows_are_staged,
     [rs::NOT_EMPTY] => a_start_into_rows,
     [rs::FULL] => a_full_disk,
     [rs::ANSWER] => a_state_that_cannot_be_read,
@@ -260,12 +259,6 @@ async fn a_staging_table_of_unknown_origin() -> Fault {
     let sql = lab.sql().await;
     sql.rows(r#"CREATE SCHEMA "staging""#).await;
     sql.rows(r#"CREATE TABLE "staging"."dbo__orders" ("id" INTEGER)"#).await;
-    lab.target.prepare(&table(), &shape(), &identity()).await.unwrap_err()
-}
-
-async fn a_production_dropped_while_rows_are_staged() -> Fault {
-    let (lab, _, _) = staged().await;
-    lab.sql().await.rows(r#"DROP TABLE "shop"."orders""#).await;
     lab.target.prepare(&table(), &shape(), &identity()).await.unwrap_err()
 }
 

@@ -97,10 +97,13 @@ async fn a_source_that_breaks_amid_a_read_is_read_again() {
     let (engine, heard) = listening(engine(&rig, Arc::new(lab.source_with_pages(100)), 2));
     done(engine.prepare(std::slice::from_ref(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await);
     lab.write("INSERT dbo.t VALUES (1, N'a', 1)");
-    lab.wire.faults().order(Cut::BeforeStatement("dbo_t_CT] AS ct".into()));
+    // The first meets a kept connection, which is replaced without a word.
+    for _ in 0..2 {
+        lab.wire.faults().order(Cut::BeforeStatement("dbo_t_CT]".into()));
+    }
     done(engine.sync(std::slice::from_ref(&table)).await);
     drop(engine);
-    let warnings = heard.await.unwrap();
-    assert!(warnings.len() == 1 && warnings[0].starts_with("try 1 of 3: SRC-012"), "{warnings:?}");
+    let tries: Vec<_> = heard.await.unwrap().into_iter().filter(|text| text.starts_with("try ")).collect();
+    assert!(tries.len() == 1 && tries[0].starts_with("try 1 of 3: SRC-012"), "{tries:?}");
     assert_eq!(rig.production().await, [(0, Some("first".to_owned()), Some(0)), (1, Some("a".to_owned()), Some(1))]);
 }
