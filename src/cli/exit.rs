@@ -12,7 +12,12 @@ pub const HUMAN: u8 = 4;
 
 #[must_use]
 pub fn of(fault: &Fault) -> u8 {
-    match fault.class() {
+    of_class(fault.class())
+}
+
+#[must_use]
+pub fn of_class(class: Class) -> u8 {
+    match class {
         Class::Config => CONFIG,
         Class::Busy => BUSY,
         Class::Human => HUMAN,

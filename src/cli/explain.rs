@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::args::{Explain, Global};
 use super::{exit, output};
 use crate::model::Fault;
-use crate::model::fault::{Page, cfg, dictionary, page};
+use crate::model::fault::{Class, Page, cfg, families, page};
 
 pub fn run(global: &Global, explain: &Explain) -> Result<u8, Fault> {
     match &explain.code {
         Some(code) if !explain.list => {
-            let page = page(code).ok_or_else(|| Fault::new(&cfg::NO_SUCH_CODE, format!("there is no fault {code}")))?;
+            let page = page(code).ok_or_else(|| unknown(code))?;
             print_page(global, page);
         }
         _ => print_list(global),
@@ -18,8 +18,40 @@ pub fn run(global: &Global, explain: &Explain) -> Result<u8, Fault> {
     Ok(exit::DONE)
 }
 
+/// Names the nearest code: a digit or a letter wrong.
+fn unknown(code: &str) -> Fault {
+    let wanted = code.to_ascii_uppercase();
+    let pages = families().into_iter().flat_map(|family| family.pages.iter().copied());
+    let nearest = pages.min_by_key(|page| strsim::damerau_levenshtein(&wanted, page.code));
+    let fault = Fault::new(&cfg::NO_SUCH_CODE, format!("there is no fault {code}"));
+    match nearest {
+        Some(page) => {
+            fault.evidence("nearest", format!("{} {}", page.code, page.title)).next(format!("db-to-redshift explain {}", page.code))
+        }
+        None => fault,
+    }
+}
+
+/// What a scheduler and a person may expect of the class.
+fn class_words(class: Class) -> (&'static str, &'static str) {
+    match class {
+        Class::Config => ("config", "not tried again: usage, settings or rights must change first"),
+        Class::Transient => ("transient", "tried again by itself, a bounded number of times"),
+        Class::Failed => ("failed", "not tried again within the job; the next run may meet it again"),
+        Class::Busy => ("busy", "somebody else works on the table"),
+        Class::Human => ("human", "stands until a person decides"),
+    }
+}
+
 fn page_json(page: &Page) -> Value {
-    json!({ "code": page.code, "title": page.title, "meaning": page.meaning, "next": page.next })
+    json!({
+        "code": page.code,
+        "title": page.title,
+        "class": class_words(page.class).0,
+        "exit_code": exit::of_class(page.class),
+        "meaning": page.meaning,
+        "next": page.next,
+    })
 }
 
 fn print_page(global: &Global, page: &Page) {
@@ -27,18 +59,42 @@ fn print_page(global: &Global, page: &Page) {
         output::line(page_json(page));
         return;
     }
-    output::line(format_args!("{} {}\n\n{}\n", page.code, page.title, page.meaning));
+    let (class, retries) = class_words(page.class);
+    let exit = exit::of_class(page.class);
+    output::line(format_args!("{} {}\n\n{}\n\nClass: {class} ({retries}); exit code {exit}.\n", page.code, page.title, page.meaning));
     for next in page.next {
         output::line(format_args!("Next: {next}"));
     }
 }
 
 fn print_list(global: &Global) {
-    let pages = dictionary();
     if global.json {
-        output::line(json!({ "faults": pages.iter().map(|page| page_json(page)).collect::<Vec<_>>() }));
+        let pages = families().into_iter().flat_map(|family| family.pages.iter());
+        output::line(json!({ "faults": pages.map(|page| page_json(page)).collect::<Vec<_>>() }));
         return;
     }
-    let rows: Vec<_> = pages.iter().map(|page| vec![page.code.to_owned(), page.title.to_owned()]).collect();
-    output::text(output::table(&rows));
+    for (at, family) in families().iter().enumerate() {
+        output::line(format_args!("{}{}", if at == 0 { "" } else { "\n" }, family.title));
+        let rows: Vec<_> = family.pages.iter().map(|page| vec![format!("  {}", page.code), page.title.to_owned()]).collect();
+        output::text(output::table(&rows));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_names_the_nearest_code() {
+        for (typo, meant) in [("sync-0O2", "SYNC-002"), ("SNYC-016", "SYNC-016"), ("RS028", "RS-028")] {
+            let fault = unknown(typo);
+            assert!(fault.is(&cfg::NO_SUCH_CODE) && fault.facts()[0].1.starts_with(meant), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_page_says_what_a_scheduler_needs() {
+        let page = page_json(page("sync-002").unwrap());
+        assert_eq!((&page["class"], &page["exit_code"]), (&json!("human"), &json!(4)));
+    }
 }

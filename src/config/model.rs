@@ -223,6 +223,7 @@ fn redshift(section: &Section<'_>, context: &Context<'_>) -> Option<RedshiftSett
 
 fn extract(section: &Section<'_>) -> Option<ExtractSettings> {
     let parallel = section.or("parallel", 4, number(PARALLEL));
+    let retries = section.or("retries", 5, number(0..=100));
     let max_transactions = section.or("max_transactions", 10_000, number(1..=1_000_000));
     let part_bytes = section.or("part_size", 64_000_000, size(1_000_000..=1_000_000_000));
     let page_rows = section.or("page_rows", 5000, number(100..=100_000));
@@ -230,6 +231,7 @@ fn extract(section: &Section<'_>) -> Option<ExtractSettings> {
     section.close();
     Some(ExtractSettings {
         parallel: parallel?,
+        retries: retries?,
         max_transactions: max_transactions?,
         part_bytes: part_bytes?,
         page_rows: page_rows?,

@@ -174,6 +174,8 @@ pub struct RedshiftSettings {
 pub struct ExtractSettings {
     /// Tables at once.
     pub parallel: usize,
+    /// Tries after the first of a step that met a transient fault: a deadlock, a lost connection.
+    pub retries: u32,
     /// Source transactions in one batch at the most (rule E4).
     pub max_transactions: u32,
     /// Compressed bytes after which a new part file begins.
@@ -187,7 +189,7 @@ pub struct ExtractSettings {
 #[derive(Clone, Debug, Serialize)]
 pub struct LoadSettings {
     pub parallel: usize,
-    /// Whole-transaction retries after a conflict abort.
+    /// Tries after the first of a whole transaction that met a conflict or a lost connection.
     pub retries: u32,
     /// Batches that one stage may join; 1 switches coalescing off.
     pub coalesce_batches: u32,

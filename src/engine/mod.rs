@@ -15,6 +15,7 @@ pub mod lease;
 pub mod load;
 pub mod policy;
 pub mod prepare;
+mod retry;
 pub mod status;
 pub mod sync;
 

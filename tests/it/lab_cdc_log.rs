@@ -5,7 +5,8 @@ use std::sync::Arc;
 use db_to_redshift::lab::sqlserver::cdc::{Cdc, GeneratedRow, Limits};
 use db_to_redshift::lab::sqlserver::engine::catalog::{self, Column, Index, ObjectKind, TableDef};
 use db_to_redshift::lab::sqlserver::engine::extension::{Argument, Call, Extension, Outcome};
-use db_to_redshift::lab::sqlserver::engine::server::{ConnectionState, Database, Server};
+use db_to_redshift::lab::sqlserver::engine::security::Rights;
+use db_to_redshift::lab::sqlserver::engine::server::{ConnectionState, Database, Server, User};
 use db_to_redshift::lab::sqlserver::session::Message;
 use db_to_redshift::lab::sqlserver::types::{DataType, Datum};
 use rusqlite::Connection;
@@ -17,6 +18,7 @@ struct Bench {
     connection: Connection,
     state: Arc<ConnectionState>,
     folder: TempDir,
+    rights: Rights,
 }
 
 fn argument(name: &str, value: &str) -> Argument {
@@ -34,9 +36,11 @@ impl Bench {
     /// Table dbo.orders (id, note varchar(max), total) with a clustered key, CDC on for the database.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::open(folder.path(), &["shop"], vec![]).unwrap();
+        let sa = User { name: "sa".into(), password: "right".into() };
+        let server = Server::open(folder.path(), &["shop"], vec![sa]).unwrap();
         let cdc = Cdc::attach(&server).unwrap();
         let database = server.database("shop").unwrap();
+        let rights = Rights::new(&server.security, database.id, &database.name, "sa");
         let state = Arc::new(ConnectionState::default());
         let connection = database.connect_with(&state).unwrap();
         let key = Index {
@@ -62,7 +66,7 @@ impl Bench {
             indexes: vec![key],
         };
         catalog::create_table(&connection, &table).unwrap();
-        let bench = Self { cdc, database, connection, state, folder };
+        let bench = Self { cdc, database, connection, state, folder, rights };
         bench.call("sp_cdc_enable_db", &[]).unwrap();
         bench
     }
@@ -77,7 +81,7 @@ impl Bench {
     fn call(&self, name: &str, arguments: &[(&str, &str)]) -> Result<Outcome, Message> {
         let arguments: Vec<_> = arguments.iter().map(|(name, value)| argument(name, value)).collect();
         let procedure = self.cdc.procedure(&format!("sys.{name}")).unwrap();
-        let call = Call { conn: &self.connection, database: &self.database, user: "sa" };
+        let call = Call { conn: &self.connection, database: &self.database, user: "sa", rights: &self.rights };
         if procedure.transactional {
             self.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         }
@@ -102,7 +106,7 @@ impl Bench {
             self.state.begin_statement(touched.to_vec());
             self.connection.execute_batch(sql).unwrap();
         }
-        let call = Call { conn: &self.connection, database: &self.database, user: "sa" };
+        let call = Call { conn: &self.connection, database: &self.database, user: "sa", rights: &self.rights };
         self.cdc.before_commit(&call).unwrap();
         self.connection.execute_batch("COMMIT").unwrap();
     }

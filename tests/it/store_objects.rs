@@ -207,7 +207,7 @@ async fn the_probe_proves_conditions_and_clears_up() {
 }
 
 /// A server that gives one answer to everything.
-async fn parrot(answer: &'static str) -> String {
+pub async fn parrot(answer: &'static str, body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -225,7 +225,7 @@ async fn parrot(answer: &'static str) -> String {
                     _ => break,
                 }
             }
-            let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
@@ -236,7 +236,7 @@ async fn parrot(answer: &'static str) -> String {
 async fn a_store_that_ignores_conditions_is_refused() {
     let lab = start(S3Options::default()).await.unwrap();
     let mut settings = settings(&lab);
-    settings.endpoint_url = Some(parrot("200 OK\r\nETag: \"1\"").await);
+    settings.endpoint_url = Some(parrot("200 OK\r\nETag: \"1\"", "").await);
     let store = S3Store::connect(&settings, "shop").await.unwrap();
     let fault = store.probe().await.unwrap_err();
     assert!(fault.is(&NO_CONDITIONS) && fault.what().contains("If-None-Match"), "{fault}");
@@ -247,7 +247,7 @@ async fn a_store_that_ignores_conditions_is_refused() {
 async fn a_server_that_is_no_store_is_not_an_empty_one() {
     let lab = start(S3Options::default()).await.unwrap();
     let mut settings = settings(&lab);
-    settings.endpoint_url = Some(parrot("404 Not Found").await);
+    settings.endpoint_url = Some(parrot("404 Not Found", "").await);
     let store = S3Store::connect(&settings, "shop").await.unwrap();
     for fault in [
         store.control(&table()).await.map(|_| ()),

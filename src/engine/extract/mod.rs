@@ -81,7 +81,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let opened = futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
                 self.events.send(Event::Started { job: Job::Extract, table: table.clone() }).await;
-                let stream = Stream::open(self, &table).await;
+                let mut retries = self.retries(Job::Extract, &table);
+                let stream = loop {
+                    match Stream::open(self, &table).await {
+                        Ok(stream) => break Ok(stream),
+                        Err(fault) => match retries.again(fault).await {
+                            Ok(()) => {}
+                            Err(fault) => break Err(fault),
+                        },
+                    }
+                };
                 (table, stream)
             })
             .buffered(16)
@@ -103,10 +112,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// One round over the tables that are not done. Those that fail leave with their fault.
     async fn round(self: &Arc<Self>, work: Vec<Work>, reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
         let (finished, active): (Vec<_>, Vec<_>) = work.into_iter().partition(|work| work.done);
-        let (ready, mut failed) = match self.look(active).await {
-            Ok(looked) => looked,
-            Err((active, fault)) => (Vec::new(), active.into_iter().map(|work| (work, fault.clone())).collect()),
-        };
+        let (ready, mut failed) = self.look_until_seen(active).await;
         let written = futures::stream::iter(ready)
             .map(|(mut work, window)| async move {
                 let written = match window {
@@ -141,6 +147,22 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         kept
     }
 
+    /// A look, again while its faults may go away.
+    async fn look_until_seen(&self, mut active: Vec<Work>) -> (Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>) {
+        let Some(first) = active.first().map(|work| work.stream.table.clone()) else { return Default::default() };
+        let mut retries = self.retries(Job::Extract, &first);
+        loop {
+            let (back, fault) = match self.look(active).await {
+                Ok(looked) => return looked,
+                Err(failed) => failed,
+            };
+            active = back;
+            if let Err(fault) = retries.again(fault).await {
+                return (Vec::new(), active.into_iter().map(|work| (work, fault.clone())).collect());
+            }
+        }
+    }
+
     /// Guards, bounds and the one probe. Gives each table its window, or the faults.
     async fn look(&self, mut active: Vec<Work>) -> Result<(Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>), (Vec<Work>, Fault)> {
         let streams: Vec<&Stream> = active.iter().map(|work| &work.stream).collect();
@@ -171,7 +193,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         for (work, seen) in active.into_iter().zip(looked) {
             let first = firsts.remove(&work.stream.head.capture.instance).unwrap_or(Ok(None));
             let window = match seen.and_then(|bounds| Ok((bounds, first?))) {
-                Ok((bounds, first)) => window::choose(self, &work.stream, &bounds, first, &patience).await,
+                Ok((bounds, first)) => self.choose_window(&work.stream, &bounds, first, &patience).await,
                 Err(fault) => Err(fault),
             };
             match window {
@@ -180,6 +202,22 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         }
         Ok((ready, failed))
+    }
+
+    async fn choose_window(
+        &self,
+        stream: &Stream,
+        bounds: &guards::Bounds,
+        first: Option<Lsn>,
+        patience: &window::Patience,
+    ) -> Result<Option<window::Window>, Fault> {
+        let mut retries = self.retries(Job::Extract, &stream.table);
+        loop {
+            match window::choose(self, stream, bounds, first, patience).await {
+                Ok(window) => return Ok(window),
+                Err(fault) => retries.again(fault).await?,
+            }
+        }
     }
 
     /// Tells the end of a job on one table.

@@ -34,22 +34,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// the table has to stop here.
     pub(crate) async fn write_batch(&self, stream: &mut Stream, window: Window) -> Result<Option<u64>, Fault> {
         let started = Instant::now();
-        self.safe_point(&stream.table)?;
-        stream.lease.check(&stream.table)?;
-        let (epoch, seq, lsn_to) = (stream.epoch, stream.next_seq(), window.to);
-        let attempt = Attempt { table: stream.table.clone(), epoch, seq, lsn_to, id: Uuid::new_v4() };
-        let shape = self.policed(&stream.head)?;
-        let written = if window.empty {
-            Written { parts: Vec::new(), counts: RowCounts::default(), reread: false }
-        } else {
-            self.write_parts(stream, &shape, window, &attempt).await?
-        };
-        let record = match self.record_of(stream, shape, window, &attempt, &written).await {
-            Ok(record) => record,
-            Err(fault) => {
-                // No PUT of a record was sent, so nobody can ever name these parts.
-                self.discard(&written.parts).await;
-                return Err(fault);
+        let table = stream.table.clone();
+        let mut retries = self.retries(Job::Extract, &table);
+        // No PUT of a record is sent in here, so every try is a new attempt.
+        let (record, written) = loop {
+            match self.write_attempt(stream, window).await {
+                Ok(written) => break written,
+                Err(fault) => retries.again(fault).await?,
             }
         };
         match self.store.put_record(&record).await? {
@@ -70,6 +61,28 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 self.events.note(Job::Extract, &stream.table, format!("batch {} was recorded by another job meanwhile", winner.seq)).await;
                 stream.advance(*winner);
                 Ok(Some(0))
+            }
+        }
+    }
+
+    /// The part files of one attempt, and the record that would name them.
+    async fn write_attempt(&self, stream: &mut Stream, window: Window) -> Result<(CommitRecord, Written), Fault> {
+        self.safe_point(&stream.table)?;
+        stream.lease.check(&stream.table)?;
+        let (epoch, seq, lsn_to) = (stream.epoch, stream.next_seq(), window.to);
+        let attempt = Attempt { table: stream.table.clone(), epoch, seq, lsn_to, id: Uuid::new_v4() };
+        let shape = self.policed(&stream.head)?;
+        let written = if window.empty {
+            Written { parts: Vec::new(), counts: RowCounts::default(), reread: false }
+        } else {
+            self.write_parts(stream, &shape, window, &attempt).await?
+        };
+        match self.record_of(stream, shape, window, &attempt, &written).await {
+            Ok(record) => Ok((record, written)),
+            Err(fault) => {
+                // No PUT of a record was sent, so nobody can ever name these parts.
+                self.discard(&written.parts).await;
+                Err(fault)
             }
         }
     }

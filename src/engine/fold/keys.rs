@@ -175,7 +175,7 @@ fn decode(mut key: &[u8]) -> Option<Vec<Value>> {
 
 fn spill(error: io::Error) -> Fault {
     Fault::new(&sync::SPILL, "the keys of a large transaction could not be spilled to a temporary file")
-        .evidence("folder", std::env::temp_dir().display())
+        .evidence("folder", tempfile::env::temp_dir().display())
         .evidence("error", error.kind())
         .caused_by(error)
 }

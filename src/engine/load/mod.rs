@@ -17,7 +17,7 @@ use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
-use crate::model::{Fault, TableName};
+use crate::model::{CommitRecord, Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
@@ -41,21 +41,39 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     async fn load_table(&self, table: &TableName) -> Result<Outcome, Fault> {
-        let lease = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let mut retries = self.retries(Job::Load, table);
+        let lease = loop {
+            match lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await {
+                Ok(lease) => break lease,
+                Err(fault) => retries.again(fault).await?,
+            }
+        };
         let loaded = self.load_under_lease(table, &lease).await;
         lease.release().await;
         loaded
     }
 
     async fn load_under_lease(&self, table: &TableName, lease: &lease::Held) -> Result<Outcome, Fault> {
+        let mut retries = self.retries(Job::Load, table);
+        let opening = loop {
+            match self.opening_record(table).await {
+                Ok(Some(opening)) => break opening,
+                Ok(None) => return Ok(Outcome { paused: true, ..Outcome::default() }),
+                Err(fault) => retries.again(fault).await?,
+            }
+        };
+        Loading::new(self, lease, self.retries(Job::Load, table), opening)?.run().await
+    }
+
+    /// Record 0 of the current epoch; `None` while the table is paused.
+    async fn opening_record(&self, table: &TableName) -> Result<Option<CommitRecord>, Fault> {
         if self.store.control(table).await?.is_some_and(|(control, _)| control.paused.is_some()) {
-            return Ok(Outcome { paused: true, ..Outcome::default() });
+            return Ok(None);
         }
         let not_prepared = || {
             Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
         };
         let epoch = self.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
-        let opening = self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared)?;
-        Loading::new(self, lease, opening)?.run().await
+        self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared).map(Some)
     }
 }

@@ -1,9 +1,10 @@
 //! The loop of a load job on one table.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::engine::event::{Event, Job, Outcome, Progress};
 use crate::engine::extract::stream::read_record;
+use crate::engine::retry::Retries;
 use crate::engine::{Engine, lease};
 use crate::model::fault::{Class, sync};
 use crate::model::record::Layout;
@@ -15,10 +16,6 @@ use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch
 
 use super::plan::{self, Limits, Step};
 
-/// First pause before a transaction is made again; doubles each time, with jitter.
-const BACK_OFF: Duration = Duration::from_millis(200);
-const BACK_OFF_MOST: Duration = Duration::from_secs(20);
-
 /// A load job under way.
 pub(super) struct Loading<'a, S, C, T: Target> {
     engine: &'a Engine<S, C, T>,
@@ -29,8 +26,8 @@ pub(super) struct Loading<'a, S, C, T: Target> {
     loader: Option<T::Loader>,
     /// Ours since L1.
     fence: i64,
-    /// Whole-transaction retries since the last success.
-    tries: u32,
+    /// Of whole transactions, since the last success.
+    retries: Retries<'a>,
     /// Staging was emptied once for a wrong count (rule L4).
     restaged: bool,
     /// Why production differed when state was read last: what the log says of it.
@@ -39,7 +36,7 @@ pub(super) struct Loading<'a, S, C, T: Target> {
 }
 
 impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
-    pub fn new(engine: &'a Engine<S, C, T>, lease: &'a lease::Held, opening: CommitRecord) -> Result<Self, Fault> {
+    pub fn new(engine: &'a Engine<S, C, T>, lease: &'a lease::Held, retries: Retries<'a>, opening: CommitRecord) -> Result<Self, Fault> {
         if opening.pipeline != engine.settings.pipeline {
             return Err(Fault::new(&sync::BROKEN_CHAIN, format!("record 0 of {} is of another pipeline", opening.table))
                 .evidence("pipeline", &opening.pipeline));
@@ -54,7 +51,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             identity,
             loader: None,
             fence: 0,
-            tries: 0,
+            retries,
             restaged: false,
             diverged: None,
             outcome: Outcome::default(),
@@ -74,14 +71,18 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         loop {
             self.engine.safe_point(&self.table)?;
             self.lease.check(&self.table)?;
-            self.follow_epoch().await?;
             self.diverged = state.diverged.as_ref().map(|diverged| diverged.why.clone());
-            let step = plan::next(&*self.engine.store, &state, &self.opening, limits).await?;
+            let step = loop {
+                match self.next_step(&state, limits).await {
+                    Ok(step) => break step,
+                    Err(fault) => self.retry(fault).await?,
+                }
+            };
             if matches!(step, Step::Done) {
                 break;
             }
             match self.step(step).await {
-                Ok(()) => self.tries = 0,
+                Ok(()) => self.retries.reset(),
                 Err(fault) => self.retry(fault).await?,
             }
             state = loop {
@@ -103,6 +104,11 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         self.identity = self.engine.identity(&self.opening.source);
         self.engine.events.note(Job::Load, &self.table, format!("epoch {epoch} was opened meanwhile")).await;
         Ok(())
+    }
+
+    async fn next_step(&mut self, state: &TargetState, limits: Limits) -> Result<Step, Fault> {
+        self.follow_epoch().await?;
+        plan::next(&*self.engine.store, state, &self.opening, limits).await
     }
 
     async fn raise_fence(&mut self) -> Result<TargetState, Fault> {
@@ -134,23 +140,17 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
     /// Waits before the next try, on a new connection; gives up on faults that will not go away.
     async fn retry(&mut self, fault: Fault) -> Result<(), Fault> {
         self.loader = None;
-        if fault.class() != Class::Transient {
-            return Err(fault);
+        let gave_up = match self.retries.again(fault).await {
+            Ok(()) => return Ok(()),
+            Err(fault) => fault,
+        };
+        if gave_up.class() != Class::Transient {
+            return Err(gave_up);
         }
-        let most = self.engine.settings.load.retries;
-        if self.tries >= most {
-            return Err(Fault::new(&sync::LOAD_STUCK, format!("{} was tried {} times", self.table, most + 1))
-                .evidence("last", fault.code())
-                .evidence("last fault", fault.what())
-                .caused_by(fault));
-        }
-        self.tries += 1;
-        self.engine.events.warn(Job::Load, &self.table, format!("try {} of {}: {fault}", self.tries, most + 1)).await;
-        let pause = (BACK_OFF * 2_u32.saturating_pow(self.tries - 1)).min(BACK_OFF_MOST);
-        tokio::select! {
-            () = self.engine.cancel.cancelled() => self.engine.safe_point(&self.table),
-            () = tokio::time::sleep(jittered(pause)) => Ok(()),
-        }
+        Err(Fault::new(&sync::LOAD_STUCK, format!("{} was tried {} times", self.table, self.engine.settings.load.retries + 1))
+            .evidence("last", gave_up.code())
+            .evidence("last fault", gave_up.what())
+            .caused_by(gave_up))
     }
 
     async fn step(&mut self, step: Step) -> Result<(), Fault> {
@@ -340,10 +340,4 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let bytes = parts.iter().map(|part| part.bytes).sum();
         self.engine.events.progress(&self.table, Progress { job: Job::Load, phase, rows, bytes });
     }
-}
-
-/// Between half and all of a pause, so that workers that met do not meet again.
-fn jittered(pause: Duration) -> Duration {
-    let random = uuid::Uuid::new_v4().as_bytes()[0];
-    pause.mul_f64(0.5 + f64::from(random) / 512.0)
 }

@@ -56,7 +56,18 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// epochs as batches.
     pub async fn prepare(self: &Arc<Self>, tables: &[TableName], options: PrepareOptions) -> Vec<TableReport> {
         let started = Instant::now();
-        let (server, looked) = match self.look_for_prepare(tables).await {
+        let Some(first) = tables.first() else { return Vec::new() };
+        let mut retries = self.retries(Job::Prepare, first);
+        let looked = loop {
+            match self.look_for_prepare(tables).await {
+                Ok(looked) => break Ok(looked),
+                Err(fault) => match retries.again(fault).await {
+                    Ok(()) => {}
+                    Err(fault) => break Err(fault),
+                },
+            }
+        };
+        let (server, looked) = match looked {
             Ok(looked) => looked,
             Err(fault) => {
                 let report = |table: &TableName| TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault.clone()) };
@@ -110,7 +121,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if self.settings.changes_of(table) == Changes::Net {
             guards::allow_net(table, net_refusal(&instance.shape, instance.supports_net_changes).as_ref())?;
         }
-        let lease = lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await?;
+        let mut retries = self.retries(Job::Prepare, table);
+        let lease = loop {
+            match lease::take(&self.store, table, LeaseKind::Extract, &self.run.holder, self.run.wait, &self.cancel).await {
+                Ok(lease) => break lease,
+                Err(fault) => retries.again(fault).await?,
+            }
+        };
         let prepared = self.prepare_under_lease(Opening { server, facts, instance, options }, &lease).await;
         lease.release().await;
         prepared
@@ -131,7 +148,25 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     async fn prepare_under_lease(&self, opening: Opening<'_>, lease: &lease::Held) -> Result<Outcome, Fault> {
-        let Opening { server, facts, instance, options } = &opening;
+        let mut retries = self.retries(Job::Prepare, &opening.facts.name);
+        let epoch = loop {
+            match self.next_epoch(&opening).await {
+                Ok(Some(epoch)) => break epoch,
+                Ok(None) => return Ok(Outcome::default()),
+                Err(fault) => retries.again(fault).await?,
+            }
+        };
+        let rows = match opening.options.mode {
+            OpenMode::Snapshot => self.open_epoch(&opening, epoch, lease).await?,
+            OpenMode::Start => self.start_alone(&opening, epoch, lease).await?,
+        };
+        Ok(Outcome { batches: 1, rows, ..Outcome::default() })
+    }
+
+    /// Makes the target's tables and names the epoch to open; `None` when one is open. May be
+    /// repeated.
+    async fn next_epoch(&self, opening: &Opening<'_>) -> Result<Option<Epoch>, Fault> {
+        let Opening { server, facts, instance, options } = opening;
         let table = &facts.name;
         let current = self.store.current_epoch(table).await?;
         let open = match current.filter(|_| !options.new_epoch) {
@@ -161,7 +196,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .await;
         }
         if current.is_some() && !options.new_epoch {
-            return Ok(Outcome::default());
+            return Ok(None);
         }
         let state = self.target.state(table).await?;
         let loaded_before = state.as_ref().is_some_and(|state| state.epoch > 0);
@@ -174,12 +209,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .evidence("rows", prepared.production_rows));
         }
         let newest = self.store.epochs(table).await?.last().copied().unwrap_or(0);
-        let epoch = newest.max(state.map_or(0, |state| state.epoch)) + 1;
-        let rows = match options.mode {
-            OpenMode::Snapshot => self.open_epoch(&opening, epoch, lease).await?,
-            OpenMode::Start => self.start_alone(&opening, epoch, lease).await?,
-        };
-        Ok(Outcome { batches: 1, rows, ..Outcome::default() })
+        Ok(Some(newest.max(state.map_or(0, |state| state.epoch)) + 1))
     }
 }
 

@@ -30,7 +30,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let started = Instant::now();
         let table = &opening.facts.name;
         intent::declare(&*self.store, table, self.run.id, epoch).await?;
-        let record = self.record_zero(opening, epoch, lease).await;
+        let mut retries = self.retries(Job::Prepare, table);
+        // Each try reads its bounds anew, beneath the intent that stands.
+        let record = loop {
+            match self.record_zero(opening, epoch, lease).await {
+                Ok(record) => break Ok(record),
+                Err(fault) => match retries.again(fault).await {
+                    Ok(()) => {}
+                    Err(fault) => break Err(fault),
+                },
+            }
+        };
         let (record, put) = match record {
             Ok(record) => {
                 let put = self.store.put_record(&record).await?;

@@ -15,6 +15,8 @@ pub enum Action {
     CutAfter,
     /// Error 1023, `Serializable isolation violation on table`; the transaction fails.
     Conflict,
+    /// This SQLSTATE and message instead of the statement; the transaction fails.
+    Refuse(&'static str, &'static str),
     /// The statement waits, not yet run, until [`Planted::release`].
     Hold,
 }

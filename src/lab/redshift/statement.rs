@@ -30,6 +30,11 @@ impl Session {
                 self.tell(&SqlError::new("XX000", "1023").detail(detail)).await?;
                 return Ok(false);
             }
+            Some((Action::Refuse(sqlstate, message), _)) => {
+                self.backend.fail().await?;
+                self.tell(&SqlError::new(sqlstate, *message)).await?;
+                return Ok(false);
+            }
             Some((Action::CutAfter, _)) | None => {}
         }
         let silent = matches!(due, Some((Action::CutAfter, _)));

@@ -17,6 +17,10 @@ pub enum Effect {
     AccessDenied,
     /// 409 `ConditionalRequestConflict`; not executed.
     Conflict,
+    /// Refused with this error code of the S3 API and this message; not executed.
+    Refuse(&'static str, &'static str),
+    /// The connection is cut before the request is executed.
+    LoseRequest,
     /// Executed after this time.
     Delay(Duration),
     /// Executed when [`FaultHandle::release`] is called, even if the client has gone away by then.

@@ -8,7 +8,7 @@ use http::Extensions;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{DeleteObjectsInput, ListObjectsV2Input, PutObjectInput, StreamingBlob, UploadPartInput};
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::digest;
 use super::faults::{Effect, Faults};
@@ -68,6 +68,16 @@ impl Gate {
             Effect::AccessDenied => return Err(s3_error!(AccessDenied, "Access Denied")),
             Effect::Conflict => {
                 return Err(s3_error!(ConditionalRequestConflict, "A conflicting operation occurred during the request."));
+            }
+            Effect::Refuse(code, message) => {
+                let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+                return Err(S3Error::with_message(code, message));
+            }
+            Effect::LoseRequest => {
+                if let Some(cut) = extensions.get::<ReplyCut>() {
+                    cut.set();
+                }
+                return Err(s3_error!(InternalError, "The lab cuts this request."));
             }
             Effect::Delay(time) => tokio::time::sleep(time).await,
             Effect::Hold => fault.wait_released().await,

@@ -7,7 +7,7 @@ pub const NOT_FOUND: Page = Page {
     title: "no configuration file",
     class: Class::Config,
     meaning: "Nothing was read and nothing was changed.",
-    next: &["db-to-redshift init writes a commented file to start from", "--config <path> names an existing one"],
+    next: &["db-to-redshift init # writes a commented file to start from", "db-to-redshift --config <path> check # names an existing one"],
 };
 
 pub const INVALID: Page = Page {
@@ -23,7 +23,7 @@ pub const UNREADABLE: Page = Page {
     title: "the configuration cannot be read",
     class: Class::Config,
     meaning: "The file is there, but this user may not read it, or it is not text. Nothing was read and nothing was changed.",
-    next: &["ls -l <path> shows who may read it", "--config <path> names another file"],
+    next: &["ls -l <path> # shows who may read it", "db-to-redshift --config <path> check # names another file"],
 };
 
 pub const READ_ONLY: Page = Page {
@@ -31,7 +31,7 @@ pub const READ_ONLY: Page = Page {
     title: "the command writes",
     class: Class::Config,
     meaning: "Nothing was changed: --read-only forbids every command that writes.",
-    next: &["leave --read-only out", "db-to-redshift status and db-to-redshift check only read"],
+    next: &["leave --read-only out", "db-to-redshift status # only reads", "db-to-redshift check # only reads"],
 };
 
 pub const NO_SUCH_CODE: Page = Page {
@@ -39,7 +39,7 @@ pub const NO_SUCH_CODE: Page = Page {
     title: "no such fault",
     class: Class::Config,
     meaning: "The code is not in the dictionary of this version.",
-    next: &["db-to-redshift explain --list shows every code"],
+    next: &["db-to-redshift explain --list # shows every code"],
 };
 
 pub const NOT_WRITTEN: Page = Page {
@@ -47,7 +47,7 @@ pub const NOT_WRITTEN: Page = Page {
     title: "the file could not be written",
     class: Class::Config,
     meaning: "Nothing was changed. A file that exists is never overwritten.",
-    next: &["name another path: db-to-redshift init <path>"],
+    next: &["db-to-redshift init <path> # with another path"],
 };
 
 pub const BAD_ARGUMENT: Page = Page {

@@ -41,14 +41,34 @@ pub struct Page {
     pub class: Class,
     /// What it means for the data.
     pub meaning: &'static str,
-    /// Commands or acts, the safest first.
+    /// Commands or acts, the safest first. A command stands at the end, after `: `, or before
+    /// ` # ` and a word on what it does, so that a shell takes it as it is.
     pub next: &'static [&'static str],
+}
+
+/// Pages that belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    pub title: &'static str,
+    pub pages: &'static [&'static Page],
+}
+
+/// Every family, in the order in which a person would look.
+#[must_use]
+pub fn families() -> [Family; 5] {
+    [
+        Family { title: "CFG: usage and configuration", pages: cfg::PAGES },
+        Family { title: "SRC: the source, SQL Server", pages: src::PAGES },
+        Family { title: "S3: the store of change files", pages: s3::PAGES },
+        Family { title: "RS: the target, Amazon Redshift", pages: rs::PAGES },
+        Family { title: "SYNC: the protocol between the three", pages: sync::PAGES },
+    ]
 }
 
 /// All pages, by family.
 #[must_use]
 pub fn dictionary() -> Vec<&'static Page> {
-    [cfg::PAGES, src::PAGES, s3::PAGES, rs::PAGES, sync::PAGES].concat()
+    families().iter().flat_map(|family| family.pages).copied().collect()
 }
 
 /// The page of a code, in either letter case.

@@ -108,7 +108,7 @@ pub const COPY_COUNT: Page = Page {
     title: "COPY loaded another number of rows than the records say",
     class: Class::Human,
     meaning: "The files do not hold what was recorded. The transaction was rolled back; production is as it was.",
-    next: &["compare the part files with the commit records", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["compare the part files with the commit records", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const STATEMENT: Page = Page {
@@ -134,7 +134,7 @@ pub const STATE_ROWS: Page = Page {
     meaning: "Somebody has changed the state table by hand. It is not known what production holds; nothing was changed.",
     next: &[
         "look at the state table and restore its one row",
-        "db-to-redshift prepare --new-epoch --table <table> after the state table was dropped",
+        "db-to-redshift prepare --new-epoch --table <table> # after the state table was dropped",
     ],
 };
 
@@ -220,8 +220,8 @@ pub const STILL_STAGED: Page = Page {
     code: "RS-024",
     title: "rows are staged, so the tables cannot be changed",
     class: Class::Failed,
-    meaning: "Staging must be rebuilt for new columns, but it still holds a range that was not applied.",
-    next: &["db-to-redshift load --table <table> applies it", "then: db-to-redshift prepare --table <table>"],
+    meaning: "Staging still holds a range that was not applied. Nothing was changed.",
+    next: &["db-to-redshift load --table <table> applies it"],
 };
 
 pub const NOT_EMPTY: Page = Page {
@@ -274,6 +274,17 @@ pub const NOT_WIDENED: Page = Page {
     ],
 };
 
+pub const COPY_EXPIRED: Page = Page {
+    code: "RS-031",
+    title: "the credentials of the COPY have expired",
+    class: Class::Failed,
+    meaning: "S3 refused the temporary credentials that the COPY was given. The transaction was rolled back; production is as it was.",
+    next: &[
+        "renew the AWS credentials of this program, then: db-to-redshift load",
+        "set redshift.copy_role: a role that is attached to the cluster does not expire",
+    ],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &COMMIT_UNKNOWN,
@@ -305,4 +316,5 @@ pub const PAGES: &[&Page] = &[
     &ANSWER,
     &TOO_LONG,
     &NOT_WIDENED,
+    &COPY_EXPIRED,
 ];

@@ -47,7 +47,7 @@ pub const NO_BUCKET: Page = Page {
     title: "the bucket does not exist",
     class: Class::Failed,
     meaning: "Nothing was read and nothing was written.",
-    next: &["check s3.bucket and s3.region", "db-to-redshift prepare creates the bucket"],
+    next: &["check s3.bucket and s3.region", "db-to-redshift prepare # creates the bucket"],
 };
 
 pub const NO_CREDENTIALS: Page = Page {
@@ -118,7 +118,7 @@ pub const CONFLICT: Page = Page {
     title: "writes of one object keep colliding",
     class: Class::Transient,
     meaning: "S3 answered 409 or 412 again and again: others write the same object. Ours was not written.",
-    next: &["db-to-redshift status shows who else works on the table", "start the job again"],
+    next: &["db-to-redshift status # shows who else works on the table", "start the job again"],
 };
 
 pub const NO_CONDITIONS: Page = Page {
@@ -134,7 +134,7 @@ pub const UNREADABLE: Page = Page {
     title: "an object in S3 cannot be read",
     class: Class::Human,
     meaning: "A record or control object is not what this version of the program writes: made by a newer version, or changed by hand. Nothing was guessed.",
-    next: &["run the version of db-to-redshift that wrote it", "restore the object from a version of the bucket"],
+    next: &["run the version of this program that wrote it", "restore the object from a version of the bucket"],
 };
 
 pub const KEY_TOO_LONG: Page = Page {

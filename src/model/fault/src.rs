@@ -90,7 +90,7 @@ pub const OBJECT_GONE: Page = Page {
     title: "the source has no such object",
     class: Class::Human,
     meaning: "A table, a capture instance or its function is not there any more, or hides from this login.",
-    next: &["db-to-redshift check", "db-to-redshift tables lists what is there"],
+    next: &["db-to-redshift check", "db-to-redshift tables # lists what is there"],
 };
 
 pub const OUT_OF_RANGE: Page = Page {
@@ -98,7 +98,7 @@ pub const OUT_OF_RANGE: Page = Page {
     title: "the LSN range lies outside what capture holds",
     class: Class::Failed,
     meaning: "SQL Server says error 313 when a range begins below the low-water mark or ends above the newest LSN. No rows were returned.",
-    next: &["db-to-redshift status shows the marks", "db-to-redshift extract compares them again and says whether it is a gap"],
+    next: &["db-to-redshift status # shows the marks", "db-to-redshift extract # compares them again and says whether it is a gap"],
 };
 
 pub const INTERRUPTED: Page = Page {
@@ -146,7 +146,7 @@ pub const NO_TABLE: Page = Page {
     title: "the source has no such table",
     class: Class::Config,
     meaning: "Names are compared letter by letter with sys.tables. A table on which the login has no right is not seen either.",
-    next: &["db-to-redshift tables lists what is there", "GRANT SELECT ON SCHEMA::<schema> TO [<user>] makes tables visible"],
+    next: &["db-to-redshift tables # lists what is there", "GRANT SELECT ON SCHEMA::<schema> TO [<user>] -- makes tables visible"],
 };
 
 pub const TYPE_NOT_CARRIED: Page = Page {

@@ -15,7 +15,7 @@ pub const GAP: Page = Page {
     title: "gap: clean-up has passed the reader",
     class: Class::Human,
     meaning: "Changes between the last batch and the low-water mark are gone from the change table. Production is as of the last batch.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const WENT_BACK: Page = Page {
@@ -23,7 +23,7 @@ pub const WENT_BACK: Page = Page {
     title: "the source went back",
     class: Class::Human,
     meaning: "The source's newest LSN lies below what was already carried, or a transaction that was carried is no longer there: it was restored or failed over with loss.",
-    next: &["find out what was restored", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["find out what was restored", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const DRIFT: Page = Page {
@@ -31,7 +31,7 @@ pub const DRIFT: Page = Page {
     title: "drift: the table's columns changed",
     class: Class::Human,
     meaning: "The captured columns no longer equal those of the epoch. Nothing was extracted past the change.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot with the new columns"],
+    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with the new columns"],
 };
 
 pub const POLICY: Page = Page {
@@ -66,7 +66,7 @@ pub const DIVERGED: Page = Page {
     title: "production was replaced under the stream",
     class: Class::Human,
     meaning: "The oid of production or staging is not the recorded one: a table was dropped and made again, or restored.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const UNPAIRED: Page = Page {
@@ -76,7 +76,7 @@ pub const UNPAIRED: Page = Page {
     meaning: "The change table does not hold before- and after-images as documented. Nothing of the batch was recorded.",
     next: &[
         "look at the change table at the LSN and seqval named",
-        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot",
     ],
 };
 
@@ -103,7 +103,7 @@ pub const NOT_TRACKED: Page = Page {
     meaning: "SQL Server does not record the changes of this table.",
     next: &[
         "db-to-redshift enable --table <table>",
-        "db-to-redshift tables shows which tables are tracked",
+        "db-to-redshift tables # shows which tables are tracked",
         "mode = \"skip\" under [[table]] leaves the table out for good",
     ],
 };
@@ -121,7 +121,7 @@ pub const CAPTURE_CHANGED: Page = Page {
     title: "the capture instance is another one",
     class: Class::Human,
     meaning: "The instance of the epoch was dropped, or made again under its name: its history is lost.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const NO_ACCESS: Page = Page {
@@ -137,7 +137,7 @@ pub const BROKEN_CHAIN: Page = Page {
     title: "the chain of records is broken",
     class: Class::Human,
     meaning: "A record does not begin where the one before it ends, or belongs to another stream. Nothing was loaded past it.",
-    next: &["find out who else writes under this prefix", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["find out who else writes under this prefix", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const RECORDS_GONE: Page = Page {
@@ -145,7 +145,7 @@ pub const RECORDS_GONE: Page = Page {
     title: "state is ahead of the records",
     class: Class::Human,
     meaning: "Redshift holds more than the records in S3 tell: records were deleted, or the target was restored.",
-    next: &["find out what was deleted or restored", "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot"],
+    next: &["find out what was deleted or restored", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 
 pub const STAGE_COUNT: Page = Page {
@@ -162,8 +162,8 @@ pub const PRODUCTION_NOT_EMPTY: Page = Page {
     class: Class::Human,
     meaning: "Opening the first epoch would replace or mix with rows that this program did not load.",
     next: &[
-        "db-to-redshift prepare --table <table> --replace lets the snapshot replace them",
-        "db-to-redshift prepare --table <table> --mode start --trusted keeps them and marks the table diverged until a verify",
+        "db-to-redshift prepare --table <table> --replace # lets the snapshot replace them",
+        "db-to-redshift prepare --table <table> --mode start --trusted # keeps them and marks the table diverged until a verify",
     ],
 };
 
@@ -180,7 +180,7 @@ pub const NO_SNAPSHOT_ISOLATION: Page = Page {
     title: "the database does not allow snapshot isolation",
     class: Class::Human,
     meaning: "A scan without it could tear rows that move meanwhile.",
-    next: &["ALTER DATABASE <database> SET ALLOW_SNAPSHOT_ISOLATION ON", "db-to-redshift prepare --mode start carries changes only"],
+    next: &["ALTER DATABASE <database> SET ALLOW_SNAPSHOT_ISOLATION ON", "db-to-redshift prepare --mode start # carries changes only"],
 };
 
 pub const NET_REFUSED: Page = Page {
@@ -212,7 +212,7 @@ pub const NO_TABLE: Page = Page {
     title: "no table matches",
     class: Class::Config,
     meaning: "The pattern names no table of the source.",
-    next: &["db-to-redshift tables lists what there is"],
+    next: &["db-to-redshift tables # lists what there is"],
 };
 
 pub const LOAD_STUCK: Page = Page {
@@ -255,7 +255,7 @@ pub const MARKER_MET: Page = Page {
     title: "a value equals the epoch's marker for NULL",
     class: Class::Human,
     meaning: "The value would be loaded as NULL, so the batch was not written. The marker is a fresh UUID of the epoch: somebody has copied it into the source.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> takes a new snapshot with another marker"],
+    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with another marker"],
 };
 
 pub const ROW_UNFIT: Page = Page {

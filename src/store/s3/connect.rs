@@ -22,6 +22,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(3);
 /// Tries of a request that may be repeated freely; conditional writes are repeated by rule R3.
 const TRIES: u32 = 5;
+/// The SDK's own begins at a second. The engine tries again after these tries, so that they only
+/// have to bridge a hiccup.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Where requests go when another store than AWS was named without a region.
 const REGION_ELSEWHERE: &str = "us-east-1";
 
@@ -42,7 +45,7 @@ impl S3Store {
     /// # Errors
     /// `NO_CREDENTIALS`, or `SETTINGS` without a region.
     pub async fn connect(settings: &S3Settings, pipeline: &str) -> Result<Self, Fault> {
-        let retries = RetryConfig::standard().with_max_attempts(TRIES);
+        let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(FIRST_PAUSE);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)

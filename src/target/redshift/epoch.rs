@@ -64,7 +64,7 @@ pub async fn open(
 }
 
 fn missing(relation: &Relation) -> Fault {
-    Fault::new(&sync::DIVERGED, format!("{} does not exist", relation.sql())).next("db-to-redshift prepare --table <table> creates it")
+    Fault::new(&sync::DIVERGED, format!("{} does not exist", relation.sql())).next("db-to-redshift prepare --table <table> # creates it")
 }
 
 /// A stream of changes alone starts on an empty table.

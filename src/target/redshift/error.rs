@@ -24,6 +24,8 @@ pub enum Kind {
     TooLong,
     /// The files of a COPY could not be read.
     CopySource,
+    /// The keys or the role's session of a COPY have expired.
+    CopyExpired,
     Permission,
     /// User, password or database.
     Login,
@@ -72,6 +74,8 @@ pub fn classify(sqlstate: &str, message: &str, detail: &str) -> Kind {
         Kind::LoadFailed
     } else if sqlstate == "22001" || text("value too long for type") {
         Kind::TooLong
+    } else if text("error expiredtoken") || text("the provided token has expired") {
+        Kind::CopyExpired
     } else if number("8001")
         || number("9005")
         || text("s3serviceexception")
@@ -182,6 +186,7 @@ impl SqlError {
             Some(Kind::LoadFailed) => &rs::LOAD_FAILED,
             Some(Kind::TooLong) => &rs::TOO_LONG,
             Some(Kind::CopySource) => &rs::COPY_SOURCE,
+            Some(Kind::CopyExpired) => &rs::COPY_EXPIRED,
             Some(Kind::Permission) => &rs::PERMISSION,
             Some(Kind::Login) => &rs::LOGIN,
             Some(Kind::Full) => &rs::FULL,
@@ -234,6 +239,7 @@ mod tests {
             ("XX000", "Load into table 'orders' failed. Check 'sys_load_error_detail' system table for details.", "", Kind::LoadFailed),
             ("22001", "value too long for type character varying(10)", "", Kind::TooLong),
             ("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied", "", Kind::CopySource),
+            ("XX000", "S3ServiceException:The provided token has expired.,Status 400,Error ExpiredToken,Rid 1", "", Kind::CopyExpired),
             ("XX000", "The specified S3 prefix 'a/b' does not exist", "", Kind::CopySource),
             ("XX000", "Problem reading manifest file - S3ServiceException", "", Kind::CopySource),
             ("57014", "Query (12) cancelled on user's request", "", Kind::Cancelled),

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db_to_redshift::config::{CleanUpPolicy, Secret, SourceSettings, Tls};
+use db_to_redshift::lab::direct::Direct;
 use db_to_redshift::lab::sqlserver::cdc::Cdc;
 use db_to_redshift::lab::sqlserver::engine::server::{Server, User};
 use db_to_redshift::lab::sqlserver::engine::session::EngineSessions;
+use db_to_redshift::lab::sqlserver::session::Sessions;
+use db_to_redshift::lab::sqlserver::types::Datum;
 use db_to_redshift::lab::sqlserver::wire::{self, Options};
 use db_to_redshift::source::sqlserver::SqlServer;
 use tempfile::TempDir;
@@ -22,8 +25,9 @@ pub struct Lab {
     pub source: SqlServer,
     pub database: String,
     pub cdc: Arc<Cdc>,
-    settings: SourceSettings,
-    wire: wire::Server,
+    sessions: Arc<EngineSessions>,
+    pub settings: SourceSettings,
+    pub wire: wire::Server,
     _folder: TempDir,
 }
 
@@ -34,7 +38,8 @@ impl Lab {
         let users = vec![User { name: USER.into(), password: PASSWORD.into() }];
         let server = Arc::new(Server::open(folder.path(), &[&database], users).unwrap());
         let cdc = Cdc::attach(&server).unwrap();
-        let wire = wire::serve(Arc::new(EngineSessions::new(server, false)), Options::default()).await.unwrap();
+        let sessions = Arc::new(EngineSessions::new(server, false));
+        let wire = wire::serve(Arc::clone(&sessions) as Arc<dyn Sessions>, Options::default()).await.unwrap();
         let settings = SourceSettings {
             host: "127.0.0.1".into(),
             port: wire.port(),
@@ -45,7 +50,7 @@ impl Lab {
             cleanup: CleanUpPolicy::Never,
             timeout: Duration::from_mins(1),
         };
-        Self { source: SqlServer::new(settings.clone()), database, cdc, settings, wire, _folder: folder }
+        Self { source: SqlServer::new(settings.clone()), database, cdc, sessions, settings, wire, _folder: folder }
     }
 
     pub fn source_with_pages(&self, rows: u32) -> SqlServer {
@@ -69,6 +74,44 @@ impl Lab {
     /// Round trips that clients have made, as the server saw them.
     pub fn requests(&self) -> u64 {
         self.wire.faults().requests()
+    }
+
+    /// Runs a batch inside the server, past the wire and its faults, and captures it.
+    pub fn write(&self, sql: &str) {
+        let mut direct = Direct::login(&*self.sessions, USER, PASSWORD, &self.database).unwrap();
+        direct.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let _ = self.cdc.capture_now(&self.database);
+    }
+
+    /// The real client under a login of its own, `reader`, with what the manual asks for (SELECT
+    /// on the source schema and on schema cdc, VIEW DATABASE STATE), and no more.
+    pub fn reader(&self) -> SqlServer {
+        for sql in [
+            "CREATE LOGIN reader WITH PASSWORD = 'Roast-7-beans'",
+            "CREATE USER reader FOR LOGIN reader",
+            "GRANT SELECT ON SCHEMA::dbo TO reader",
+            "GRANT SELECT ON SCHEMA::cdc TO reader",
+            "GRANT VIEW DATABASE STATE TO reader",
+        ] {
+            self.write(sql);
+        }
+        SqlServer::new(SourceSettings { user: "reader".into(), ..self.settings.clone() })
+    }
+
+    /// As [`Lab::reader`] in a database without schema cdc.
+    pub fn reader_without_cdc(&self) -> SqlServer {
+        self.write("CREATE LOGIN reader WITH PASSWORD = 'Roast-7-beans'");
+        self.write("CREATE USER reader FOR LOGIN reader");
+        SqlServer::new(SourceSettings { user: "reader".into(), ..self.settings.clone() })
+    }
+
+    /// The first column of a query, which is text.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let mut direct = Direct::login(&*self.sessions, USER, PASSWORD, &self.database).unwrap();
+        let answer = direct.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let rows = answer.sets.iter().flat_map(|set| &set.rows);
+        rows.map(|row| if let Datum::Text(text) = &row[0] { String::from_utf16(text).unwrap() } else { panic!("{sql}: {:?}", row[0]) })
+            .collect()
     }
 
     /// Moves everything that is committed into the change tables.

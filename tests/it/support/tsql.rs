@@ -61,6 +61,10 @@ impl Lab {
         Self { sessions: EngineSessions::new(server.clone(), true), server, _dir: dir }
     }
 
+    pub fn session_of(&self, login: &str, password: &str) -> Result<Box<dyn Session>, Message> {
+        Ok(self.sessions.login(login, password, "shop", "test")?.0)
+    }
+
     pub fn session(&self) -> Box<dyn Session> {
         self.sessions.login("sa", "right", "shop", "test").unwrap().0
     }

@@ -66,9 +66,10 @@ fn call(connection: &Connection, net: bool, wanted: &str, name: &str, arguments:
     if net { net_changes(&known, &table, from, to, &option) } else { all_changes(&known, &table, from, to, &option) }.ok_or_else(refused)
 }
 
-/// Whether the instance is closed to the readers of the lab (a fault that a test can ask for).
+/// Whether the instance is closed: to every reader, as a test can order, or to this login.
 fn is_hidden(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT EXISTS (SELECT 1 FROM __lab_cdc_hidden WHERE instance = ?1)", [name], |row| row.get(0))
+    let hidden = connection.query_row("SELECT EXISTS (SELECT 1 FROM __lab_cdc_hidden WHERE instance = ?1)", [name], |row| row.get(0))?;
+    Ok(hidden || !instance::is_open(connection, name)?)
 }
 
 /// Without permission: 229 from the one function, 208 from the other.

@@ -146,6 +146,9 @@ fn source_table(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Table, Mes
 fn plan(call: &Call<'_>, arguments: &Arguments<'_>, table: &Table) -> Result<Plan, Message> {
     let (schema, source) = (table.schema.clone(), table.name.clone());
     let role = arguments.text("@role_name")?;
+    if let Some(role) = role.as_deref().filter(|role| !role.is_empty()) {
+        call.rights.make_role(role);
+    }
     if role.as_deref() == Some("") {
         return Err(Trouble::EmptyRole.into());
     }

@@ -45,6 +45,8 @@ pub enum Trouble {
     JobAlreadyRunning { job: String },
     JobNotRunning { job: String },
     AnotherLogReader,
+    SysadminRequired,
+    OwnerRequired,
 }
 
 impl From<Trouble> for Message {
@@ -74,6 +76,8 @@ impl From<Trouble> for Message {
             T::BothOrNone => (22972, "When calling stored procedure [sys].sp_cdc_help_change_data capture, if either @source_schema or @source_name is non-null and non-empty, the other parameter must also be non-null and non-empty.".into()),
             T::CdcSchemaTable => (22974, "Tables contained in the cdc schema cannot be enabled for Change Data Capture.".into()),
             T::ReservedColumn { table } => (22975, format!("Source table '{table}' contains one of the following reserved column names: __$start_lsn, __$end_lsn, __$seqval, __$operation, and __$update_mask. To enable Change Data Capture for this table, specify a captured column list and ensure that these columns are excluded from the list.")),
+            T::SysadminRequired => (22902, "Caller is not authorized to initiate the requested action. Sysadmin privileges are required.".into()),
+            T::OwnerRequired => (22904, "Caller is not authorized to initiate the requested action. DBO privileges are required.".into()),
             T::AccessDenied => (22981, "Object does not exist or access is denied.".into()),
             T::KeyIndexUsed { index, table } => (22983, format!("The unique index '{index}' on source table '{table}' is used by Change Data Capture. To alter or drop the index, you must first disable Change Data Capture on the table.")),
             T::TableNotEnabled { schema, table } => (22985, format!("Change data capture has not been enabled for source table '{schema}.{table}'. Specify the name of a table enabled for Change Data Capture. To report on the tables enabled for Change Data Capture, query the is_tracked_by_cdc column in the sys.tables catalog view.")),

@@ -87,6 +87,7 @@ pub fn help_change_data_capture(call: &Call<'_>, given: &[Argument]) -> Result<O
            FROM \"cdc.change_tables\" ct
            JOIN __lab_objects o ON o.object_id = ct.source_object_id
            JOIN __lab_schemas s ON s.schema_id = o.schema_id
+          WHERE lab_gate(ct.role_name, s.name, o.name)
           ORDER BY ct.create_date, ct.object_id",
         &[],
     )?;
@@ -112,6 +113,9 @@ fn instance_and_source(
     let denied = || Message::from(Trouble::AccessDenied);
     let name = arguments.text("@capture_instance")?.ok_or_else(denied)?;
     let known = instance::find(call.conn, &name).map_err(|e| internal(&e))?.ok_or_else(denied)?;
+    if !instance::is_open(call.conn, &known.instance.name).map_err(|e| internal(&e))? {
+        return Err(denied());
+    }
     let source = catalog::table_by_id(call.conn, known.instance.source_id).map_err(|e| internal(&e))?.ok_or_else(denied)?;
     Ok((known, source))
 }

@@ -17,6 +17,18 @@ pub struct Known {
     pub key: Vec<String>,
 }
 
+/// Whether the login of the connection may read an instance `ct` of `cdc.change_tables`: it is in
+/// the gating role, if there is one, and may SELECT from the source table.
+pub const GATE: &str = "lab_gate(ct.role_name,
+    (SELECT s.name FROM __lab_objects o JOIN __lab_schemas s ON s.schema_id = o.schema_id WHERE o.object_id = ct.source_object_id),
+    (SELECT o.name FROM __lab_objects o WHERE o.object_id = ct.source_object_id))";
+
+/// [`GATE`] of the instance of that name.
+pub fn is_open(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM \"cdc.change_tables\" ct WHERE ct.capture_instance = ?1 AND {GATE})");
+    connection.query_row(&sql, [name], |row| row.get(0))
+}
+
 /// All instances, oldest first.
 pub fn all(connection: &Connection) -> rusqlite::Result<Vec<Known>> {
     let mut query = connection.prepare_cached(

@@ -4,17 +4,23 @@
 //! its whole schema for each statement that changes it, so each has two SQLite tables and nothing
 //! more: no index, no log. Their changes come from [`super::Cdc::fill_change_table`].
 
+use std::sync::Arc;
+
 use super::agent::Agent;
 use super::{enable, log};
 use crate::lab::sqlserver::engine::catalog::{self, Column, Index, ObjectKind, TableDef};
 use crate::lab::sqlserver::engine::extension::Call;
+use crate::lab::sqlserver::engine::security::{Rights, Security};
 use crate::lab::sqlserver::types::DataType;
 
 /// Tables `<schema>.t00001 (id int PRIMARY KEY, n int)` to `count`, each captured by an instance
 /// `<schema>_t00001`, in one transaction, which the capture job has not read yet.
 pub fn make(agent: &Agent, schema: &str, count: usize) -> rusqlite::Result<Vec<String>> {
     agent.write(|connection| {
-        let call = Call { conn: connection, database: &agent.database, user: "lab" };
+        // Inside the server, past all permissions.
+        let security = Arc::new(Security::of_administrators([("lab".to_owned(), String::new())]));
+        let rights = Rights::new(&security, agent.database.id, &agent.database.name, "lab");
+        let call = Call { conn: connection, database: &agent.database, user: "lab", rights: &rights };
         enable::switch_on_if_off(&call)?;
         let mut names = Vec::with_capacity(count);
         for number in 1..=count {

@@ -14,6 +14,23 @@ use crate::lab::sqlserver::session::Message;
 
 /// The procedure of that name (lower case, with the schema when one was written).
 pub fn find(cdc: &Cdc, name: &str) -> Option<Procedure> {
+    let procedure = work(cdc, name)?;
+    let bare = name.rsplit('.').next().unwrap_or(name);
+    let required = match bare {
+        "sp_cdc_enable_db" | "sp_cdc_disable_db" => Some(Trouble::SysadminRequired),
+        "sp_cdc_help_change_data_capture" | "sp_cdc_get_captured_columns" | "sp_cdc_get_ddl_history" => None,
+        _ => Some(Trouble::OwnerRequired),
+    };
+    let Some(required) = required else { return Some(procedure) };
+    let Procedure { transactional, run } = procedure;
+    let run: ProcedureFn = Box::new(move |call, given| {
+        let allowed = if required == Trouble::SysadminRequired { call.rights.is_sysadmin() } else { call.rights.is_owner() };
+        if allowed { run(call, given) } else { Err(required.into()) }
+    });
+    Some(Procedure { transactional, run })
+}
+
+fn work(cdc: &Cdc, name: &str) -> Option<Procedure> {
     let bare = name.strip_prefix("sys.").or_else(|| name.strip_prefix("msdb.dbo.")).unwrap_or(name);
     let inside = |run: fn(&Call<'_>, &[Argument]) -> Result<Outcome, Message>| Some(Procedure { transactional: true, run: Box::new(run) });
     let outside = |run: ProcedureFn| Some(Procedure { transactional: false, run });

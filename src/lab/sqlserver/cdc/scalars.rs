@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::binary10;
+use super::instance::GATE;
 use super::sql::is_bit_set;
 use crate::lab::sqlserver::engine::extension::{ScalarBody, ScalarFunction};
 use crate::lab::sqlserver::types::{DataType, Datum};
@@ -58,7 +59,7 @@ pub fn min_lsn(instance: &str) -> String {
     format!(
         "ifnull((SELECT ct.start_lsn FROM \"cdc.change_tables\" ct
                   WHERE ct.capture_instance = {instance} COLLATE LAB_CI
-                    AND ct.capture_instance NOT IN (SELECT h.instance FROM __lab_cdc_hidden h)), zeroblob(10))"
+                    AND ct.capture_instance NOT IN (SELECT h.instance FROM __lab_cdc_hidden h) AND {GATE}), zeroblob(10))"
     )
 }
 

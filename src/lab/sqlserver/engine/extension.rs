@@ -1,6 +1,7 @@
 //! What other parts of the lab add to the engine: procedures, functions, relations, hooks.
 
 use super::catalog::Table;
+use super::security::Rights;
 use super::server::Database;
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::{DataType, Datum, ResultColumn};
@@ -15,6 +16,8 @@ pub struct Call<'a> {
     pub conn: &'a Connection,
     pub database: &'a Arc<Database>,
     pub user: &'a str,
+    /// What the login may do in this database.
+    pub rights: &'a Rights,
 }
 
 /// An argument of EXEC or of an RPC call, in the order of the call.

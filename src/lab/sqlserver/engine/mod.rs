@@ -12,7 +12,8 @@
 //! OUTPUT, temporary tables, cursors, views, checks and foreign keys, computed columns, TOP WITH
 //! TIES, correlated APPLY over tables. What differs in silence: lock hints mean nothing and readers
 //! never wait for a writer (they read what is committed); a unique index takes several NULLs; a
-//! column outside GROUP BY is not refused.
+//! column outside GROUP BY is not refused; catalogue views show also what a login has no right to;
+//! an UPDATE or DELETE wants SELECT as well.
 //!
 //! What CDC needs of it:
 //! - [`server::Server`] holds the databases; [`server::Database::connect`] opens a connection with
@@ -42,6 +43,7 @@ pub mod failure;
 pub mod function;
 pub mod functions;
 pub mod parse;
+pub mod security;
 pub mod server;
 pub mod session;
 pub mod type_name;

@@ -1,6 +1,7 @@
 //! The instance: its databases, users, clock and extensions.
 
 use super::extension::Extension;
+use super::security::Security;
 use super::{catalog, clock::Clock, collation};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
@@ -95,6 +96,8 @@ impl Database {
         conn.create_scalar_function("lab_touched", 1, plain, move |ctx| Ok(shared.is_touched(ctx.get(0)?)))?;
         let shared = state.clone();
         conn.create_scalar_function("lab_statement", 0, plain, move |_| Ok(shared.statements.load(Ordering::SeqCst)))?;
+        // Of nobody in particular: sessions put the rights of their login in its place.
+        conn.create_scalar_function("lab_gate", 3, plain, |_| Ok(true))?;
         let clock = Arc::clone(&self.clock);
         conn.create_scalar_function("lab_now", 0, plain, move |_| Ok(clock.stored_datetime()))?;
         Ok(conn)
@@ -111,7 +114,7 @@ impl Database {
     }
 }
 
-/// A login of the server. Every login may do everything.
+/// A login that the server is opened with: it may do everything.
 #[derive(Clone)]
 pub struct User {
     pub name: String,
@@ -123,7 +126,8 @@ pub struct Server {
     /// `@@SERVERNAME`.
     pub name: String,
     pub clock: Arc<Clock>,
-    users: Vec<User>,
+    /// Logins and what they may do.
+    pub security: Arc<Security>,
     databases: Vec<Arc<Database>>,
     extensions: RwLock<Vec<Arc<dyn Extension>>>,
 }
@@ -140,7 +144,8 @@ impl Server {
             // 2 to 4 are tempdb, model and msdb.
             id = (id + 1).max(5);
         }
-        Ok(Self { name: "LABSQL".into(), clock, users, databases: open, extensions: RwLock::default() })
+        let security = Arc::new(Security::of_administrators(users.into_iter().map(|user| (user.name, user.password))));
+        Ok(Self { name: "LABSQL".into(), clock, security, databases: open, extensions: RwLock::default() })
     }
 
     /// The database of that name, without regard to case.
@@ -157,7 +162,7 @@ impl Server {
     /// Whether the password is the user's; user names compare without case.
     #[must_use]
     pub fn accepts(&self, user: &str, password: &str) -> bool {
-        self.users.iter().any(|u| catalog::same_name(&u.name, user) && u.password == password)
+        self.security.accepts(user, password)
     }
 
     /// Adds a part; the first that knows a name serves it.

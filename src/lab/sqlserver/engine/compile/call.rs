@@ -228,7 +228,7 @@ impl Compiler<'_> {
                 ),
                 DataType::Decimal { precision: 38, scale: 0 },
             ),
-            // Every login may do everything: the answer depends on the object being there.
+            // NULL where the object is not there, else what the login may do.
             "HAS_PERMS_BY_NAME" => {
                 let name = at(0, self)?;
                 let object = OBJECT_BY_NAME.replace("{}", &name.sql);
@@ -241,9 +241,15 @@ impl Compiler<'_> {
                     n = name.sql,
                     class = at(1, self)?.sql
                 );
-                Typed::new(sql, DataType::Int)
+                self.reusable = false;
+                let (on, class, permission) = (at(0, self)?, at(1, self)?.sql, at(2, self)?.sql);
+                Typed::new(format!("(CASE WHEN {sql} = 1 THEN lab_allows({}, {class}, {permission}) END)", on.sql), DataType::Int)
             }
-            "IS_SRVROLEMEMBER" | "IS_MEMBER" | "IS_ROLEMEMBER" => Typed::literal(Datum::Int(1), DataType::Int),
+            "IS_SRVROLEMEMBER" | "IS_MEMBER" | "IS_ROLEMEMBER" => {
+                self.reusable = false;
+                let of_server = i32::from(name == "IS_SRVROLEMEMBER");
+                Typed::new(format!("lab_member({}, {of_server})", at(0, self)?.sql), DataType::Int)
+            }
             "SERVERPROPERTY" => {
                 let property = at(0, self)?;
                 self.server_property(&property)?

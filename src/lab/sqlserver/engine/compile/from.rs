@@ -208,6 +208,7 @@ impl Compiler<'_> {
         let own = self.alias();
         let shown = alias.map_or_else(|| name.name.clone(), |a| a.name.value.clone());
         let schema = alias.is_none().then(|| name.schema.clone());
+        self.require_select(&name)?;
         if let Some(table) = self.context.catalogue.table(&name.schema, &name.name) {
             return Ok((format!("{} AS {own}", table.sql_name()), stored_in_scope(&own, &table, shown, schema)));
         }
@@ -221,6 +222,33 @@ impl Compiler<'_> {
         };
         let relation = relation.ok_or_else(|| name.invalid())?;
         Ok(relation_in_scope(&own, &relation, shown, schema))
+    }
+
+    /// SELECT on what is named; the catalogue views are open to everybody.
+    fn require_select(&mut self, name: &Name) -> Result<()> {
+        let rights = self.context.call.rights;
+        if rights.is_owner() {
+            return Ok(());
+        }
+        // A translation that is kept would outlive a REVOKE.
+        self.reusable = false;
+        let (schema, relation) = (name.schema.to_lowercase(), name.name.to_lowercase());
+        match schema.as_str() {
+            "sys" if relation.starts_with("dm_cdc_") => rights.require_in_database("VIEW DATABASE STATE"),
+            "sys" if relation.starts_with("dm_server_") => Err(Message {
+                class: 14,
+                ..Message::error(300, "VIEW SERVER STATE permission was denied on object 'server', database 'master'.")
+            }),
+            "sys" | "information_schema" => Ok(()),
+            other if other.starts_with("msdb.") => {
+                let text = format!(
+                    "The server principal \"{}\" is not able to access the database \"msdb\" under the current security context.",
+                    self.context.call.user
+                );
+                Err(Message { class: 14, ..Message::error(916, text) })
+            }
+            _ => rights.require("SELECT", &name.schema, &name.name),
+        }
     }
 
     fn table_function(&mut self, name: &ObjectName, args: &[FunctionArg], alias: Option<&TableAlias>) -> Result<(String, ScopeTable)> {

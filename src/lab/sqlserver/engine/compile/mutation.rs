@@ -33,6 +33,9 @@ impl Compiler<'_> {
         let (row, object_id) = scope.tables[at].row.clone().ok_or_else(|| {
             Message::error(4406, format!("Update or insert of view or function '{}' failed because it is not a table.", name.shown))
         })?;
+        if let Some(table) = self.context.catalogue.table_by_id(object_id) {
+            self.context.call.rights.require(if set.is_empty() { "DELETE" } else { "UPDATE" }, &table.schema, &table.name)?;
+        }
         let mut sql = format!("SELECT {row} AS c1");
         let mut columns = vec![Output { name: String::new(), data_type: DataType::BigInt, nullable: false, collation: None }];
         for (i, expr) in set.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Statements of a batch, in order.
 
+use super::super::security;
 use super::cursor::{Cursor, Result};
 use super::execute::{call, execute};
 use super::set::set;
@@ -48,6 +49,9 @@ fn body(c: &mut Cursor<'_>) -> Result<Body> {
     let Some(word) = c.word_at(c.at) else {
         return if c.token() == &Token::LParen { super::dml::query(c) } else { Err(c.unexpected()) };
     };
+    if security::begins(c) {
+        return Ok(Body::Security(Box::new(security::parse(c)?)));
+    }
     match word.as_str() {
         "SELECT" | "WITH" | "INSERT" | "UPDATE" | "DELETE" => super::dml::parse(c),
         "CREATE" | "ALTER" | "DROP" | "TRUNCATE" => super::ddl::parse(c),
@@ -126,9 +130,6 @@ fn body(c: &mut Cursor<'_>) -> Result<Body> {
 /// Statements that SQL Server has and the lab lacks; any other first word is a procedure's name.
 const KNOWN_WORDS: &[&str] = &[
     "MERGE",
-    "GRANT",
-    "REVOKE",
-    "DENY",
     "WAITFOR",
     "GOTO",
     "KILL",

@@ -4,7 +4,7 @@
 //! T-SQL's reserved words and handed to sqlparser.
 
 mod batch;
-mod cursor;
+pub(super) mod cursor;
 mod ddl;
 mod dml;
 mod execute;
@@ -84,6 +84,8 @@ pub enum Body {
     },
     AlterTable(AlterTable),
     Truncate(NameParts),
+    /// Logins, users, roles, permissions.
+    Security(Box<super::security::SecurityStatement>),
     /// `ALTER DATABASE d SET ALLOW_SNAPSHOT_ISOLATION ON`.
     AllowSnapshot {
         database: String,

@@ -32,6 +32,7 @@ impl EngineSession {
 
     pub(super) fn insert(&mut self, insert: &Insert) -> Run<u64> {
         let table = self.stored_table(&insert.table)?;
+        self.rights.require("INSERT", &table.schema, &table.name)?;
         let fills = self.fills(&table, insert)?;
         let given = fills.iter().filter(|f| matches!(f, Fill::Given(_))).count();
         let listed = !insert.columns.is_empty();

@@ -13,6 +13,7 @@ use super::catalog::{self, Catalogue};
 use super::extension::Call;
 use super::failure;
 use super::parse::{self, Isolation, Statement};
+use super::security::Rights;
 use super::server::{ConnectionState, Database, Server};
 use crate::lab::sqlserver::session::{Cancelled, Message, Parameter, Session, Sessions, Sink, TransactionRequest};
 use crate::lab::sqlserver::types::{DataType, Datum};
@@ -50,6 +51,11 @@ impl Sessions for EngineSessions {
             let text = format!("Cannot open database \"{wanted}\" requested by the login. The login failed.");
             Message { class: 11, ..Message::error(4060, text) }
         })?;
+        let rights = Rights::new(&self.server.security, database.id, &database.name, user);
+        if rights.user().is_none() && database.id != 1 {
+            let text = format!("Cannot open database \"{wanted}\" requested by the login. The login failed.");
+            return Err(Message { class: 11, ..Message::error(4060, text) });
+        }
         let spid = self.next_spid.fetch_add(1, Ordering::Relaxed);
         let name = database.name.clone();
         let session = EngineSession::open(self.server.clone(), database, user, application, spid, self.tls)?;
@@ -84,6 +90,7 @@ pub struct EngineSession {
     conn: Connection,
     state: Arc<ConnectionState>,
     user: String,
+    rights: Rights,
     application: String,
     spid: i16,
     tls: bool,
@@ -134,7 +141,8 @@ type Run<T> = Result<T, Stop>;
 impl EngineSession {
     fn open(server: Arc<Server>, database: Arc<Database>, user: &str, application: &str, spid: i16, tls: bool) -> Result<Self, Message> {
         let state = Arc::default();
-        let conn = connect(&server, &database, &state)?;
+        let rights = Rights::new(&server.security, database.id, &database.name, user);
+        let conn = connect(&server, &database, &state, &rights)?;
         let catalogue = Arc::new(catalog::catalogue(&conn).map_err(|e| failure::message(&e))?);
         Ok(Self {
             server,
@@ -143,6 +151,7 @@ impl EngineSession {
             conn,
             state,
             user: user.into(),
+            rights,
             application: application.into(),
             spid,
             tls,
@@ -162,7 +171,7 @@ impl EngineSession {
     }
 
     fn call(&self) -> Call<'_> {
-        Call { conn: &self.conn, database: &self.database, user: &self.user }
+        Call { conn: &self.conn, database: &self.database, user: &self.user, rights: &self.rights }
     }
 
     /// What SET changed inside a called text ends with the call; IDENTITY_INSERT stays.
@@ -184,7 +193,16 @@ impl EngineSession {
             return Err(Message::error(226, "USE statement not allowed within multi-statement transaction.").into());
         }
         let from = self.database.name.clone();
-        self.conn = connect(&self.server, &database, &self.state)?;
+        let rights = Rights::new(&self.server.security, database.id, &database.name, &self.user);
+        if rights.user().is_none() && database.id != 1 {
+            let text = format!(
+                "The server principal \"{}\" is not able to access the database \"{}\" under the current security context.",
+                self.user, database.name
+            );
+            return Err(Message { class: 14, ..Message::error(916, text) }.into());
+        }
+        self.conn = connect(&self.server, &database, &self.state, &rights)?;
+        self.rights = rights;
         self.catalogue = Arc::new(catalog::catalogue(&self.conn)?);
         self.plans.clear();
         let text = format!("Changed database context to '{}'.", database.name);
@@ -227,8 +245,9 @@ impl EngineSession {
     }
 }
 
-fn connect(server: &Arc<Server>, database: &Arc<Database>, state: &Arc<ConnectionState>) -> Result<Connection, Message> {
+fn connect(server: &Arc<Server>, database: &Arc<Database>, state: &Arc<ConnectionState>, rights: &Rights) -> Result<Connection, Message> {
     let conn = database.connect_with(state).map_err(|e| failure::message(&e))?;
+    rights.register(&conn).map_err(|e| failure::message(&e))?;
     super::functions::register_pure(&conn, server).map_err(|e| failure::message(&e))?;
     Ok(conn)
 }
@@ -317,10 +336,12 @@ impl Session for EngineSession {
         self.identity = None;
         self.caught = None;
         if !Arc::ptr_eq(&self.database, &self.login_database)
-            && let Ok(conn) = connect(&self.server, &self.login_database, &self.state)
+            && let rights = Rights::new(&self.server.security, self.login_database.id, &self.login_database.name, &self.user)
+            && let Ok(conn) = connect(&self.server, &self.login_database, &self.state, &rights)
             && let Ok(catalogue) = catalog::catalogue(&conn)
         {
             self.conn = conn;
+            self.rights = rights;
             self.catalogue = Arc::new(catalogue);
             self.database = self.login_database.clone();
             self.plans.clear();

@@ -214,6 +214,10 @@ impl EngineSession {
                 self.nested(&shown(&value, &data_type), super::Variables::new(), sink)?;
                 Ok(Flow::Next)
             }
+            Body::Security(statement) => {
+                self.rights.run(statement)?;
+                Self::uncounted(sink)
+            }
             Body::CreateSchema(_)
             | Body::CreateTable(_)
             | Body::CreateIndex { .. }
@@ -222,10 +226,25 @@ impl EngineSession {
             | Body::AlterTable(_)
             | Body::Truncate(_)
             | Body::AllowSnapshot { .. } => {
+                self.require_ddl(&statement.body)?;
                 self.write(|s| s.define(&statement.body))?;
                 Self::uncounted(sink)
             }
         }
+    }
+
+    /// Definitions are for owners of the database, and but for databases for db_ddladmin.
+    fn require_ddl(&self, body: &Body) -> Run<()> {
+        let permission = match body {
+            Body::CreateTable(_) => "CREATE TABLE",
+            Body::CreateSchema(_) => "CREATE SCHEMA",
+            Body::AllowSnapshot { .. } => "ALTER DATABASE",
+            _ => "ALTER",
+        };
+        if permission != "ALTER DATABASE" && self.rights.is_member("db_ddladmin") == Some(true) {
+            return Ok(());
+        }
+        Ok(self.rights.require_in_database(permission)?)
     }
 
     /// An expression's value as the type of the variable that takes it.

@@ -30,7 +30,7 @@ impl EngineSession {
             System::Dbts => Datum::Bytes(self.database.last_rowversion().to_be_bytes().to_vec()),
             System::Identity | System::ScopeIdentity => identity(),
             System::XactState => Datum::Int(i64::from(self.transaction.depth > 0)),
-            System::UserName => text("dbo"),
+            System::UserName => self.rights.user().map_or(Datum::Null, |user| text(&user)),
             System::LoginName => text(&self.user),
             System::DbName => text(&self.database.name),
             System::DbId => Datum::Int(self.database.id.into()),

@@ -1,0 +1,109 @@
+//! What is tried again, how often, and who hears of it.
+
+use std::sync::Arc;
+
+use db_to_redshift::engine::event::{Event, Events};
+use db_to_redshift::lab::s3::{Effect, Rule};
+use db_to_redshift::lab::sqlserver::wire::faults::Cut;
+use db_to_redshift::model::TableName;
+use db_to_redshift::model::fault::s3;
+use db_to_redshift::source::Source;
+
+use crate::faults::cuts::{Machines, engine};
+use crate::support::lab_sql_server::Lab;
+use crate::support::rig::{Rig, done, fault, row};
+
+/// Every request of a job's tries at once, by the SDK.
+const TRIES_OF_THE_SDK: u32 = 5;
+/// Tries of a conditional write (rule R3).
+const TRIES_OF_A_CONDITIONAL_WRITE: usize = 7;
+
+/// An engine whose warnings are collected.
+fn listening<S: Source>(engine: Machines<S>) -> (Machines<S>, tokio::task::JoinHandle<Vec<String>>) {
+    let (events, mut receiver) = Events::new();
+    let heard = tokio::spawn(async move {
+        let mut warnings = Vec::new();
+        while let Some(event) = receiver.events.recv().await {
+            if let Event::Warning { text, .. } = event {
+                warnings.push(text);
+            }
+        }
+        warnings
+    });
+    let mut engine = Arc::into_inner(engine).unwrap();
+    engine.events = events;
+    (Arc::new(engine), heard)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_store_is_asked_again_and_the_operator_hears_of_it() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    let (engine, heard) = listening(engine(&rig, Arc::new(rig.source.clone()), 2));
+    rig.s3.lab.faults().add(Rule::new(Effect::SlowDown).operation("PutObject").key("data/").times(TRIES_OF_THE_SDK));
+    done(engine.sync(std::slice::from_ref(&table)).await);
+    drop(engine);
+    let warnings = heard.await.unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("try 1 of 3: S3-010"), "{warnings:?}");
+    rig.assert_equal(&table).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_end_and_the_fault_says_how_many_there_were() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.s3.lab.faults().add(Rule::new(Effect::SlowDown).operation("PutObject").key("data/").times(u32::MAX));
+    let (engine, heard) = listening(engine(&rig, Arc::new(rig.source.clone()), 1));
+    let fault = fault(engine.extract(std::slice::from_ref(&table)).await);
+    assert!(fault.is(&s3::SLOW_DOWN) && fault.facts().contains(&("tries".into(), "2".into())), "{fault:?}");
+    drop(engine);
+    assert_eq!(heard.await.unwrap().len(), 1);
+}
+
+/// Rule R3: only the same bytes may be sent again, which the store does; nobody knows whether the
+/// record stands, so no new attempt is begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_without_an_answer_is_not_written_anew() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    let sent = |rig: &Rig| rig.s3.lab.requests().count("PutObject", "000000000001.json");
+    rig.s3.lab.faults().add(Rule::new(Effect::InternalError).operation("PutObject").key("000000000001.json").times(u32::MAX));
+    let fault = fault(engine(&rig, Arc::new(rig.source.clone()), 3).extract(std::slice::from_ref(&table)).await);
+    assert!(fault.is(&s3::WRITE_UNKNOWN), "{fault:?}");
+    assert_eq!(sent(&rig), TRIES_OF_A_CONDITIONAL_WRITE);
+    rig.s3.lab.faults().clear();
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_breaks_amid_a_read_is_read_again() {
+    let (rig, lab) = (Rig::start().await, Lab::start().await);
+    for sql in [
+        "ALTER DATABASE Roastery SET ALLOW_SNAPSHOT_ISOLATION ON",
+        "EXEC sys.sp_cdc_enable_db",
+        "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, note nvarchar(max) NULL, n int NULL)",
+        "EXEC sys.sp_cdc_enable_table N'dbo', N't', NULL",
+        "INSERT dbo.t VALUES (0, N'first', 0)",
+    ] {
+        lab.write(sql);
+    }
+    let table = TableName::new("dbo", "t");
+    let (engine, heard) = listening(engine(&rig, Arc::new(lab.source_with_pages(100)), 2));
+    done(engine.prepare(std::slice::from_ref(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await);
+    lab.write("INSERT dbo.t VALUES (1, N'a', 1)");
+    // The first meets a kept connection, which is replaced without a word.
+    for _ in 0..2 {
+        lab.wire.faults().order(Cut::BeforeStatement("dbo_t_CT]".into()));
+    }
+    done(engine.sync(std::slice::from_ref(&table)).await);
+    drop(engine);
+    let tries: Vec<_> = heard.await.unwrap().into_iter().filter(|text| text.starts_with("try ")).collect();
+    assert!(tries.len() == 1 && tries[0].starts_with("try 1 of 3: SRC-012"), "{tries:?}");
+    assert_eq!(rig.production().await, [(0, Some("first".to_owned()), Some(0)), (1, Some("a".to_owned()), Some(1))]);
+}
