@@ -94,6 +94,12 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A time as people read it, UTC.
+#[must_use]
+pub fn time(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
 /// 1234567 as `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {

@@ -1,4 +1,4 @@
-//! Jobs: check, prepare, extract, load, sync, status.
+//! Jobs: check, prepare, extract, load, sync, status, and what an operator orders.
 //!
 //! The engine knows no screen: it is asked for jobs, and tells what happens by [`event`]s. It is
 //! generic over the three machines. A job works on many tables at once and reports on each; one
@@ -7,12 +7,15 @@
 pub mod bundle;
 pub mod check;
 pub mod cleanup;
+pub mod control;
 pub mod event;
 pub mod extract;
 pub mod fold;
 pub mod lease;
 pub mod load;
+pub mod operate;
 pub mod prepare;
+pub mod runs;
 pub mod status;
 pub mod sync;
 
@@ -102,5 +105,14 @@ fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<
         engine.prepare(&[], prepare::PrepareOptions::default()).await;
         engine.sync(&[]).await;
         engine.status(&[]).await;
+        engine.pause(&[], "").await;
+        engine.resume(&[]).await;
+        engine.take_over(&[], &operate::TakeOver::default()).await;
+        engine.release_leases(&[]).await;
+        engine.adopt(&[], operate::AdoptOrder::default()).await;
+        engine.recover(&[]).await;
+        drop(engine.retry(&[]).await);
+        let order = operate::SkipOrder { table: TableName::new("", ""), batch: None, why: String::new(), confirm: None };
+        drop(engine.skip(&order).await);
     }
 }

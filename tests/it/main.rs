@@ -23,6 +23,7 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod operate;
 mod privileges;
 mod source_lab;
 mod source_lab_types;

@@ -4,6 +4,7 @@
 //! comes next ([`plan`]), run it (`run`), read again. A crash, a lost answer or a conflict leads
 //! back to the reading, so there is no other way to recover (rule L7, section 7).
 
+mod missing;
 pub mod plan;
 mod run;
 mod sweep;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use futures::StreamExt;
 
 use crate::engine::event::{Event, Job, Outcome, TableReport};
-use crate::engine::{Engine, lease};
+use crate::engine::{Engine, control, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
 use crate::model::{Fault, TableName};
@@ -22,7 +23,17 @@ use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
 
-use self::run::Loading;
+pub(crate) use self::missing::Relogged;
+pub(crate) use self::run::{Loading, back_off};
+pub(crate) use self::sweep::Swept;
+
+/// What a load did with one table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loaded {
+    pub outcome: Outcome,
+    pub relogged: Option<Relogged>,
+    pub swept: Swept,
+}
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Loads everything that is recorded for the given tables. One report a table, in their order.
@@ -31,7 +42,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .map(|table| async move {
                 let started = Instant::now();
                 self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
-                let outcome = self.load_table(&table).await;
+                let outcome = self.load_table(&table).await.map(|loaded| loaded.outcome);
                 self.finished(Job::Load, &table, &outcome, started).await;
                 TableReport { job: Job::Load, table, outcome }
             })
@@ -40,22 +51,27 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .await
     }
 
-    async fn load_table(&self, table: &TableName) -> Result<Outcome, Fault> {
+    pub(crate) async fn load_table(&self, table: &TableName) -> Result<Loaded, Fault> {
         let lease = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
         let loaded = self.load_under_lease(table, &lease).await;
         lease.release().await;
         loaded
     }
 
-    async fn load_under_lease(&self, table: &TableName, lease: &lease::Held) -> Result<Outcome, Fault> {
-        if self.store.control(table).await?.is_some_and(|(control, _)| control.paused.is_some()) {
-            return Ok(Outcome { paused: true, ..Outcome::default() });
+    async fn load_under_lease(&self, table: &TableName, lease: &lease::Held) -> Result<Loaded, Fault> {
+        if control::is_paused(&*self.store, table).await? {
+            return Ok(Loaded { outcome: Outcome { paused: true, ..Outcome::default() }, ..Loaded::default() });
         }
+        self.loading(table, lease).await?.run().await
+    }
+
+    /// A job on the current epoch, under a lease that is ours.
+    pub(crate) async fn loading<'a>(&'a self, table: &TableName, lease: &'a lease::Held) -> Result<Loading<'a, S, C, T>, Fault> {
         let not_prepared = || {
             Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
         };
         let epoch = self.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
         let opening = self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared)?;
-        Loading::new(self, lease, opening)?.run().await
+        Loading::new(self, lease, opening)
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod cfg;
 mod document;
+pub mod operate;
 pub mod rs;
 pub mod s3;
 pub mod src;
@@ -48,7 +49,7 @@ pub struct Page {
 /// All pages, by family.
 #[must_use]
 pub fn dictionary() -> Vec<&'static Page> {
-    [cfg::PAGES, src::PAGES, s3::PAGES, rs::PAGES, sync::PAGES].concat()
+    [cfg::PAGES, src::PAGES, s3::PAGES, rs::PAGES, sync::PAGES, operate::PAGES].concat()
 }
 
 /// The page of a code, in either letter case.

@@ -88,6 +88,7 @@ pub const LOAD_FAILED: Page = Page {
     next: &[
         "compare the column's type and length with the source, and widen it (ALTER TABLE … ALTER COLUMN … TYPE VARCHAR(n))",
         "SELECT * FROM sys_load_error_detail ORDER BY start_time DESC LIMIT 10",
+        "db-to-redshift skip --table <table> shows what leaving this batch out would mean",
     ],
 };
 
@@ -134,7 +135,7 @@ pub const STATE_ROWS: Page = Page {
     meaning: "Somebody has changed the state table by hand. It is not known what production holds; nothing was changed.",
     next: &[
         "look at the state table and restore its one row",
-        "db-to-redshift prepare --new-epoch --table <table> after the state table was dropped",
+        "else drop state and staging, then: db-to-redshift prepare --new-epoch --replace --table <table>",
     ],
 };
 
@@ -204,7 +205,7 @@ pub const FOREIGN_STAGING: Page = Page {
     meaning: "Staging and state are made in one transaction. A staging table alone belongs to a stream with another control schema, or the state table was dropped.",
     next: &[
         "give this profile a staging_schema of its own, if another stream uses the table",
-        "drop the staging table, if the state was dropped on purpose, then: db-to-redshift prepare --table <table>",
+        "if the state was dropped: drop the staging table, then: db-to-redshift prepare --new-epoch --replace --table <table>",
     ],
 };
 

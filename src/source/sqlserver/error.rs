@@ -76,6 +76,7 @@ impl Place {
 }
 
 /// Messages of these numbers show the value that offended.
+#[must_use]
 pub fn quotes_values(number: u32) -> bool {
     matches!(number, 220 | 241 | 242 | 244 | 245 | 248 | 2601 | 2627 | 2628 | 8114 | 8115 | 8152)
 }
