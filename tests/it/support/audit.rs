@@ -65,7 +65,7 @@ pub async fn batch_log(pipeline: &Pipeline, control_schema: &str) -> Logged {
     let client = super::lab::redshift(&pipeline.lab).await;
     let sql = format!(
         "SELECT DISTINCT table_name, epoch, seq_from, seq_to, event FROM \"{control_schema}\".batch_log \
-         WHERE event IN ('applied', 'snapshot', 'start', 'schema', 'recovered') ORDER BY table_name, epoch, seq_from, seq_to"
+         WHERE event IN ('applied', 'snapshot', 'start', 'schema') ORDER BY table_name, epoch, seq_from, seq_to"
     );
     let mut reached: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut logged = Logged::default();
