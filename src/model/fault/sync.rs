@@ -40,7 +40,7 @@ pub const POLICY: Page = Page {
     class: Class::Human,
     meaning: "The configuration makes a SUPER of a column that the epoch carries as VARCHAR, or the other way round. Files of the two forms must not mix, so nothing was extracted.",
     next: &[
-        "db-to-redshift prepare --new-epoch --table <table> says how production is altered, and then takes a new snapshot",
+        "db-to-redshift prepare --new-epoch --table <table> # says how production is altered, and then takes a new snapshot",
         "or set the policy back in `columns` under [[table]]",
     ],
 };
@@ -271,7 +271,7 @@ pub const IN_FLIGHT: Page = Page {
     title: "too much is in flight to compare",
     class: Class::Transient,
     meaning: "Rows that changed since the last load cannot be compared, and there are too many of them to be left out. Nothing was changed.",
-    next: &["db-to-redshift sync --table <table>, then: db-to-redshift verify --table <table>"],
+    next: &["db-to-redshift sync --table <table>", "then: db-to-redshift verify --table <table>"],
 };
 
 pub const BAD_KEY: Page = Page {
@@ -292,7 +292,7 @@ pub const PART_UNREADABLE: Page = Page {
     meaning: "The file is gone, or does not hold what this program writes. Nothing was changed.",
     next: &[
         "loaded files are deleted after store.keep: only pending ones must be there",
-        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot, if a pending file is lost",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot, if a pending file is lost",
     ],
 };
 
@@ -301,7 +301,7 @@ pub const NO_COLUMN: Page = Page {
     title: "the table has no such column",
     class: Class::Config,
     meaning: "The name is none of the captured columns. Nothing was changed.",
-    next: &["db-to-redshift dry-run --table <table> lists the columns"],
+    next: &["db-to-redshift dry-run --table <table> # lists the columns"],
 };
 
 pub const NOT_CONFIRMED: Page = Page {

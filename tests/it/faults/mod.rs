@@ -5,6 +5,7 @@ mod commands;
 mod cuts;
 mod disk;
 mod of_config;
+mod of_inspect;
 mod of_redshift;
 mod of_s3;
 mod of_source;
@@ -122,6 +123,7 @@ fn everything() -> Vec<Provocation> {
     all.extend(of_s3::register());
     all.extend(of_redshift::register());
     all.extend(of_sync::register());
+    all.extend(of_inspect::register());
     all.extend(disk::register());
     all
 }
