@@ -10,6 +10,7 @@ mod of_redshift;
 mod of_s3;
 mod of_source;
 mod of_sync;
+mod places;
 mod retries;
 
 use std::collections::BTreeSet;
