@@ -201,13 +201,22 @@ impl Command {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self {
-            Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync(_) | Self::Enable(_) | Self::Verify(_) | Self::Maintain(_) => true,
             Self::Widen(widen) => widen.confirm,
             // The look that comes before the order only reads.
             Self::Lease(lease) => lease.release || lease.take_over,
             Self::Skip(skip) => skip.batch.is_some(),
             Self::Adopt(adopt) => adopt.confirm,
-            Self::Pause(_) | Self::Resume | Self::Retry | Self::Recover => true,
+            Self::Prepare(_)
+            | Self::Extract
+            | Self::Load
+            | Self::Sync(_)
+            | Self::Enable(_)
+            | Self::Pause(_)
+            | Self::Resume
+            | Self::Retry
+            | Self::Recover
+            | Self::Verify(_)
+            | Self::Maintain(_) => true,
             _ => false,
         }
     }

@@ -14,7 +14,7 @@ pub async fn run(global: &Global, verify: &Verify, (engine, events): (Arc<LiveEn
     let tables = select::tables(&engine, &global.tables, select::From::Store).await?;
     let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
     let Verify { show_keys, show_values, most, settle } = *verify;
-    let options = VerifyOptions { show_keys, show_values, most, settle: Duration::from_secs(settle) };
+    let options = VerifyOptions { show_keys, show_values, most, settle: Duration::from_secs(settle), ..VerifyOptions::default() };
     let mut reports: Vec<(TableName, Result<VerifyReport, Fault>)> = Vec::new();
     for table in tables {
         let report = engine.verify(&table, &options).await;

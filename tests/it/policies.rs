@@ -147,7 +147,7 @@ async fn to_and_from_super_needs_a_new_epoch() {
     let refused = fault(rig.engine().prepare(one(&table), fresh).await);
     assert_eq!(refused.code(), rs::PRODUCTION_DIFFERS.code, "{refused}");
     let action = refused.actions().next().unwrap().to_owned();
-    let (sql, _) = action.split_once("; then ").unwrap();
+    let (sql, _) = action.split_once("; then: ").unwrap();
     rig.query(sql).await;
     done(rig.engine().prepare(one(&table), fresh).await);
     rig.load(&table).await;

@@ -15,8 +15,6 @@ use crate::source::{CaptureInstance, ChangesMode, ChangesRequest, Pages, Source}
 use crate::store::ChangeStore;
 use crate::target::{Held, Target};
 
-/// Keys that are remembered: 16 bytes each.
-const MOST_KEYS: usize = 2_000_000;
 /// How often capture is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(250);
 /// Commit times are stored in steps of 3.33 ms.
@@ -24,7 +22,13 @@ const CLOCK_STEP_MS: i64 = 10;
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Adds the keys of all change rows above the applied LSN, before-images included.
-    pub(super) async fn add_in_flight(&self, subject: &Subject, instance: &CaptureInstance, keys: &mut HashSet<u128>) -> Result<(), Fault> {
+    pub(super) async fn add_in_flight(
+        &self,
+        subject: &Subject,
+        instance: &CaptureInstance,
+        most: usize,
+        keys: &mut HashSet<u128>,
+    ) -> Result<(), Fault> {
         let (table, from) = (&subject.table, subject.applied_lsn.next());
         let name = &instance.identity.instance;
         let marks = self.source.watermarks(std::slice::from_ref(name)).await?;
@@ -48,8 +52,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     key.columns().iter().zip(&row.values).map(|(column, value)| self.target.hold(column, value)).collect();
                 keys.insert(digest::of_key(&held));
             }
-            if keys.len() > MOST_KEYS {
-                return Err(Fault::new(&sync::IN_FLIGHT, format!("more than {MOST_KEYS} keys of {} wait to be loaded", subject.table)));
+            if keys.len() > most {
+                return Err(Fault::new(&sync::IN_FLIGHT, format!("more than {most} keys of {} wait to be loaded", subject.table))
+                    .evidence("applied LSN", subject.applied_lsn)
+                    .evidence("newest LSN", max));
             }
             self.safe_point(&subject.table)?;
         }

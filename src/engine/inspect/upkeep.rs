@@ -67,7 +67,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let mut loader = self.target.loader(table).await?;
         let state = loader.raise_fence(&identity).await?;
         if let Some(staged) = state.staged {
-            return Err(Fault::new(&rs::STILL_STAGED, format!("batches {} to {} of {table} are staged", staged.from, staged.to)));
+            return Err(Fault::new(&rs::STILL_STAGED, format!("batches {} to {} of {table} are staged", staged.from, staged.to))
+                .evidence("from batch", staged.from)
+                .evidence("to batch", staged.to));
         }
         if loader.truncate_staging(state.fence).await? {
             Ok("emptied staging".to_owned())

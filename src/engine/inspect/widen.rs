@@ -134,8 +134,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 }
 
+fn refused(table: &TableName, width: &ColumnWidth, why: &str) -> Fault {
+    Fault::new(&rs::NOT_WIDENED, format!("{table}, column {}: {why}", width.column))
+        .evidence("column", &width.column)
+        .evidence("type", &width.production)
+}
+
 fn target_width(table: &TableName, width: &ColumnWidth, to: Option<u32>, least: u64) -> Result<u32, Fault> {
-    let refuse = |why: String| Fault::new(&rs::NOT_WIDENED, format!("{table}, column {}: {why}", width.column));
+    let refuse = |why: String| refused(table, width, &why);
     if !width.production.starts_with("VARCHAR") {
         return Err(refuse(format!("{} is no VARCHAR, and Redshift widens no other type", width.production)));
     }
@@ -148,7 +154,7 @@ fn target_width(table: &TableName, width: &ColumnWidth, to: Option<u32>, least: 
 }
 
 fn require_alterable(table: &TableName, width: &ColumnWidth) -> Result<(), Fault> {
-    let refuse = |why: String| Err(Fault::new(&rs::NOT_WIDENED, format!("{table}, column {}: {why}", width.column)));
+    let refuse = |why: String| Err(refused(table, width, &why));
     if width.has_default {
         return refuse("it has a default".into());
     }

@@ -140,7 +140,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             let Some(holder) = lease.holder.clone() else { return Ok(None) };
             if !force && watch.has_changed(&etag) {
                 let forced =
-                    format!("db-to-redshift lease --take-over --force '{table}' --table '{table}' takes it from a job that is at work");
+                    format!("db-to-redshift lease --take-over --force '{table}' --table '{table}' # takes it from a job that is at work");
                 return Err(busy(table, line.kind, &holder).next(forced));
             }
             let free = force || is_dead(&holder, &self.run.holder) || watch.has_expired(&etag, Instant::now());

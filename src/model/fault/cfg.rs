@@ -55,7 +55,7 @@ pub const BAD_ARGUMENT: Page = Page {
     title: "an argument cannot be read",
     class: Class::Config,
     meaning: "Nothing was read and nothing was changed.",
-    next: &["db-to-redshift help <command> shows how its arguments are written"],
+    next: &["db-to-redshift help <command> # shows how its arguments are written"],
 };
 
 pub const LAB: Page = Page {

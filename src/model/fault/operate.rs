@@ -16,8 +16,8 @@ pub const NOT_SKIPPABLE: Page = Page {
     class: Class::Human,
     meaning: "Only the next pending batch of the current epoch can be left out, and neither the record that opens an epoch nor a change of columns: what follows is built on them. Nothing was changed.",
     next: &[
-        "db-to-redshift skip --table <table> shows which batch comes next",
-        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot instead",
+        "db-to-redshift skip --table <table> # shows which batch comes next",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot instead",
     ],
 };
 
@@ -26,7 +26,7 @@ pub const OTHER_BATCH: Page = Page {
     title: "another batch comes next by now",
     class: Class::Human,
     meaning: "The batch that was named is not the next one: it was loaded or skipped meanwhile, or it lies further ahead. Nothing was changed.",
-    next: &["db-to-redshift skip --table <table> shows which batch comes next"],
+    next: &["db-to-redshift skip --table <table> # shows which batch comes next"],
 };
 
 pub const CONTROL_BUSY: Page = Page {
@@ -54,8 +54,8 @@ pub const NOT_OURS: Page = Page {
     class: Class::Busy,
     meaning: "Its holder is another run, and it is not proven that the holder's process has ended on this machine. Nothing was changed.",
     next: &[
-        "db-to-redshift lease shows who holds what",
-        "db-to-redshift lease --take-over --confirm --table <table> waits 60 s and frees a lease that nobody renews",
+        "db-to-redshift lease # shows who holds what",
+        "db-to-redshift lease --take-over --confirm --table <table> # waits 60 s and frees a lease that nobody renews",
     ],
 };
 

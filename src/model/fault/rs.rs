@@ -86,8 +86,8 @@ pub const LOAD_FAILED: Page = Page {
     class: Class::Human,
     meaning: "The load stopped at the first value that a column cannot hold. The transaction was rolled back; production is as it was.",
     next: &[
-        "db-to-redshift widen --table <table> --column <column> widens a VARCHAR that is too narrow (code 1204)",
-        "db-to-redshift load-errors lists what Redshift noted; with --show-values the refused fields too",
+        "db-to-redshift widen --table <table> --confirm # widens a VARCHAR that is too narrow (code 1204)",
+        "db-to-redshift load-errors # lists what Redshift noted; with --show-values the refused fields too",
         "db-to-redshift skip --table <table> # shows what leaving this batch out would mean",
     ],
 };
@@ -222,7 +222,7 @@ pub const STILL_STAGED: Page = Page {
     title: "rows are staged, so the tables cannot be changed",
     class: Class::Failed,
     meaning: "Staging still holds a range that was not applied. Nothing was changed.",
-    next: &["db-to-redshift load --table <table> applies it"],
+    next: &["db-to-redshift load --table <table> # applies it"],
 };
 
 pub const NOT_EMPTY: Page = Page {
@@ -259,8 +259,9 @@ pub const TOO_LONG: Page = Page {
     class: Class::Human,
     meaning: "Staging took the rows, but a column of production is narrower. The transaction was rolled back; production is as it was, and the batch stays staged.",
     next: &[
-        "db-to-redshift widen --table <table> --column <column> widens it, then: db-to-redshift load --table <table>",
-        "db-to-redshift dry-run --table <table> lists every column with its widest value",
+        "db-to-redshift widen --table <table> --confirm # widens it",
+        "then: db-to-redshift load --table <table>",
+        "db-to-redshift dry-run --table <table> # lists every column with its widest value",
     ],
 };
 
@@ -270,7 +271,7 @@ pub const NOT_WIDENED: Page = Page {
     class: Class::Human,
     meaning: "Redshift widens VARCHAR columns only, and none with a default, in a declared key, or encoded as BYTEDICT, RUNLENGTH, TEXT255 or TEXT32K. No row was changed.",
     next: &[
-        "drop production, then: db-to-redshift prepare --new-epoch --table <table> makes it anew, wide enough, from a snapshot",
+        "drop production, then: db-to-redshift prepare --new-epoch --table <table> # makes it anew, wide enough, from a snapshot",
         "or add a wider column by hand, UPDATE it from the old one, drop the old and rename, then: db-to-redshift verify --table <table>",
     ],
 };

@@ -29,8 +29,8 @@ pub const WENT_BACK: Page = Page {
     meaning: "The source's newest LSN lies below what was already carried, or a transaction that was carried is no longer there: it was restored or failed over with loss.",
     next: &[
         "find out what was restored",
-        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot",
-        "if that meets SYNC-005, since a restore makes another recovery fork: db-to-redshift adopt --table <table> first",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot",
+        "if that meets SYNC-005, since a restore makes another recovery fork, first: db-to-redshift adopt --table <table>",
     ],
 };
 
@@ -48,7 +48,7 @@ pub const POLICY: Page = Page {
     class: Class::Human,
     meaning: "The configuration makes a SUPER of a column that the epoch carries as VARCHAR, or the other way round. Files of the two forms must not mix, so nothing was extracted.",
     next: &[
-        "db-to-redshift prepare --new-epoch --table <table> says how production is altered, and then takes a new snapshot",
+        "db-to-redshift prepare --new-epoch --table <table> # says how production is altered, and then takes a new snapshot",
         "or set the policy back in `columns` under [[table]]",
     ],
 };
@@ -60,8 +60,8 @@ pub const OTHER_STREAM: Page = Page {
     meaning: "Pipeline, source or S3 root differ from those in the state row. Nothing was changed.",
     next: &[
         "check pipeline, source and s3 in the configuration: most often one of them is wrong",
-        "if server, database or bucket did change: db-to-redshift adopt --table <table> shows both, and takes the new one over with --confirm",
-        "after adopt of another source: db-to-redshift prepare --new-epoch --table <table>, since the recorded batches are of the old one",
+        "if server, database or bucket did change: db-to-redshift adopt --table <table> # shows both, and takes the new one over with --confirm",
+        "after adopt of another source: db-to-redshift prepare --new-epoch --table <table> # the recorded batches are of the old one",
     ],
 };
 
@@ -242,7 +242,8 @@ pub const OTHER_SOURCE: Page = Page {
     meaning: "The records of this pipeline come from another server or database than the configured one. Nothing was read.",
     next: &[
         "check source.host and source.database in the configuration",
-        "if the server was renamed or replaced: db-to-redshift adopt --table <table>, then db-to-redshift prepare --new-epoch --table <table>",
+        "if the server was renamed or replaced: db-to-redshift adopt --table <table>",
+        "after that: db-to-redshift prepare --new-epoch --table <table>",
         "use another pipeline name for another source beside this one",
     ],
 };
@@ -287,7 +288,7 @@ pub const IN_FLIGHT: Page = Page {
     title: "too much is in flight to compare",
     class: Class::Transient,
     meaning: "Rows that changed since the last load cannot be compared, and there are too many of them to be left out. Nothing was changed.",
-    next: &["db-to-redshift sync --table <table>, then: db-to-redshift verify --table <table>"],
+    next: &["db-to-redshift sync --table <table>", "then: db-to-redshift verify --table <table>"],
 };
 
 pub const BAD_KEY: Page = Page {
@@ -308,7 +309,7 @@ pub const PART_UNREADABLE: Page = Page {
     meaning: "The file is gone, or does not hold what this program writes. Nothing was changed.",
     next: &[
         "loaded files are deleted after store.keep: only pending ones must be there",
-        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot, if a pending file is lost",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot, if a pending file is lost",
     ],
 };
 
@@ -317,7 +318,7 @@ pub const NO_COLUMN: Page = Page {
     title: "the table has no such column",
     class: Class::Config,
     meaning: "The name is none of the captured columns. Nothing was changed.",
-    next: &["db-to-redshift dry-run --table <table> lists the columns"],
+    next: &["db-to-redshift dry-run --table <table> # lists the columns"],
 };
 
 pub const NOT_CONFIRMED: Page = Page {

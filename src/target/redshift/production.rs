@@ -47,7 +47,7 @@ fn widen(table: &str, want: &TargetColumn, have: &FoundColumn) -> String {
         (RsType::Super, _) | (_, Some(RsType::Super)) => {
             let name = ident(&want.name);
             format!(
-                "ALTER TABLE {table} DROP COLUMN {name}; ALTER TABLE {table} ADD COLUMN {name} {}; then db-to-redshift prepare --new-epoch for this table",
+                "ALTER TABLE {table} DROP COLUMN {name}; ALTER TABLE {table} ADD COLUMN {name} {}; then: db-to-redshift prepare --new-epoch --table <table>",
                 want.rs
             )
         }

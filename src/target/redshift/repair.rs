@@ -126,8 +126,10 @@ pub async fn accept_ddl(locked: &mut Locked, names: &Names, fence: i64) -> Resul
 pub async fn truncate_production(locked: &mut Locked, names: &Names, table: &TableName, identity: &StreamIdentity) -> Result<(), Fault> {
     locked::require_stream(&locked.row, names, table, identity)?;
     let state = locked.row.state.clone();
-    if state.staged.is_some() {
-        return Err(Fault::new(&rs::STILL_STAGED, format!("{} holds staged rows", names.staging.sql())));
+    if let Some(staged) = &state.staged {
+        return Err(Fault::new(&rs::STILL_STAGED, format!("{} holds staged rows", names.staging.sql()))
+            .evidence("from batch", staged.from)
+            .evidence("to batch", staged.to));
     }
     locked::require_oids(locked, names).await?;
     locked::move_state(&mut locked.session, names, &state::raise_fence(&names.state, state.fence)).await?;

@@ -2,6 +2,7 @@
 //! program that a page or a fault names is given to the argument tree.
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use db_to_redshift::cli::args::Cli;
 use db_to_redshift::model::fault::dictionary;
 
@@ -15,9 +16,11 @@ pub fn refused(action: &str) -> Option<String> {
         return Some(format!("{action:?}: a command stands alone, or at the end after a colon"));
     }
     let command = command.split(" # ").next().unwrap_or_default().replace(['\'', '"'], "");
-    let filled = command.replace("<table>", "dbo.Orders").replace("<path>", "mine.toml").replace("<code>", "SYNC-002");
+    let filled =
+        command.replace("<table>", "dbo.Orders").replace("<path>", "mine.toml").replace("<code>", "SYNC-002").replace("<command>", "sync");
     match Cli::try_parse_from(filled.split_whitespace()) {
         Ok(_) => None,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => None,
         Err(error) => Some(format!("{action:?}: {error}")),
     }
 }
@@ -41,6 +44,8 @@ fn a_command_that_does_not_exist_is_noticed() {
     assert!(refused("db-to-redshift repair --table <table>").is_some());
     assert!(refused("db-to-redshift load applies it").is_some());
     assert!(refused("or db-to-redshift load").is_some());
+    assert!(refused("db-to-redshift help lode").is_some());
+    assert!(refused("db-to-redshift help load").is_none());
     assert!(refused("db-to-redshift load # applies it").is_none());
     assert!(refused("wait for it").is_none());
 }

@@ -1,4 +1,5 @@
-//! The connection lost at each statement, one after the other, until a job needs no cut.
+//! The connection lost at each statement, one after the other, until a job needs no cut. The short
+//! form tries some of them and counts all, see [`super::places`].
 //!
 //! Two jobs are gone through: a table of its own is prepared and loaded, and a round of changes
 //! is carried: large values that an update leaves alone, a key that changes, a row that goes and
@@ -22,6 +23,7 @@ use db_to_redshift::target::Target;
 use db_to_redshift::target::redshift::Redshift;
 use tokio_util::sync::CancellationToken;
 
+use super::places::{Places, Turn};
 use crate::support::lab_sql_server::Lab;
 use crate::support::memory_source::{column, text};
 use crate::support::rig::{Rig, done, id, row};
@@ -31,6 +33,9 @@ const REDSHIFT_STATEMENTS: u32 = 120;
 const REDSHIFT_COMMITS: u32 = 12;
 const S3_REQUESTS: u32 = 75;
 const SQL_SERVER_REQUESTS: u32 = 50;
+
+/// One place of so many is tried by a scenario of the short form: two scenarios try all.
+const STRIDE: u32 = 2;
 
 /// The jobs of a run, in order.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -165,38 +170,34 @@ trait Planned {
     fn happened(&self) -> bool;
 }
 
-/// Goes through both jobs, each until it needs no cut; returns how many cuts there were. `plan`
+/// Goes through both jobs, each until it needs no cut; returns how many places there are. `plan`
 /// plans the n-th cut, `clear` withdraws it.
-async fn enumerate<P: Planned>(rig: &Rig, plan: impl Fn(u32) -> (P, Trouble), clear: impl Fn()) -> u32 {
+async fn enumerate<P: Planned>(rig: &Rig, turn: Turn, plan: impl Fn(u32) -> (P, Trouble), clear: impl Fn()) -> u32 {
     let started = Instant::now();
-    let (mut opened, mut carried) = (0, 0);
-    for n in 1.. {
+    let (mut opened, mut carried) = (Places::new(turn), Places::new(turn));
+    while let Some(n) = opened.next() {
         let (planned, trouble) = plan(n);
         let table = open(rig, &format!("t{n}"), &trouble).await;
         // Asked first: what is withdrawn counts as over.
         let happened = planned.happened();
         clear();
         assert_whole(rig, &table).await;
-        if !happened {
-            break;
-        }
-        opened = n;
+        opened.tried(happened);
     }
     let table = open(rig, "changing", &Trouble::survived()).await;
-    for n in 1.. {
+    let mut round = 0;
+    while let Some(n) = carried.next() {
+        round += 1;
         let (planned, trouble) = plan(n);
-        carry(rig, &table, n.into(), &trouble).await;
+        carry(rig, &table, round, &trouble).await;
         // Asked first: what is withdrawn counts as over.
         let happened = planned.happened();
         clear();
         assert_whole(rig, &table).await;
-        if !happened {
-            break;
-        }
-        carried = n;
+        carried.tried(happened);
     }
-    println!("cut at {opened} places of prepare and load, at {carried} of sync, in {:?}", started.elapsed());
-    opened + carried
+    println!("cut at {} of prepare and load, at {} of sync, in {:?}", opened.text(), carried.text(), started.elapsed());
+    opened.counted() + carried.counted()
 }
 
 impl Planned for lab_redshift::Planted {
@@ -211,15 +212,15 @@ impl Planned for FaultHandle {
     }
 }
 
-async fn enumerate_redshift(statement: &str, action: Action, trouble: fn() -> Trouble) -> u32 {
+async fn enumerate_redshift(turn: Turn, statement: &str, action: Action, trouble: fn() -> Trouble) -> u32 {
     let rig = Rig::start().await;
     let faults = rig.redshift.faults();
-    enumerate(&rig, |n| (faults.on(statement, n, action), trouble()), || faults.clear()).await
+    enumerate(&rig, turn, |n| (faults.on(statement, n, action), trouble()), || faults.clear()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redshift_is_lost_before_each_statement() {
-    let covered = enumerate_redshift("", Action::CutBefore, Trouble::fatal).await;
+    let covered = enumerate_redshift(Turn::of(0, STRIDE), "", Action::CutBefore, Trouble::fatal).await;
     assert!(covered >= REDSHIFT_STATEMENTS, "{covered} statements are fewer than before");
 }
 
@@ -227,17 +228,17 @@ async fn redshift_is_lost_before_each_statement() {
 /// that never ran; the job that survives goes through all of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redshift_is_lost_after_each_commit() {
-    let covered = enumerate_redshift("commit", Action::CutAfter, Trouble::fatal).await;
+    let covered = enumerate_redshift(Turn::EVERY, "commit", Action::CutAfter, Trouble::fatal).await;
     assert!(covered >= REDSHIFT_COMMITS, "{covered} commits are fewer than before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_redshift_lost_after_each_statement() {
-    let covered = enumerate_redshift("", Action::CutAfter, Trouble::survived).await;
+    let covered = enumerate_redshift(Turn::of(1, STRIDE), "", Action::CutAfter, Trouble::survived).await;
     assert!(covered >= REDSHIFT_STATEMENTS, "{covered} statements are fewer than before");
 }
 
-async fn enumerate_s3(effect: Effect, abandon: bool) -> u32 {
+async fn enumerate_s3(turn: Turn, effect: Effect, abandon: bool) -> u32 {
     let rig = Rig::start().await;
     let faults = rig.s3.lab.faults();
     let plan = |n| {
@@ -245,24 +246,24 @@ async fn enumerate_s3(effect: Effect, abandon: bool) -> u32 {
         let abandon_at = abandon.then(|| handle.clone());
         (handle, Trouble { abandon_at, ..Trouble::survived() })
     };
-    enumerate(&rig, plan, || faults.clear()).await
+    enumerate(&rig, turn, plan, || faults.clear()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_each_lost_reply_of_s3() {
-    let covered = enumerate_s3(Effect::LoseReply, false).await;
+    let covered = enumerate_s3(Turn::of(0, STRIDE), Effect::LoseReply, false).await;
     assert!(covered >= S3_REQUESTS, "{covered} requests are fewer than before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_dies_at_each_request_to_s3_that_was_carried_out() {
-    let covered = enumerate_s3(Effect::LoseReply, true).await;
+    let covered = enumerate_s3(Turn::of(1, STRIDE), Effect::LoseReply, true).await;
     assert!(covered >= S3_REQUESTS, "{covered} requests are fewer than before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_dies_at_each_request_to_s3_that_was_lost() {
-    let covered = enumerate_s3(Effect::LoseRequest, true).await;
+    let covered = enumerate_s3(Turn::of(2, STRIDE), Effect::LoseRequest, true).await;
     assert!(covered >= S3_REQUESTS, "{covered} requests are fewer than before");
 }
 
@@ -278,31 +279,31 @@ async fn assert_same(rig: &Rig, lab: &Lab, name: &str) {
     assert_eq!(production, lab.texts(&sql), "{name}");
 }
 
-async fn enumerate_sql_server(cut: fn(u64) -> Cut, trouble: fn() -> Trouble) -> u32 {
+async fn enumerate_sql_server(turn: Turn, cut: fn(u64) -> Cut, trouble: fn() -> Trouble) -> u32 {
     let (rig, lab) = (Rig::start().await, Lab::start().await);
     let started = Instant::now();
     let source = || Arc::new(lab.source_with_pages(100));
     lab.write("ALTER DATABASE Roastery SET ALLOW_SNAPSHOT_ISOLATION ON");
     lab.write("EXEC sys.sp_cdc_enable_db");
-    let (mut opened, mut carried) = (0, 0);
-    for n in 1.. {
+    let (mut opened, mut carried) = (Places::new(turn), Places::new(turn));
+    while let Some(n) = opened.next() {
         let (name, table) = (format!("t{n}"), TableName::new("dbo", format!("t{n}")));
         lab.write(&format!("CREATE TABLE dbo.{name} ({KEPT})"));
         lab.write(&format!("EXEC sys.sp_cdc_enable_table N'dbo', N'{name}', NULL"));
         lab.write(&format!("INSERT dbo.{name} VALUES (1, N'one', 1), (2, N'two', 2), (3, N'three', 3), (4, N'four', 4)"));
-        let ordered = lab.wire.faults().order(cut(n));
+        let ordered = lab.wire.faults().order(cut(n.into()));
         step(&rig, &source(), &table, Step::Prepare, &trouble()).await;
         lab.wire.faults().clear();
         step(&rig, &source(), &table, Step::Load, &Trouble::survived()).await;
         assert_same(&rig, &lab, &name).await;
-        if !ordered.happened() {
-            break;
-        }
-        opened = n;
+        opened.tried(ordered.happened());
     }
-    let (name, table) = (format!("t{}", opened + 1), TableName::new("dbo", format!("t{}", opened + 1)));
-    for n in 1.. {
-        let (old, new) = (n * 10 - 10, n * 10);
+    // The table behind the last place was opened without a cut.
+    let (name, table) = (format!("t{}", opened.counted() + 1), TableName::new("dbo", format!("t{}", opened.counted() + 1)));
+    let mut new = 0;
+    while let Some(n) = carried.next() {
+        let old = new;
+        new += 10;
         lab.write(&format!(
             "BEGIN TRAN; INSERT dbo.{name} VALUES ({new} + 1, N'one', 1), ({new} + 2, N'two', 2); \
              UPDATE dbo.{name} SET n = 11 WHERE id = {old} + 1; UPDATE dbo.{name} SET id = {old} + 5 WHERE id = {old} + 2; COMMIT; \
@@ -311,27 +312,24 @@ async fn enumerate_sql_server(cut: fn(u64) -> Cut, trouble: fn() -> Trouble) -> 
              INSERT dbo.{name} VALUES ({old} + 3, N'back', 33); \
              BEGIN TRAN; UPDATE dbo.{name} SET note = N'newer' WHERE id = {old} + 4; UPDATE dbo.{name} SET n = 44 WHERE id = {old} + 4; COMMIT"
         ));
-        let ordered = lab.wire.faults().order(cut(n));
+        let ordered = lab.wire.faults().order(cut(n.into()));
         step(&rig, &source(), &table, Step::Sync, &trouble()).await;
         lab.wire.faults().clear();
         assert_same(&rig, &lab, &name).await;
-        if !ordered.happened() {
-            break;
-        }
-        carried = n;
+        carried.tried(ordered.happened());
     }
-    println!("{:?}: cut at {opened} places of prepare, at {carried} of sync, in {:?}", cut(0), started.elapsed());
-    u32::try_from(opened + carried).unwrap()
+    println!("{:?}: cut at {} of prepare, at {} of sync, in {:?}", cut(0), opened.text(), carried.text(), started.elapsed());
+    opened.counted() + carried.counted()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_server_is_lost_at_each_request() {
-    let covered = enumerate_sql_server(Cut::AtRequest, Trouble::fatal).await;
+    let covered = enumerate_sql_server(Turn::of(0, STRIDE), Cut::AtRequest, Trouble::fatal).await;
     assert!(covered >= SQL_SERVER_REQUESTS, "{covered} requests are fewer than before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_sql_server_lost_amid_each_answer() {
-    let covered = enumerate_sql_server(Cut::AfterPackets, Trouble::survived).await;
+    let covered = enumerate_sql_server(Turn::of(1, STRIDE), Cut::AfterPackets, Trouble::survived).await;
     assert!(covered >= SQL_SERVER_REQUESTS, "{covered} packets are fewer than before");
 }

@@ -5,10 +5,13 @@ mod commands;
 mod cuts;
 mod disk;
 mod of_config;
+mod of_inspect;
+mod of_operate;
 mod of_redshift;
 mod of_s3;
 mod of_source;
 mod of_sync;
+mod places;
 mod retries;
 
 use std::collections::BTreeSet;
@@ -122,6 +125,8 @@ fn everything() -> Vec<Provocation> {
     all.extend(of_s3::register());
     all.extend(of_redshift::register());
     all.extend(of_sync::register());
+    all.extend(of_inspect::register());
+    all.extend(of_operate::register());
     all.extend(disk::register());
     all
 }

@@ -7,6 +7,7 @@ use db_to_redshift::model::Fault;
 use db_to_redshift::model::fault::cfg;
 
 use crate::faults::{Met, provocations, run};
+use crate::support::pipeline::Pipeline;
 
 provocations! {
     [cfg::NOT_FOUND] => a_file_that_is_not_there,
@@ -15,6 +16,7 @@ provocations! {
     bare [cfg::READ_ONLY] => a_writing_command_under_read_only,
     [cfg::NO_SUCH_CODE] => an_unknown_code,
     [cfg::NOT_WRITTEN] => a_file_that_is_there_already,
+    bare [cfg::BAD_ARGUMENT] => a_time_that_is_none,
     [cfg::LAB] => a_script_that_fails,
 }
 
@@ -67,6 +69,13 @@ async fn a_file_that_is_there_already() -> Met {
     let met = program(&["init", path.to_str().unwrap()]).await;
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "filled in");
     met
+}
+
+async fn a_time_that_is_none() -> Met {
+    let pipeline = Pipeline::start(["EXEC sys.sp_cdc_enable_db"]).await;
+    let ran = pipeline.program(&["--json", "lsn", "soon"]).output().await.unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    Met::printed(&String::from_utf8(ran.stdout).unwrap())
 }
 
 async fn a_script_that_fails() -> Met {

@@ -49,7 +49,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         instance: &CaptureInstance,
         isolation: ScanIsolation,
         group: &HashSet<usize>,
-        settle: Duration,
+        (settle, most_in_flight): (Duration, usize),
         in_flight: &mut HashSet<u128>,
         findings: &mut Findings,
     ) -> Result<(), Fault> {
@@ -57,11 +57,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let mut differences = self.compare(subject, group, &mut rows).await?;
         let missing = rows.into_iter().filter(|(_, row)| row.seen == 0);
         differences.extend(missing.map(|(hash, row)| Difference { hash, what: Wrong::Missing, key: row.key, columns: Vec::new() }));
-        self.add_in_flight(subject, instance, in_flight).await?;
+        self.add_in_flight(subject, instance, most_in_flight, in_flight).await?;
         leave_out(&mut differences, in_flight, &mut findings.left_out);
         if !differences.is_empty() {
             let settled = self.wait_for_capture(subject, pinned, settle).await?;
-            self.add_in_flight(subject, instance, in_flight).await?;
+            self.add_in_flight(subject, instance, most_in_flight, in_flight).await?;
             leave_out(&mut differences, in_flight, &mut findings.left_out);
             findings.settled &= settled || differences.is_empty();
         }

@@ -66,7 +66,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             if group.is_empty() {
                 break;
             }
-            self.examine(&subject, &instance, isolation, &group, options.settle, &mut in_flight, &mut findings).await?;
+            let limits = (options.settle, options.most_in_flight);
+            self.examine(&subject, &instance, isolation, &group, limits, &mut in_flight, &mut findings).await?;
             lease.check(table)?;
         }
         let unexamined = suspects.iter().map(|(_, rows)| rows).sum();

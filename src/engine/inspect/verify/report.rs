@@ -22,11 +22,13 @@ pub struct VerifyOptions {
     pub most: usize,
     /// How long capture is waited for before a difference is believed.
     pub settle: Duration,
+    /// Keys in flight that are remembered, 16 bytes each. With more, nothing is compared.
+    pub most_in_flight: usize,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { show_keys: false, show_values: false, most: 20, settle: Duration::from_secs(330) }
+        Self { show_keys: false, show_values: false, most: 20, settle: Duration::from_secs(330), most_in_flight: 2_000_000 }
     }
 }
 

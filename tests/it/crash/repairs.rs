@@ -1,0 +1,102 @@
+//! A repair that an operator orders dies half-way. The same command, given again, ends well.
+
+use db_to_redshift::lab::sample;
+use db_to_redshift::model::TableName;
+use db_to_redshift::target::Target;
+
+use crate::support::audit;
+use crate::support::pipeline::Pipeline;
+
+const WIDEN: &str = "widen.before";
+const TRUNCATE: &str = "truncate.production.before";
+
+/// Points that no run of the matrix passes: only an operator's command comes there, and a plain
+/// sync afterwards neither repeats nor needs it.
+pub const POINTS: &[&str] = &[WIDEN, TRUNCATE];
+
+/// `dbo.t` with two rows in production, whose capture goes on.
+async fn loaded() -> (Pipeline, TableName) {
+    let mut pipeline = Pipeline::start([
+        &*format!("ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON", sample::DATABASE),
+        "EXEC sys.sp_cdc_enable_db",
+        "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, name nvarchar(20) NULL)",
+        "EXEC sys.sp_cdc_enable_table N'dbo', N't', NULL",
+    ])
+    .await;
+    pipeline.sql.run("INSERT dbo.t VALUES (1, N'a'), (2, N'b')").unwrap();
+    pipeline.capture();
+    pipeline.prepared().await;
+    (pipeline, TableName::new("dbo", "t"))
+}
+
+async fn change(pipeline: &mut Pipeline, sql: &str) {
+    pipeline.sql.run(sql).unwrap();
+    pipeline.capture();
+    run(pipeline, &["extract"]).await;
+}
+
+async fn ends(pipeline: &Pipeline, arguments: &[&str]) -> (bool, String) {
+    let output = pipeline.program(arguments).output().await.unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+async fn run(pipeline: &Pipeline, arguments: &[&str]) {
+    let (good, said) = ends(pipeline, arguments).await;
+    assert!(good, "{arguments:?}: {said}");
+}
+
+async fn assert_equal(pipeline: &mut Pipeline, table: &TableName) {
+    audit::equal(pipeline, std::slice::from_ref(table)).await.unwrap();
+    assert!(pipeline.engine().await.target.state(table).await.unwrap().unwrap().diverged.is_none());
+}
+
+/// Killed before the `nth` ALTER; `narrow` are the tables that a DBA made too narrow.
+async fn widening_dies(nth: u32, narrow: &[&str]) {
+    let (mut pipeline, table) = loaded().await;
+    let client = crate::support::lab::redshift(&pipeline.lab).await;
+    for relation in narrow {
+        client.batch_execute(&format!("ALTER TABLE {relation} ALTER COLUMN name TYPE VARCHAR(10)")).await.unwrap();
+    }
+    change(&mut pipeline, "UPDATE dbo.t SET name = N'fifteen bytes!!' WHERE id = 2; INSERT dbo.t VALUES (3, N'c')").await;
+    assert!(!ends(&pipeline, &["load"]).await.0, "the value is too long");
+
+    let widen = ["widen", "--table", "dbo.t", "--confirm"];
+    assert!(pipeline.killed_at(&format!("{WIDEN}:{nth}"), &widen).await);
+    let (good, said) = ends(&pipeline, &["load"]).await;
+    assert!(!good && said.contains("widen --table 'dbo.t'"), "still too long, and told: {said}");
+    assert_eq!(pipeline.engine().await.target.row_counts(&table).await.unwrap().0, 2, "production is as it was");
+
+    run(&pipeline, &widen).await;
+    run(&pipeline, &["load"]).await;
+    assert_equal(&mut pipeline, &table).await;
+}
+
+/// What was staged is thrown away first, so this is where rows could be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_widening_may_die_before_production_is_altered() {
+    Box::pin(widening_dies(1, &["public.t"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_widening_may_die_between_production_and_staging() {
+    Box::pin(widening_dies(2, &["public.t", "d2r_staging.dbo__t"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emptying_production_may_die_before_it_is_emptied() {
+    let (mut pipeline, table) = loaded().await;
+    let truncate = ["maintain", "truncate-production", "--table", "dbo.t", "--confirm", "dbo.t"];
+    assert!(pipeline.killed_at(TRUNCATE, &truncate).await);
+    // Neither the mark nor the fence was committed: the stream goes on as if nothing had been.
+    change(&mut pipeline, "INSERT dbo.t VALUES (3, N'c')").await;
+    run(&pipeline, &["load"]).await;
+    assert_equal(&mut pipeline, &table).await;
+
+    run(&pipeline, &truncate).await;
+    let target = &pipeline.engine().await.target;
+    assert_eq!(target.row_counts(&table).await.unwrap(), (0, 0));
+    assert!(target.state(&table).await.unwrap().unwrap().diverged.is_some());
+    run(&pipeline, &["prepare", "--new-epoch"]).await;
+    run(&pipeline, &["sync"]).await;
+    assert_equal(&mut pipeline, &table).await;
+}

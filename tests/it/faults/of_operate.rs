@@ -1,0 +1,86 @@
+//! What an operator's orders meet.
+
+use db_to_redshift::engine::Run;
+use db_to_redshift::engine::operate::SkipOrder;
+use db_to_redshift::lab::s3::{Effect, Rule};
+use db_to_redshift::model::control::{Holder, Lease, LeaseKind};
+use db_to_redshift::model::fault::operate;
+use db_to_redshift::model::{Fault, TableName};
+use db_to_redshift::store::ChangeStore;
+use db_to_redshift::target::{Adopt, Loader, Target};
+use jiff::Timestamp;
+
+use crate::faults::{provocations, run};
+use crate::support::rig::{Rig, row};
+
+provocations! {
+    [operate::CONFIRM] => a_skip_that_was_only_asked_about,
+    [operate::NOT_SKIPPABLE] => a_skip_of_the_record_that_opens_the_epoch,
+    [operate::OTHER_BATCH] => a_skip_of_a_batch_that_is_not_next,
+    bare [operate::CONTROL_BUSY] => a_pause_that_never_gets_its_turn,
+    [operate::NOT_ADOPTABLE] => a_state_that_guards_another_table,
+    [operate::NOT_OURS] => a_lease_of_somebody_else,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_cannot_be_carried_out_say_why() {
+    run(register()).await;
+}
+
+/// Prepared, loaded, and one batch recorded.
+async fn recorded(rig: &Rig) -> TableName {
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "card 4711", 1))));
+    rig.extract(&table).await;
+    table
+}
+
+async fn skip(batch: Option<u64>) -> Fault {
+    let rig = Rig::start().await;
+    let table = recorded(&rig).await;
+    let order = SkipOrder { confirm: Some(table.to_string()), table, batch, why: "on purpose".into() };
+    rig.engine().skip(&order).await.unwrap_err()
+}
+
+async fn a_skip_that_was_only_asked_about() -> Fault {
+    skip(None).await
+}
+
+async fn a_skip_of_the_record_that_opens_the_epoch() -> Fault {
+    skip(Some(0)).await
+}
+
+async fn a_skip_of_a_batch_that_is_not_next() -> Fault {
+    skip(Some(2)).await
+}
+
+async fn a_pause_that_never_gets_its_turn() -> Fault {
+    let rig = Rig::start().await;
+    let table = recorded(&rig).await;
+    let lost = Effect::Refuse("PreconditionFailed", "At least one of the preconditions you specified did not hold.");
+    rig.s3.lab.faults().add(Rule::new(lost).operation("PutObject").key("/control/").times(1_000));
+    let mut reports = rig.engine().pause(std::slice::from_ref(&table), "on purpose").await;
+    reports.remove(0).outcome.unwrap_err()
+}
+
+async fn a_state_that_guards_another_table() -> Fault {
+    let rig = Rig::start().await;
+    let table = recorded(&rig).await;
+    let seen = rig.target().state(&table).await.unwrap().unwrap();
+    let state = rig.target().names(&table).state;
+    rig.query(&format!("UPDATE {state} SET source_table = 'dbo.other'")).await;
+    let to = seen.identity.clone();
+    rig.target().loader(&table).await.unwrap().adopt(&Adopt { seen, to, diverged: None }).await.unwrap_err()
+}
+
+async fn a_lease_of_somebody_else() -> Fault {
+    let rig = Rig::start().await;
+    let table = recorded(&rig).await;
+    let holder = Holder { host: "elsewhere".into(), user: "airflow".into(), machine: None, ..Run::new("load", false).holder };
+    let present = rig.s3.store.lease(&table, LeaseKind::Load).await.unwrap();
+    let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now() };
+    rig.s3.store.put_lease(&table, LeaseKind::Load, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
+    let mut reports = rig.engine().release_leases(std::slice::from_ref(&table)).await;
+    reports.remove(0).outcome.unwrap_err()
+}
