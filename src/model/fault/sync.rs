@@ -10,7 +10,7 @@ pub const BUSY: Page = Page {
     next: &[
         "wait for it, or pass --wait",
         "a lease whose holder is gone frees itself after 60 s",
-        "db-to-redshift lease --table <table> shows who holds it",
+        "db-to-redshift lease --table <table> # shows who holds it",
     ],
 };
 
