@@ -9,6 +9,7 @@ mod completions;
 pub mod connect;
 #[cfg(feature = "lab")]
 mod demo;
+pub mod document;
 mod dry_run;
 mod enable;
 mod every;
@@ -24,6 +25,7 @@ mod maintain;
 mod man;
 mod output;
 mod runs;
+mod schema;
 mod select;
 mod signals;
 mod status;
@@ -77,6 +79,7 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
     }
     match &command {
         Command::Explain(explain) => explain::run(&global, explain),
+        Command::Schema(schema) => schema::run(&global, schema),
         Command::Completions(completions) => completions::run(completions),
         Command::Man(man) => man::run(man),
         Command::Init(init) => init::run(init),
