@@ -89,6 +89,39 @@ pub enum Command {
     Lsn(LsnOrTime),
     /// List the S3 buckets that this login sees; the configured one is marked.
     Buckets,
+    /// Stop extracting and loading tables until they are resumed.
+    ///
+    /// Jobs at work stop after the batch that they are at. Without --table every table is paused.
+    /// `status` shows who paused what, and why.
+    Pause(Pause),
+    /// Let paused tables go on.
+    Resume,
+    /// Run the step that failed last again (extract or load), and nothing else.
+    ///
+    /// A table with nothing failed says so. `sync` does more: it carries everything up to now.
+    Retry,
+    /// Put in order what a crash may have left, without extracting.
+    ///
+    /// Applies what is staged, loads what is recorded, completes the batch log, deletes files that
+    /// nobody needs, and removes the traces of a snapshot that died. Safe at any time.
+    Recover,
+    /// Show who is busy with which table, or free a lease whose holder is gone.
+    ///
+    /// A lease only tells people who is busy; the data is safe without it. A lease that nobody
+    /// renews frees itself when the next job has watched it for 60 s.
+    Lease(Lease),
+    /// Leave out one batch that cannot be loaded. Production then differs from the source.
+    ///
+    /// Without --batch it only shows the batch that comes next, what would be missing, and the
+    /// command to type. The table counts as diverged (exit code 4 of status) until a verify finds
+    /// it equal, or `prepare --new-epoch` and `load` replace it.
+    Skip(Skip),
+    /// Take over the state of tables whose source server, database or S3 root has changed.
+    ///
+    /// Without --confirm it only shows both identities. After another source the table counts as
+    /// diverged and its recorded batches are void: `prepare --new-epoch`, then `load`. After
+    /// another root alone nothing is void, if the records were copied there.
+    Adopt(Adopt),
     /// List the source's tables and whether CDC tracks them.
     Tables,
     /// List the newest runs: who ran what, and how it ended.
@@ -134,6 +167,13 @@ impl Command {
             Self::Maintain(_) => "maintain",
             Self::Lsn(_) => "lsn",
             Self::Buckets => "buckets",
+            Self::Pause(_) => "pause",
+            Self::Resume => "resume",
+            Self::Retry => "retry",
+            Self::Recover => "recover",
+            Self::Lease(_) => "lease",
+            Self::Skip(_) => "skip",
+            Self::Adopt(_) => "adopt",
             Self::Tables => "tables",
             Self::Runs(_) => "runs",
             Self::Enable(_) => "enable",
@@ -166,6 +206,11 @@ impl Command {
         match self {
             Self::Prepare(_) | Self::Extract | Self::Load | Self::Sync(_) | Self::Enable(_) | Self::Verify(_) | Self::Maintain(_) => true,
             Self::Widen(widen) => widen.confirm,
+            // The look that comes before the order only reads.
+            Self::Lease(lease) => lease.release || lease.take_over,
+            Self::Skip(skip) => skip.batch.is_some(),
+            Self::Adopt(adopt) => adopt.confirm,
+            Self::Pause(_) | Self::Resume | Self::Retry | Self::Recover => true,
             _ => false,
         }
     }
@@ -213,6 +258,53 @@ pub struct Man {
     /// Folder for one page a command; without it the main page goes to standard output.
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Pause {
+    /// Why: the next person reads it in `status`.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Lease {
+    /// Release leases of your own: those of your processes on this machine that have ended.
+    #[arg(long, conflicts_with = "take_over")]
+    pub release: bool,
+    /// Free leases of others: watches each for 60 s, and leaves one that is renewed (exit code 3).
+    #[arg(long)]
+    pub take_over: bool,
+    /// With --take-over: yes, free what nobody renews.
+    #[arg(long, requires = "take_over")]
+    pub confirm: bool,
+    /// With --take-over: free it even from a job at work; type the table's name, as in dbo.Orders.
+    /// The job stops at its next safe point, and can do no harm until then.
+    #[arg(long, requires = "take_over", value_name = "TABLE")]
+    pub force: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Skip {
+    /// Number of the batch to leave out; must be the one that comes next.
+    #[arg(long, value_name = "SEQ", requires = "confirm", requires = "reason")]
+    pub batch: Option<u64>,
+    /// The table's name once more, as in dbo.Orders.
+    #[arg(long, value_name = "TABLE")]
+    pub confirm: Option<String>,
+    /// Why: it stands in the state and in status until the table is replaced.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Adopt {
+    /// Yes, take the new identity over.
+    #[arg(long)]
+    pub confirm: bool,
+    /// The pipeline itself was renamed, and nobody runs the old name any more.
+    #[arg(long)]
+    pub pipeline: bool,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -11,7 +11,8 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{buckets, bundle, check, enable, explain, jobs, load_errors, runs, schema, tables};
+use super::reports::Orders;
+use super::{buckets, bundle, check, enable, explain, jobs, lease, load_errors, retry, runs, schema, tables};
 #[cfg(feature = "lab")]
 use super::{demo, lab};
 use crate::engine::event::Event;
@@ -21,6 +22,7 @@ use crate::engine::inspect::trace::TraceReport;
 use crate::engine::inspect::upkeep::UpkeepReport;
 use crate::engine::inspect::verify::VerifyReport;
 use crate::engine::inspect::widen::WidenReport;
+use crate::engine::operate::{Adopted, Freed, PauseChange, Recovered, Resumed, Skipped};
 use crate::model::status::StatusReport;
 use crate::model::{Fault, TableName};
 
@@ -45,7 +47,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     Kind::of::<Ended<'static>>(&["*"]),
     // By --events.
-    Kind::of::<Event>(&["prepare", "extract", "load", "sync", "verify", "demo"]),
+    Kind::of::<Event>(&["prepare", "extract", "load", "sync", "verify", "skip", "adopt", "retry", "recover", "demo"]),
     Kind::of::<check::Checked>(&["check"]),
     Kind::of::<jobs::JobsDone<'static>>(&["prepare", "extract", "load", "sync"]),
     Kind::of::<StatusReport>(&["status"]),
@@ -61,6 +63,14 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<runs::RunList>(&["runs"]),
     Kind::of::<enable::Enabled>(&["enable"]),
     Kind::of::<bundle::Bundled>(&["bundle"]),
+    Kind::of::<Orders<'static, PauseChange>>(&["pause"]),
+    Kind::of::<Orders<'static, Resumed>>(&["resume"]),
+    Kind::of::<Orders<'static, Option<Skipped>>>(&["skip"]),
+    Kind::of::<Orders<'static, Adopted>>(&["adopt"]),
+    Kind::of::<lease::LeaseList<'static>>(&["lease"]),
+    Kind::of::<Orders<'static, Freed>>(&["lease"]),
+    Kind::of::<retry::TriedAgain<'static>>(&["retry"]),
+    Kind::of::<Orders<'static, Recovered>>(&["recover"]),
     Kind::of::<explain::PageDocument>(&["explain"]),
     Kind::of::<explain::PageList>(&["explain"]),
     Kind::of::<schema::SchemaList>(&["schema"]),
@@ -178,6 +188,12 @@ documents! {
     "widen" / 1 => WidenReport,
     "maintain" / 1 => Reports<'_, UpkeepReport>,
     "lsn" / 1 => LsnReport,
+    "pause" / 1 => Orders<'_, PauseChange>,
+    "resume" / 1 => Orders<'_, Resumed>,
+    "skip" / 1 => Orders<'_, Option<Skipped>>,
+    "adopt" / 1 => Orders<'_, Adopted>,
+    "lease" / 1 => Orders<'_, Freed>,
+    "recover" / 1 => Orders<'_, Recovered>,
 }
 
 #[cfg(test)]

@@ -12,10 +12,9 @@ use super::document::Document;
 use super::{exit, output, select, watch};
 use crate::engine::event::{EventReceiver, Job, Outcome, TableReport};
 use crate::engine::prepare::{OpenMode, PrepareOptions};
-use crate::model::control::{RunRecord, RunTable};
+use crate::model::control::RunTable;
 use crate::model::fault::FaultDocument;
 use crate::model::{Fault, TableName};
-use crate::store::ChangeStore;
 
 /// How a run of jobs ended, table by table.
 #[derive(Serialize, JsonSchema)]
@@ -28,7 +27,7 @@ pub struct JobsDone<'a> {
 
 /// How one job ended on one table.
 #[derive(Serialize, JsonSchema)]
-struct JobDone<'a> {
+pub struct JobDone<'a> {
     table: TableName,
     job: Job,
     /// `done`; `nothing to do`; `paused`: an operator paused the table; `capture is down`: nothing
@@ -62,11 +61,7 @@ pub async fn run(global: &Global, command: &Command, (engine, events): (Arc<Live
     note_run(&engine, &[], None).await;
     let reports = work(&engine, command, &tables).await;
     note_run(&engine, &reports, Some(Timestamp::now())).await;
-    // The last sender goes with the engine: then everything was shown.
-    drop(engine);
-    if let Err(error) = shown.await {
-        tracing::warn!(%error, "the progress display ended early");
-    }
+    watch::end(engine, shown).await;
     if global.json {
         output::document(&JobsDone { command: command.name(), tables: reports.iter().map(JobDone::of).collect() });
     } else if !global.events {
@@ -92,8 +87,8 @@ fn prepare_options(options: &Prepare) -> PrepareOptions {
     PrepareOptions { mode, new_epoch: options.new_epoch, trusted: options.trusted, replace: options.replace }
 }
 
-/// Who ran what, for `runs`. A run that cannot be noted is still a run.
-async fn note_run(engine: &LiveEngine, reports: &[TableReport], finished: Option<Timestamp>) {
+/// Who ran what, for `runs`.
+pub async fn note_run<'a>(engine: &LiveEngine, reports: impl IntoIterator<Item = &'a TableReport>, finished: Option<Timestamp>) {
     let line = |report: &TableReport| {
         let (outcome, done) = match &report.outcome {
             Ok(outcome) => (outcome.as_str().to_owned(), *outcome),
@@ -107,20 +102,11 @@ async fn note_run(engine: &LiveEngine, reports: &[TableReport], finished: Option
             rows: done.rows,
         }
     };
-    let run = RunRecord {
-        run: engine.run.id,
-        command: engine.run.command.clone(),
-        by: engine.run.holder.clone(),
-        finished,
-        tables: reports.iter().map(line).collect(),
-    };
-    if let Err(fault) = engine.store.put_run(&run).await {
-        tracing::warn!(%fault, "the run could not be noted");
-    }
+    engine.note_run(reports.into_iter().map(line).collect(), finished).await;
 }
 
 impl<'a> JobDone<'a> {
-    fn of(report: &'a TableReport) -> Self {
+    pub fn of(report: &'a TableReport) -> Self {
         let done = report.outcome.as_ref().ok();
         Self {
             table: report.table.clone(),
@@ -147,6 +133,11 @@ fn print(reports: &[TableReport]) {
     } else {
         output::text(output::table(&rows));
     }
+    print_faults(reports);
+}
+
+/// The faults behind a table of outcomes, in full.
+pub fn print_faults<'a>(reports: impl IntoIterator<Item = &'a TableReport>) {
     for report in reports {
         if let Err(fault) = &report.outcome {
             output::line(format_args!("\n{}: {}", report.table, output::fault_text(fault).trim_end()));

@@ -15,9 +15,10 @@ pub async fn run(global: &Global, what: &Maintain, (engine, _events): (Arc<LiveE
         Maintain::Analyze => (Upkeep::Analyze, select::tables(&engine, &global.tables, select::From::Store).await?),
         Maintain::Vacuum => (Upkeep::Vacuum, select::tables(&engine, &global.tables, select::From::Store).await?),
         Maintain::TruncateStaging => (Upkeep::TruncateStaging, select::tables(&engine, &global.tables, select::From::Store).await?),
-        Maintain::TruncateProduction { confirm } => {
-            (Upkeep::TruncateProduction { confirm: confirm.clone() }, vec![select::one(&engine, &global.tables).await?])
-        }
+        Maintain::TruncateProduction { confirm } => (
+            Upkeep::TruncateProduction { confirm: confirm.clone() },
+            vec![select::one(&engine, &global.tables, select::From::Store).await?],
+        ),
     };
     let mut reports: Vec<(TableName, Result<UpkeepReport, Fault>)> = Vec::new();
     // One after the other: a cluster runs one VACUUM at a time.

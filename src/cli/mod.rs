@@ -1,6 +1,7 @@
 //! The command line: one file a command. All output goes through [`output`].
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod adopt;
 pub mod args;
 mod buckets;
 mod bundle;
@@ -19,15 +20,21 @@ mod init;
 mod jobs;
 #[cfg(feature = "lab")]
 mod lab;
+mod lease;
 mod load_errors;
 mod lsn;
 mod maintain;
 mod man;
 mod output;
+mod pause;
+mod recover;
+mod reports;
+mod retry;
 mod runs;
 mod schema;
 mod select;
 mod signals;
+mod skip;
 mod status;
 mod tables;
 mod trace;
@@ -98,6 +105,13 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
         Command::Maintain(what) => maintain::run(&global, what, connected(&global, &command).await?).await,
         Command::Lsn(lsn) => lsn::run(&global, lsn, connected(&global, &command).await?).await,
         Command::Buckets => buckets::run(&global, connected(&global, &command).await?).await,
+        Command::Pause(pause) => pause::pause(&global, pause, connected(&global, &command).await?).await,
+        Command::Resume => pause::resume(&global, connected(&global, &command).await?).await,
+        Command::Retry => retry::run(&global, connected(&global, &command).await?).await,
+        Command::Recover => recover::run(&global, connected(&global, &command).await?).await,
+        Command::Lease(lease) => lease::run(&global, lease, connected(&global, &command).await?).await,
+        Command::Skip(skip) => skip::run(&global, skip, connected(&global, &command).await?).await,
+        Command::Adopt(adopt) => adopt::run(&global, adopt, connected(&global, &command).await?).await,
         Command::Tables => tables::run(&global, connected(&global, &command).await?).await,
         Command::Runs(most) => runs::run(&global, most.most, connected(&global, &command).await?).await,
         Command::Enable(enable) => enable::run(&global, enable, connected(&global, &command).await?).await,

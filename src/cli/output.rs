@@ -120,6 +120,12 @@ pub fn row(names: &[String], cells: &[Option<String>]) -> String {
     names.iter().zip(cells).map(|(name, text)| format!("{name}={}", cell(text.as_deref()))).collect::<Vec<_>>().join(", ")
 }
 
+/// A time as people read it, UTC.
+#[must_use]
+pub fn time(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
 /// 1234567 as `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {

@@ -41,7 +41,7 @@ pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngin
             .map(|table| format!("{} {}", table.table, table.outcome))
             .collect();
         rows.push(vec![
-            run.by.since.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            output::time(run.by.since),
             run.command.clone(),
             format!("{}@{}", run.by.user, run.by.host),
             run.tables.iter().map(|table| &table.table).collect::<std::collections::BTreeSet<_>>().len().to_string(),

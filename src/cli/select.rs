@@ -18,6 +18,24 @@ pub enum From {
     Tracked,
     /// Tables that have records: a load needs no source.
     Store,
+    /// Tables that have records, and what the source has if it answers.
+    Anywhere,
+}
+
+/// The one table that `--table` names.
+pub async fn one<S: Source, C: ChangeStore, T: Target>(
+    engine: &Engine<S, C, T>,
+    patterns: &[String],
+    from: From,
+) -> Result<TableName, Fault> {
+    let tables = tables(engine, patterns, from).await?;
+    match <[TableName; 1]>::try_from(tables) {
+        Ok([table]) => Ok(table),
+        Err(tables) => {
+            let named = tables.iter().map(TableName::to_string).collect::<Vec<_>>().join(", ");
+            Err(Fault::new(&sync::NO_TABLE, "this command works on one table: name it with --table").evidence("selected", named))
+        }
+    }
 }
 
 /// The tables that `--table` names, or all of them, without those that the configuration skips.
@@ -26,13 +44,26 @@ pub async fn tables<S: Source, C: ChangeStore, T: Target>(
     patterns: &[String],
     from: From,
 ) -> Result<Vec<TableName>, Fault> {
+    let in_store = async || Ok::<Vec<_>, Fault>(engine.store.tables().await?.into_iter().map(|table| (table, true)).collect());
+    let in_source =
+        async || Ok::<Vec<_>, Fault>(engine.source.tables().await?.into_iter().map(|table| (table.name, table.tracked)).collect());
     let mut known: Vec<(TableName, bool)> = match from {
-        From::Source | From::Tracked => engine.source.tables().await?.into_iter().map(|table| (table.name, table.tracked)).collect(),
-        From::Store => engine.store.tables().await?.into_iter().map(|table| (table, true)).collect(),
+        From::Source => {
+            let mut known = in_source().await?;
+            known.extend(in_store().await?);
+            known
+        }
+        From::Tracked => in_source().await?,
+        From::Store => in_store().await?,
+        From::Anywhere => {
+            let mut known = in_store().await?;
+            match in_source().await {
+                Ok(more) => known.extend(more),
+                Err(fault) => tracing::warn!(%fault, "the source does not answer: only tables with records are known"),
+            }
+            known
+        }
     };
-    if from == From::Source {
-        known.extend(engine.store.tables().await?.into_iter().map(|table| (table, true)));
-    }
     // Of a name that both know, the entry that counts it as tracked comes first.
     known.sort_by(|(a, a_tracked), (b, b_tracked)| a.cmp(b).then(b_tracked.cmp(a_tracked)));
     known.dedup_by(|(a, _), (b, _)| a == b);
@@ -53,15 +84,4 @@ pub async fn tables<S: Source, C: ChangeStore, T: Target>(
     }
     let wanted = |table: &TableName| patterns.iter().any(|pattern| matches(pattern, &table.to_string()));
     Ok(known.into_iter().map(|(table, _)| table).filter(wanted).collect())
-}
-
-/// The one table that `--table` names, among those that have records.
-pub async fn one<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, patterns: &[String]) -> Result<TableName, Fault> {
-    let mut found = tables(engine, patterns, From::Store).await?;
-    match (found.len(), found.pop()) {
-        (1, Some(table)) => Ok(table),
-        (count, _) => {
-            Err(Fault::new(&sync::NO_TABLE, format!("this works on one table, and --table names {count}")).next("--table <schema.table>"))
-        }
-    }
 }

@@ -10,7 +10,7 @@ use crate::engine::inspect::trace::{RecordTrace, TraceReport};
 use crate::model::Fault;
 
 pub async fn run(global: &Global, trace: &Trace, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
-    let table = select::one(&engine, &global.tables).await?;
+    let table = select::one(&engine, &global.tables, select::From::Store).await?;
     let report = engine.trace(&table, &trace.keys, trace.show_values).await?;
     if global.json {
         output::document(&report);

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
+use super::connect::LiveEngine;
 use super::output::{self, bytes, count};
 use crate::engine::event::{Event, EventReceiver, Progress};
 use crate::model::TableName;
@@ -59,6 +61,14 @@ pub fn follow(mut receiver: EventReceiver, show: Show) -> JoinHandle<()> {
             bar.finish_and_clear();
         }
     })
+}
+
+/// Waits until everything was shown: the last sender goes with the engine.
+pub async fn end(engine: Arc<LiveEngine>, shown: JoinHandle<()>) {
+    drop(engine);
+    if let Err(error) = shown.await {
+        tracing::warn!(%error, "the progress display ended early");
+    }
 }
 
 fn tell(event: &Event, show: Show, bars: Option<&MultiProgress>) {

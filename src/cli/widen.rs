@@ -10,7 +10,7 @@ use crate::engine::inspect::widen::WidenOptions;
 use crate::model::Fault;
 
 pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
-    let table = select::one(&engine, &global.tables).await?;
+    let table = select::one(&engine, &global.tables, select::From::Store).await?;
     let options = WidenOptions { column: widen.column.clone(), to: widen.to, confirm: widen.confirm };
     let report = engine.widen(&table, &options).await?;
     if global.json {

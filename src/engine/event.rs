@@ -182,9 +182,11 @@ pub struct TableReport {
 }
 
 /// A job that ended well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Outcome {
+    /// Batches that were moved.
     pub batches: u64,
+    /// Rows of these batches.
     pub rows: u64,
     /// The operator paused the table: nothing was done.
     pub paused: bool,

@@ -21,7 +21,7 @@ const RENEW: Duration = Duration::from_secs(15);
 /// An ETag seen unchanged for so long, on our own clock, marks a dead holder.
 const EXPIRY: Duration = Duration::from_mins(1);
 /// How often a lease that somebody else holds is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+pub(crate) const LOOK: Duration = Duration::from_secs(2);
 
 /// A lease that is ours. Renewed in the background until [`Held::release`]; dropped without it,
 /// the renewal stops and the lease expires by itself.
@@ -58,6 +58,28 @@ impl Drop for Held {
     }
 }
 
+/// What an observer has seen of a lease: its own monotonic clock decides, never the holder's.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<(ETag, Instant)>);
+
+impl Watch {
+    /// Whether this version has been seen unchanged for [`EXPIRY`] by now.
+    pub fn has_expired(&mut self, etag: &ETag, now: Instant) -> bool {
+        match &self.0 {
+            Some((known, since)) if known == etag => now.duration_since(*since) >= EXPIRY,
+            _ => {
+                self.0 = Some((etag.clone(), now));
+                false
+            }
+        }
+    }
+
+    /// Whether another version than this one was seen before: somebody renews the lease.
+    pub fn has_changed(&self, etag: &ETag) -> bool {
+        self.0.as_ref().is_some_and(|(known, _)| known != etag)
+    }
+}
+
 /// Takes a lease. Held by a live job: the fault [`sync::BUSY`], or with `wait` waits for its end.
 pub async fn take<C: ChangeStore>(
     store: &Arc<C>,
@@ -67,7 +89,7 @@ pub async fn take<C: ChangeStore>(
     wait: bool,
     cancel: &CancellationToken,
 ) -> Result<Held, Fault> {
-    let mut seen: Option<(ETag, Instant)> = None;
+    let mut watch = Watch::default();
     loop {
         let present = store.lease(table, kind).await?;
         let free = match &present {
@@ -75,17 +97,13 @@ pub async fn take<C: ChangeStore>(
             Some((lease, etag)) => match &lease.holder {
                 None => true,
                 Some(other) => {
-                    if seen.as_ref().is_none_or(|(known, _)| known != etag) {
-                        seen = Some((etag.clone(), Instant::now()));
-                    }
-                    let unchanged = seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= EXPIRY);
-                    let dead = is_dead(other, holder);
+                    let free = watch.has_expired(etag, Instant::now()) || is_dead(other, holder);
                     // A lease that was renewed lately has a live holder. One that was not is looked
                     // at until our own clock proves it dead: its time stamp is only a hint.
-                    if !unchanged && !dead && !wait && is_fresh(lease) {
+                    if !free && !wait && is_fresh(lease) {
                         return Err(busy(table, kind, other));
                     }
-                    unchanged || dead
+                    free
                 }
             },
         };
@@ -112,11 +130,11 @@ fn is_fresh(lease: &Lease) -> bool {
 
 /// A process of this very machine that is gone holds nothing. The 60 s of observation are for
 /// everybody else.
-fn is_dead(other: &Holder, us: &Holder) -> bool {
+pub(crate) fn is_dead(other: &Holder, us: &Holder) -> bool {
     other.machine.is_some() && other.machine == us.machine && !std::path::Path::new(&format!("/proc/{}", other.pid)).exists()
 }
 
-fn busy(table: &TableName, kind: LeaseKind, holder: &Holder) -> Fault {
+pub(crate) fn busy(table: &TableName, kind: LeaseKind, holder: &Holder) -> Fault {
     Fault::new(&sync::BUSY, format!("another job holds the {} lease of {table}", kind.as_str()))
         .evidence("host", &holder.host)
         .evidence("user", &holder.user)
@@ -153,4 +171,23 @@ fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut l
         }
     });
     Held { stop, lost, renewal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_version_that_stands_for_a_minute_has_expired() {
+        let (begin, second) = (Instant::now(), Duration::from_secs(1));
+        let (first, next) = (ETag("a".into()), ETag("b".into()));
+        let mut watch = Watch::default();
+        assert!(!watch.has_changed(&first));
+        assert!(!watch.has_expired(&first, begin));
+        assert!(!watch.has_expired(&first, begin + 59 * second));
+        assert!(watch.has_changed(&next));
+        assert!(!watch.has_expired(&next, begin + 60 * second), "a renewal begins the minute anew");
+        assert!(!watch.has_expired(&next, begin + 119 * second));
+        assert!(watch.has_expired(&next, begin + 120 * second));
+    }
 }

@@ -1,4 +1,5 @@
-//! Jobs: check, prepare, extract, load, sync, status, inspection and repair.
+//! Jobs: check, prepare, extract, load, sync, status, inspection and repair, and what an operator
+//! orders.
 //!
 //! The engine knows no screen: it is asked for jobs, and tells what happens by [`event`]s. It is
 //! generic over the three machines. A job works on many tables at once and reports on each; one
@@ -7,15 +8,18 @@
 pub mod bundle;
 pub mod check;
 pub mod cleanup;
+pub mod control;
 pub mod event;
 pub mod extract;
 pub mod fold;
 pub mod inspect;
 pub mod lease;
 pub mod load;
+pub mod operate;
 pub mod policy;
 pub mod prepare;
 mod retry;
+pub mod runs;
 pub mod status;
 pub mod sync;
 
@@ -111,5 +115,14 @@ fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<
         let _ = engine.widen(&table, &inspect::widen::WidenOptions::default()).await;
         let _ = engine.upkeep(&table, &inspect::upkeep::Upkeep::Analyze).await;
         let _ = engine.trace(&table, &[], false).await;
+        engine.pause(&[], "").await;
+        engine.resume(&[]).await;
+        engine.take_over(&[], &operate::TakeOver::default()).await;
+        engine.release_leases(&[]).await;
+        engine.adopt(&[], operate::AdoptOrder::default()).await;
+        engine.recover(&[]).await;
+        drop(engine.retry(&[]).await);
+        let order = operate::SkipOrder { table: TableName::new("", ""), batch: None, why: String::new(), confirm: None };
+        drop(engine.skip(&order).await);
     }
 }

@@ -52,7 +52,9 @@ pub struct Intent {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseKind {
+    /// From the change tables to S3.
     Extract,
+    /// From S3 to production.
     Load,
 }
 

@@ -58,6 +58,15 @@ pub struct AttemptFiles {
     pub bytes: u64,
 }
 
+/// A COPY manifest that was written for a range of batches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ManifestFile {
+    pub key: String,
+    pub epoch: Epoch,
+    pub from: Seq,
+    pub to: Seq,
+}
+
 /// What `check` and `prepare` learn about the bucket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketFacts {
@@ -149,6 +158,9 @@ pub trait ChangeStore: Send + Sync + 'static {
         to: Seq,
         parts: &[PartFile],
     ) -> impl Future<Output = Result<String, Fault>> + Send;
+
+    /// The COPY manifests of a table, of all epochs.
+    fn manifests(&self, table: &TableName) -> impl Future<Output = Result<Vec<ManifestFile>, Fault>> + Send;
 
     /// The first bytes of a part file, decompressed by the caller: for previews.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;

@@ -137,7 +137,20 @@ pub enum OpenLoad {
     Staging { manifest_url: Option<String> },
 }
 
+/// A stream whose source or S3 root has changed takes over the state of the old one.
+#[derive(Clone, Debug)]
+pub struct Adopt {
+    /// State as the operator saw it: identity and position must still be these.
+    pub seen: TargetState,
+    pub to: StreamIdentity,
+    /// Why production may differ from now on; `None` where nothing of it is in doubt.
+    pub diverged: Option<String>,
+}
+
 /// One line of the batch log. Readers drop doubles by (pipeline, table, epoch, from, to, event).
+///
+/// A `recovered` line stands for batches whose own line was lost in a crash: rows come from the
+/// records, deleted and inserted are not known. Should the lost line turn up after all, it counts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LogLine {
     pub table: TableName,
@@ -162,7 +175,7 @@ pub struct LogLine {
 
 /// Events of the batch log after which production stands at `to`. `staged` is a range that waits
 /// in staging; every other event only says whether production is diverged from then on.
-pub const POSITION_EVENTS: [&str; 5] = ["snapshot", "start", "applied", "schema", "skipped"];
+pub const POSITION_EVENTS: [&str; 6] = ["snapshot", "start", "applied", "schema", "skipped", "recovered"];
 pub const STAGED_EVENT: &str = "staged";
 
 /// Where a table stands by the newest lines of the batch log. After a crash the log may lag
@@ -210,6 +223,16 @@ pub trait Loader: Send {
 
     /// R7: a `schema` record, alone, with staged none: state takes the hash.
     fn accept_schema(&mut self, range: &LoadRange, column_hash: &str) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// L9: state passes over the next batch without a row of it. What is staged is dropped, and
+    /// the table is marked diverged.
+    fn skip(&mut self, range: &LoadRange, why: &str) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Section 1: state takes another identity, with staged none and the fence raised.
+    fn adopt(&mut self, adopt: &Adopt) -> impl Future<Output = Result<TargetState, Fault>> + Send;
+
+    /// The last batch of an epoch that has a line of [`POSITION_EVENTS`] in the batch log.
+    fn last_logged(&mut self, epoch: Epoch) -> impl Future<Output = Result<Option<Seq>, Fault>> + Send;
 
     /// L6: the log row.
     fn log(&mut self, line: &LogLine) -> impl Future<Output = Result<(), Fault>> + Send;

@@ -286,7 +286,7 @@ async fn hostile_words_of_operators_stay_words() {
     let engine = pipeline.engine().await;
     let paused = Paused { by: "a\"\n\u{1b}[31m".into(), why: why.clone(), since: "2026-01-02T03:04:05Z".parse().unwrap() };
     engine.store.put_control(&table, &Control { paused: Some(paused), intent: None }, None).await.unwrap();
-    let shown = pipeline.program(&["status", "--json"]).output().await.unwrap();
+    let shown = pipeline.program(&["status", "--table", "dbo.t", "--json"]).output().await.unwrap();
     let document: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert!(document.to_string().contains("DROP TABLE t"), "{document}");
 

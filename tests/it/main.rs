@@ -28,6 +28,7 @@ mod layering;
 mod licences;
 mod memory;
 mod odd_types;
+mod operate;
 mod policies;
 mod privileges;
 mod soak;

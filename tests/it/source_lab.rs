@@ -302,3 +302,18 @@ async fn many_keys_go_in_few_statements() {
     let found = lab.source.reread(&dbo("Many"), &shape, &keys).await.unwrap();
     assert_eq!(found.iter().map(|row| shape.key_identity(row)).collect::<BTreeSet<_>>().len(), 2_500);
 }
+
+/// On Amazon RDS the master user is no sysadmin: `rds_cdc_enable_db` switches CDC on instead. On any
+/// other server the same user learns that an administrator is needed.
+#[tokio::test]
+async fn a_database_owner_enables_cdc_on_rds_only() {
+    let lab = Lab::start().await;
+    let owner = lab.owner();
+    let fault = owner.enable_database().await.unwrap_err();
+    assert!(fault.is(&src::ADMINISTRATION), "{fault}");
+    lab.cdc.be_rds();
+    owner.enable_database().await.unwrap();
+    assert!(owner.start_up().await.unwrap().cdc_enabled);
+    lab.write("CREATE TABLE dbo.beans (id int NOT NULL PRIMARY KEY)");
+    owner.enable_table(&dbo("beans"), None).await.unwrap();
+}

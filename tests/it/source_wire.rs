@@ -309,6 +309,8 @@ async fn the_next_page_begins_behind_the_last_row() {
         vec![change(1, None, 1, 2, 10), change(1, None, 2, 3, 11)],
         vec![change(1, None, 2, 4, 12), change(2, Some(7), 3, 1, 13)],
         vec![change(3, Some(1), 4, 2, 14)],
+        // A short page is not taken for the end.
+        Vec::new(),
     ];
     let asked = Arc::new(Mutex::new(Vec::new()));
     let asked_by_client = Arc::clone(&asked);
@@ -333,6 +335,7 @@ async fn the_next_page_begins_behind_the_last_row() {
 
     let bytes = |n| Datum::Bytes(lsn(n).as_bytes().to_vec());
     let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 4);
     assert_eq!(asked[0], [Datum::Int(2), bytes(1), bytes(9)]);
     assert_eq!(asked[1], [Datum::Int(2), bytes(1), bytes(9), bytes(1), bytes(2), Datum::Int(3)]);
     assert_eq!(asked[2], [Datum::Int(2), bytes(2), bytes(9), bytes(2), bytes(3), Datum::Int(1), Datum::Int(7)]);

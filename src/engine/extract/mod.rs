@@ -117,7 +117,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .map(|(mut work, window)| async move {
                 let written = match window {
                     None => Ok(None),
-                    Some(window) => self.write_batch(&mut work.stream, window).await,
+                    Some(window) => self.write_and_look(&mut work, window).await,
                 };
                 (work, written)
             })
@@ -131,6 +131,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Ok(Some(rows)) => {
                     work.outcome.batches += 1;
                     work.outcome.rows += rows;
+                    work.outcome.paused = work.stream.paused;
                     work.done = work.goal.is_none_or(|goal| work.stream.head.lsn_to >= goal);
                 }
                 Err(fault) => {
@@ -161,6 +162,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return (Vec::new(), active.into_iter().map(|work| (work, fault.clone())).collect());
             }
         }
+    }
+
+    /// Writes a batch; a pause that was ordered meanwhile ends the job before the next one.
+    async fn write_and_look(&self, work: &mut Work, window: window::Window) -> Result<Option<u64>, Fault> {
+        let written = self.write_batch(&mut work.stream, window).await?;
+        if work.goal.is_some_and(|goal| work.stream.head.lsn_to < goal) {
+            work.stream.notice_pause(&*self.store).await?;
+        }
+        Ok(written)
     }
 
     /// Guards, bounds and the one probe. Gives each table its window, or the faults.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, lease};
+use crate::engine::{Engine, control, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
 use crate::model::{CommitRecord, Epoch, Fault, Lsn, RecordKind, Seq, TableName};
@@ -48,7 +48,7 @@ impl Stream {
         engine: &Engine<S, C, T>,
         table: &TableName,
     ) -> Result<(Epoch, RecordKind, CommitRecord, bool), Fault> {
-        let paused = engine.store.control(table).await?.is_some_and(|(control, _)| control.paused.is_some());
+        let paused = control::is_paused(&*engine.store, table).await?;
         let not_prepared = || {
             Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
         };
@@ -96,6 +96,12 @@ impl Stream {
                 .evidence("head", head));
         }
         self.head_read = Instant::now();
+        Ok(())
+    }
+
+    /// Reads again whether an operator has paused the table: asked between two batches.
+    pub async fn notice_pause<C: ChangeStore>(&mut self, store: &C) -> Result<(), Fault> {
+        self.paused = control::is_paused(store, &self.table).await?;
         Ok(())
     }
 

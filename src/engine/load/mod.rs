@@ -4,6 +4,7 @@
 //! comes next ([`plan`]), run it (`run`), read again. A crash, a lost answer or a conflict leads
 //! back to the reading, so there is no other way to recover (rule L7, section 7).
 
+mod missing;
 pub mod plan;
 mod run;
 mod sweep;
@@ -14,15 +15,25 @@ use std::time::Instant;
 use futures::StreamExt;
 
 use crate::engine::event::{Event, Job, Outcome, TableReport};
-use crate::engine::{Engine, lease};
+use crate::engine::{Engine, control, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
-use crate::model::{CommitRecord, Fault, TableName};
+use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
 
-use self::run::Loading;
+pub(crate) use self::missing::Relogged;
+pub(crate) use self::run::Loading;
+pub(crate) use self::sweep::Swept;
+
+/// What a load did with one table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loaded {
+    pub outcome: Outcome,
+    pub relogged: Option<Relogged>,
+    pub swept: Swept,
+}
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Loads everything that is recorded for the given tables. One report a table, in their order.
@@ -31,7 +42,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .map(|table| async move {
                 let started = Instant::now();
                 self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
-                let outcome = self.load_table(&table).await;
+                let outcome = self.load_table(&table).await.map(|loaded| loaded.outcome);
                 self.finished(Job::Load, &table, &outcome, started).await;
                 TableReport { job: Job::Load, table, outcome }
             })
@@ -40,7 +51,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .await
     }
 
-    async fn load_table(&self, table: &TableName) -> Result<Outcome, Fault> {
+    pub(crate) async fn load_table(&self, table: &TableName) -> Result<Loaded, Fault> {
         let mut retries = self.retries(Job::Load, table);
         let lease = loop {
             match lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await {
@@ -53,27 +64,28 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         loaded
     }
 
-    async fn load_under_lease(&self, table: &TableName, lease: &lease::Held) -> Result<Outcome, Fault> {
+    async fn load_under_lease(&self, table: &TableName, lease: &lease::Held) -> Result<Loaded, Fault> {
         let mut retries = self.retries(Job::Load, table);
-        let opening = loop {
-            match self.opening_record(table).await {
-                Ok(Some(opening)) => break opening,
-                Ok(None) => return Ok(Outcome { paused: true, ..Outcome::default() }),
+        loop {
+            let begun = match control::is_paused(&*self.store, table).await {
+                Ok(true) => return Ok(Loaded { outcome: Outcome { paused: true, ..Outcome::default() }, ..Loaded::default() }),
+                Ok(false) => self.loading(table, lease).await,
+                Err(fault) => Err(fault),
+            };
+            match begun {
+                Ok(loading) => return loading.run().await,
                 Err(fault) => retries.again(fault).await?,
             }
-        };
-        Loading::new(self, lease, self.retries(Job::Load, table), opening)?.run().await
+        }
     }
 
-    /// Record 0 of the current epoch; `None` while the table is paused.
-    async fn opening_record(&self, table: &TableName) -> Result<Option<CommitRecord>, Fault> {
-        if self.store.control(table).await?.is_some_and(|(control, _)| control.paused.is_some()) {
-            return Ok(None);
-        }
+    /// A job on the current epoch, under a lease that is ours.
+    pub(crate) async fn loading<'a>(&'a self, table: &'a TableName, lease: &'a lease::Held) -> Result<Loading<'a, S, C, T>, Fault> {
         let not_prepared = || {
             Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
         };
         let epoch = self.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
-        self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared).map(Some)
+        let opening = self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared)?;
+        Loading::new(self, lease, self.retries(Job::Load, table), opening)
     }
 }

@@ -110,7 +110,7 @@ fn accept(records: &[CommitRecord], state: &TargetState, opening: &CommitRecord,
 }
 
 /// A record must belong to this stream and begin right after `lsn`.
-fn check_link(record: &CommitRecord, lsn: Lsn, state: &TargetState, opening: &CommitRecord) -> Result<(), Fault> {
+pub fn check_link(record: &CommitRecord, lsn: Lsn, state: &TargetState, opening: &CommitRecord) -> Result<(), Fault> {
     let identity = StreamIdentity { pipeline: record.pipeline.clone(), source: record.source.clone(), root: state.identity.root.clone() };
     if record.table != opening.table || record.epoch != opening.epoch || !state.identity.agrees_with(&identity) {
         return Err(broken(record, "it belongs to another stream"));

@@ -1,11 +1,12 @@
 //! The loop of a load job on one table.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::event::{Event, Job, Outcome, Progress};
 use crate::engine::extract::stream::read_record;
 use crate::engine::retry::Retries;
-use crate::engine::{Engine, lease};
+use crate::engine::{Engine, control, lease};
 use crate::model::fault::{Class, sync};
 use crate::model::record::Layout;
 use crate::model::state::StreamIdentity;
@@ -14,10 +15,11 @@ use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, OpenLoad, STAGED_EVENT, Target};
 
+use super::Loaded;
 use super::plan::{self, Limits, Step};
 
 /// A load job under way.
-pub(super) struct Loading<'a, S, C, T: Target> {
+pub(crate) struct Loading<'a, S, C, T: Target> {
     engine: &'a Engine<S, C, T>,
     lease: &'a lease::Held,
     table: TableName,
@@ -32,6 +34,8 @@ pub(super) struct Loading<'a, S, C, T: Target> {
     restaged: bool,
     /// Why production differed when state was read last: what the log says of it.
     diverged: Option<String>,
+    /// Lines that the batch log did not take yet: written in order, before any later one.
+    unlogged: Vec<LogLine>,
     outcome: Outcome,
 }
 
@@ -54,21 +58,16 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             retries,
             restaged: false,
             diverged: None,
+            unlogged: Vec::new(),
             outcome: Outcome::default(),
         })
     }
 
-    pub async fn run(mut self) -> Result<Outcome, Fault> {
-        let mut state = loop {
-            let raised = self.raise_fence().await;
-            match raised {
-                Ok(state) => break state,
-                // A lost answer here: never infer, raise again (rule L1).
-                Err(fault) => self.retry(fault).await?,
-            }
-        };
+    pub async fn run(mut self) -> Result<Loaded, Fault> {
+        let mut state = self.begin().await?;
+        let relogged = self.log_missing(&state).await;
         let limits = Limits { batches: self.engine.settings.load.coalesce_batches, rows: self.engine.settings.load.coalesce_rows };
-        loop {
+        for round in 0_u64.. {
             self.engine.safe_point(&self.table)?;
             self.lease.check(&self.table)?;
             self.diverged = state.diverged.as_ref().map(|diverged| diverged.why.clone());
@@ -81,19 +80,75 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             if matches!(step, Step::Done) {
                 break;
             }
+            // A pause that was ordered meanwhile; what is staged stays for the next load.
+            if round > 0 && control::is_paused(&*self.engine.store, &self.table).await? {
+                self.outcome.paused = true;
+                return Ok(Loaded { outcome: self.outcome, relogged, ..Loaded::default() });
+            }
             match self.step(step).await {
                 Ok(()) => self.retries.reset(),
                 Err(fault) => self.retry(fault).await?,
             }
-            state = loop {
-                match self.locked_state().await {
-                    Ok(state) => break state,
-                    Err(fault) => self.retry(fault).await?,
-                }
-            };
+            state = self.read_again().await?;
         }
-        self.engine.sweep(&self.table, &self.opening, &state).await;
-        Ok(self.outcome)
+        let swept = self.engine.sweep(&self.table, &self.opening, &state).await;
+        Ok(Loaded { outcome: self.outcome, relogged, swept })
+    }
+
+    /// L1: the fence is ours, and this is the state.
+    pub async fn begin(&mut self) -> Result<TargetState, Fault> {
+        loop {
+            match self.raise_fence().await {
+                Ok(state) => return Ok(state),
+                // A lost answer here: never infer, raise again.
+                Err(fault) => self.retry(fault).await?,
+            }
+        }
+    }
+
+    /// What the last transaction left, by as many looks as it takes.
+    pub async fn read_again(&mut self) -> Result<TargetState, Fault> {
+        loop {
+            match self.locked_state().await {
+                Ok(state) => return Ok(state),
+                Err(fault) => self.retry(fault).await?,
+            }
+        }
+    }
+
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    pub fn store(&self) -> Arc<C> {
+        Arc::clone(&self.engine.store)
+    }
+
+    pub fn opening(&self) -> &CommitRecord {
+        &self.opening
+    }
+
+    pub fn run_id(&self) -> uuid::Uuid {
+        self.engine.run.id
+    }
+
+    /// The range that the target works on, for this fence.
+    pub fn range(&self, records: &[CommitRecord], manifest_url: Option<String>) -> Option<LoadRange> {
+        plan::range(records, &self.identity, self.fence, manifest_url)
+    }
+
+    /// The next call opens another connection.
+    pub fn forget_loader(&mut self) {
+        self.loader = None;
+    }
+
+    // By `&mut`: a loader need not be shared between threads.
+    pub async fn warn(&mut self, text: String) {
+        self.engine.events.warn(Job::Load, &self.table, text).await;
+    }
+
+    pub async fn note(&mut self, text: String) {
+        self.engine.events.note(Job::Load, &self.table, text).await;
     }
 
     /// A newer epoch ends the work on this one: nothing of it is applied any more (rule L2).
@@ -129,7 +184,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         Ok(state)
     }
 
-    async fn loader(&mut self) -> Result<&mut T::Loader, Fault> {
+    pub async fn loader(&mut self) -> Result<&mut T::Loader, Fault> {
         let loader = match self.loader.take() {
             Some(loader) => loader,
             None => self.engine.target.loader(&self.table).await?,
@@ -138,7 +193,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
     }
 
     /// Waits before the next try, on a new connection; gives up on faults that will not go away.
-    async fn retry(&mut self, fault: Fault) -> Result<(), Fault> {
+    pub async fn retry(&mut self, fault: Fault) -> Result<(), Fault> {
         self.loader = None;
         let gave_up = match self.retries.again(fault).await {
             Ok(()) => return Ok(()),
@@ -167,7 +222,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let started = Instant::now();
         let parts: Vec<PartFile> = records.iter().flat_map(|record| record.parts.iter().cloned()).collect();
         let manifest = self.manifest(records, &parts).await?;
-        let Some(range) = plan::range(records, &self.identity, self.fence, manifest) else { return Ok(()) };
+        let Some(range) = self.range(records, manifest) else { return Ok(()) };
         self.tell("stage", range.rows(), &parts);
         if let Err(fault) = self.loader().await?.stage(&range).await {
             return Err(self.engine.explain_too_long(&self.table, records, fault).await);
@@ -197,7 +252,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
 
     async fn apply(&mut self, records: &[CommitRecord]) -> Result<(), Fault> {
         let started = Instant::now();
-        let Some(range) = plan::range(records, &self.identity, self.fence, None) else { return Ok(()) };
+        let Some(range) = self.range(records, None) else { return Ok(()) };
         self.tell("apply", range.rows(), &[]);
         let applied = match self.loader().await?.apply(&range).await {
             Ok(applied) => applied,
@@ -228,7 +283,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
 
     async fn accept_schema(&mut self, record: &CommitRecord) -> Result<(), Fault> {
         let records = std::slice::from_ref(record);
-        let Some(range) = plan::range(records, &self.identity, self.fence, None) else { return Ok(()) };
+        let Some(range) = self.range(records, None) else { return Ok(()) };
         self.loader().await?.accept_schema(&range, &record.column_hash).await?;
         self.count(records, 0);
         self.after(&range, records, "schema", Applied::default(), Instant::now()).await;
@@ -263,7 +318,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             Err(fault) => return Err(self.engine.explain_too_long(&self.table, records, fault).await),
         };
         self.count(records, open.rows);
-        if let Some(range) = plan::range(records, &self.identity, self.fence, None) {
+        if let Some(range) = self.range(records, None) {
             self.after(&range, records, if record.kind == RecordKind::Start { "start" } else { "snapshot" }, applied, started).await;
         }
         Ok(())
@@ -286,9 +341,9 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let Applied { deleted, inserted, .. } = applied;
         self.engine.events.send(Event::Applied { table: table.clone(), epoch, from, to, deleted, inserted, seconds }).await;
         let line = self.line(range, records, event, applied);
-        if let Err(fault) = self.log_and_truncate(&line).await {
-            self.loader = None;
-            self.engine.events.warn(Job::Load, &self.table, format!("after the load: {fault}")).await;
+        if let Err(fault) = self.log_and_truncate(line).await {
+            self.forget_loader();
+            self.warn(format!("after the load: {fault}")).await;
         }
         if self.engine.settings.store.keep.is_zero() {
             let keys: Vec<String> = records.iter().flat_map(|record| record.parts.iter().map(|part| part.key.clone())).collect();
@@ -301,7 +356,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
     }
 
-    fn line(&self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied) -> LogLine {
+    pub fn line(&self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied) -> LogLine {
         let newest = records.last();
         let lost = || (applied.lost_kept > 0).then(|| format!("{} untouched values were found nowhere", applied.lost_kept));
         let diverged = match event {
@@ -326,12 +381,17 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
     }
 
-    async fn log_and_truncate(&mut self, line: &LogLine) -> Result<(), Fault> {
+    /// The log row, then staging emptied for good.
+    pub async fn log_and_truncate(&mut self, line: LogLine) -> Result<(), Fault> {
         let fence = self.fence;
-        let loader = self.loader().await?;
-        loader.log(line).await?;
-        if line.rows > 0 {
-            loader.truncate_staging(fence).await?;
+        let truncate = line.rows > 0;
+        self.unlogged.push(line);
+        while let Some(line) = self.unlogged.first().cloned() {
+            self.loader().await?.log(&line).await?;
+            self.unlogged.remove(0);
+        }
+        if truncate {
+            self.loader().await?.truncate_staging(fence).await?;
         }
         Ok(())
     }

@@ -15,26 +15,51 @@ use crate::target::Target;
 const RECORDS_KEPT: Seq = 1_000;
 const RECORD_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// What was deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Swept {
+    /// Part files and records.
+    pub files: usize,
+    pub manifests: usize,
+}
+
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
-    pub(super) async fn sweep(&self, table: &TableName, opening: &CommitRecord, state: &TargetState) {
-        let swept = self.try_sweep(table, opening, state).await;
-        match swept {
-            Ok(0) => {}
-            Ok(files) => self.events.note(Job::Load, table, format!("{files} part files and records that nobody needs were deleted")).await,
-            Err(fault) => self.events.warn(Job::Load, table, format!("old files were not deleted: {fault}")).await,
+    pub(super) async fn sweep(&self, table: &TableName, opening: &CommitRecord, state: &TargetState) -> Swept {
+        match self.try_sweep(table, opening, state).await {
+            Ok(swept) => {
+                if swept != Swept::default() {
+                    let Swept { files, manifests } = swept;
+                    let text = format!("{files} part files and records and {manifests} manifests that nobody needs were deleted");
+                    self.events.note(Job::Load, table, text).await;
+                }
+                swept
+            }
+            Err(fault) => {
+                self.events.warn(Job::Load, table, format!("old files were not deleted: {fault}")).await;
+                Swept::default()
+            }
         }
     }
 
-    async fn try_sweep(&self, table: &TableName, opening: &CommitRecord, state: &TargetState) -> Result<usize, Fault> {
-        let Some(applied) = state.applied_seq.filter(|_| state.epoch == opening.epoch) else { return Ok(0) };
-        let mut swept = self.sweep_parts(table, opening.epoch, applied).await?;
-        swept += self.sweep_records(table, opening.epoch, applied).await?;
+    async fn try_sweep(&self, table: &TableName, opening: &CommitRecord, state: &TargetState) -> Result<Swept, Fault> {
+        let Some(applied) = state.applied_seq.filter(|_| state.epoch == opening.epoch) else { return Ok(Swept::default()) };
+        let mut files = self.sweep_parts(table, opening.epoch, applied).await?;
+        files += self.sweep_records(table, opening.epoch, applied).await?;
         for epoch in self.store.epochs(table).await? {
             if epoch < state.epoch {
-                swept += self.sweep_epoch(table, epoch).await?;
+                files += self.sweep_epoch(table, epoch).await?;
             }
         }
-        Ok(swept)
+        Ok(Swept { files, manifests: self.sweep_manifests(table, opening.epoch, applied).await? })
+    }
+
+    /// Manifests of ranges that were applied, and of older epochs: no COPY reads them again.
+    async fn sweep_manifests(&self, table: &TableName, epoch: Epoch, applied: Seq) -> Result<usize, Fault> {
+        let all = self.store.manifests(table).await?;
+        let past = all.into_iter().filter(|manifest| manifest.epoch < epoch || manifest.epoch == epoch && manifest.to <= applied);
+        let keys: Vec<String> = past.map(|manifest| manifest.key).collect();
+        self.store.delete(&keys).await?;
+        Ok(keys.len())
     }
 
     /// Attempts up to the head that no record names, and loaded parts past `store.keep`.

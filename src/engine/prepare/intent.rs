@@ -4,30 +4,11 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::engine::control::change;
 use crate::model::control::{Control, Intent};
 use crate::model::fault::sync;
 use crate::model::{Epoch, Fault, Lsn, TableName};
-use crate::store::{ChangeStore, Written};
-
-/// Races with other writers of the control object that are tried again.
-const RACES: u32 = 10;
-
-/// Changes the control object with its ETag until no other writer comes between.
-async fn change<C: ChangeStore>(
-    store: &C,
-    table: &TableName,
-    mut edit: impl FnMut(&mut Control) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    for _ in 0..RACES {
-        let present = store.control(table).await?;
-        let (mut control, etag) = present.map_or((Control::default(), None), |(control, etag)| (control, Some(etag)));
-        edit(&mut control)?;
-        if let Written::Done(_) = store.put_control(table, &control, etag.as_ref()).await? {
-            return Ok(());
-        }
-    }
-    Err(Fault::new(&sync::INTENT_LOST, format!("the control object of {table} keeps changing")))
-}
+use crate::store::ChangeStore;
 
 /// Writes the intent. An older one is replaced: whoever wrote it has lost the lease that we hold.
 pub async fn declare<C: ChangeStore>(store: &C, table: &TableName, run: Uuid, epoch: Epoch) -> Result<(), Fault> {

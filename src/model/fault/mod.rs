@@ -6,6 +6,7 @@
 
 pub mod cfg;
 mod document;
+pub mod operate;
 pub mod rs;
 pub mod s3;
 pub mod src;
@@ -55,13 +56,14 @@ pub struct Family {
 
 /// Every family, in the order in which a person would look.
 #[must_use]
-pub fn families() -> [Family; 5] {
+pub fn families() -> [Family; 6] {
     [
         Family { title: "CFG: usage and configuration", pages: cfg::PAGES },
         Family { title: "SRC: the source, SQL Server", pages: src::PAGES },
         Family { title: "S3: the store of change files", pages: s3::PAGES },
         Family { title: "RS: the target, Amazon Redshift", pages: rs::PAGES },
         Family { title: "SYNC: the protocol between the three", pages: sync::PAGES },
+        Family { title: "SYNC: what an operator orders", pages: operate::PAGES },
     ]
 }
 

@@ -88,6 +88,7 @@ pub const LOAD_FAILED: Page = Page {
     next: &[
         "db-to-redshift widen --table <table> --column <column> widens a VARCHAR that is too narrow (code 1204)",
         "db-to-redshift load-errors lists what Redshift noted; with --show-values the refused fields too",
+        "db-to-redshift skip --table <table> # shows what leaving this batch out would mean",
     ],
 };
 
@@ -212,7 +213,7 @@ pub const FOREIGN_STAGING: Page = Page {
     meaning: "Staging and state are made in one transaction. A staging table alone belongs to a stream with another control schema, or the state table was dropped.",
     next: &[
         "give this profile a staging_schema of its own, if another stream uses the table",
-        "drop the staging table, if the state was dropped on purpose, then: db-to-redshift prepare --table <table>",
+        "if the state was dropped: drop the staging table, then: db-to-redshift prepare --new-epoch --replace --table <table>",
     ],
 };
 

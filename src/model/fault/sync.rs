@@ -7,7 +7,11 @@ pub const BUSY: Page = Page {
     title: "somebody else holds the lease",
     class: Class::Busy,
     meaning: "Another job works on this table. Nothing was changed.",
-    next: &["wait for it, or pass --wait", "a lease whose holder is gone frees itself after 60 s"],
+    next: &[
+        "wait for it, or pass --wait",
+        "a lease whose holder is gone frees itself after 60 s",
+        "db-to-redshift lease --table <table> shows who holds it",
+    ],
 };
 
 pub const GAP: Page = Page {
@@ -23,7 +27,11 @@ pub const WENT_BACK: Page = Page {
     title: "the source went back",
     class: Class::Human,
     meaning: "The source's newest LSN lies below what was already carried, or a transaction that was carried is no longer there: it was restored or failed over with loss.",
-    next: &["find out what was restored", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
+    next: &[
+        "find out what was restored",
+        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot",
+        "if that meets SYNC-005, since a restore makes another recovery fork: db-to-redshift adopt --table <table> first",
+    ],
 };
 
 pub const DRIFT: Page = Page {
@@ -50,7 +58,11 @@ pub const OTHER_STREAM: Page = Page {
     title: "the target belongs to another stream",
     class: Class::Human,
     meaning: "Pipeline, source or S3 root differ from those in the state row. Nothing was changed.",
-    next: &["check pipeline, source and s3 in the configuration"],
+    next: &[
+        "check pipeline, source and s3 in the configuration: most often one of them is wrong",
+        "if server, database or bucket did change: db-to-redshift adopt --table <table> shows both, and takes the new one over with --confirm",
+        "after adopt of another source: db-to-redshift prepare --new-epoch --table <table>, since the recorded batches are of the old one",
+    ],
 };
 
 pub const STALE_FENCE: Page = Page {
@@ -228,7 +240,11 @@ pub const OTHER_SOURCE: Page = Page {
     title: "the table was carried from another source",
     class: Class::Human,
     meaning: "The records of this pipeline come from another server or database than the configured one. Nothing was read.",
-    next: &["check source.host and source.database in the configuration", "use another pipeline name for another source"],
+    next: &[
+        "check source.host and source.database in the configuration",
+        "if the server was renamed or replaced: db-to-redshift adopt --table <table>, then db-to-redshift prepare --new-epoch --table <table>",
+        "use another pipeline name for another source beside this one",
+    ],
 };
 
 pub const CLOCK: Page = Page {

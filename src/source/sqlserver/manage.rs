@@ -16,6 +16,9 @@ EXEC sys.sp_cdc_cleanup_change_table
 
 pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db;";
 
+/// Amazon RDS: its master user is no sysadmin and has this procedure instead. `@P1` the database.
+pub const ENABLE_DATABASE_ON_RDS: &str = "EXEC msdb.dbo.rds_cdc_enable_db @P1;";
+
 /// `@P1` the schema, `@P2` the table. Net changes cost capture an index more and are not needed.
 pub const ENABLE_TABLE: &str = "\
 EXEC sys.sp_cdc_enable_table
@@ -61,6 +64,15 @@ pub async fn enable_database(sessions: &Sessions) -> Result<(), Fault> {
     match sessions.run(&place, ENABLE_DATABASE, Vec::new()).await {
         // Somebody else was quicker.
         Err(fault) if number(&fault) == Some(22905) => Ok(()),
+        // Only a sysadmin may: unless this is RDS.
+        Err(fault) if number(&fault) == Some(22902) => {
+            let database = session::text(&sessions.settings().database);
+            match sessions.run(&place, ENABLE_DATABASE_ON_RDS, vec![database]).await {
+                // Could not find stored procedure: it is not.
+                Err(missing) if number(&missing) == Some(2812) => Err(fault),
+                other => other.map(|_| ()),
+            }
+        }
         other => other.map(|_| ()),
     }
 }

@@ -205,8 +205,22 @@ impl TableKeys<'_> {
         (spelt == key).then_some(attempt)
     }
 
+    /// `…loads/<t>/`: the manifests of all epochs.
+    pub fn manifests(&self) -> String {
+        format!("{}loads/{}/", self.root, self.name)
+    }
+
     pub fn manifest(&self, epoch: Epoch, from: Seq, to: Seq, attempt: Uuid) -> String {
-        format!("{}loads/{}/e{epoch:04}-{from:012}-{to:012}-{attempt}.manifest", self.root, self.name)
+        format!("{}e{epoch:04}-{from:012}-{to:012}-{attempt}.manifest", self.manifests())
+    }
+
+    /// Epoch and range of a key as [`Self::manifest`] builds it.
+    pub fn manifest_range(&self, key: &str) -> Option<(Epoch, Seq, Seq)> {
+        let name = key.strip_prefix(&self.manifests())?.strip_suffix(".manifest")?.strip_prefix('e')?;
+        let mut parts = name.splitn(4, '-');
+        let (epoch, from, to) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let attempt = parts.next()?.parse().ok()?;
+        (self.manifest(epoch, from, to, attempt) == key).then_some((epoch, from, to))
     }
 
     pub fn control(&self) -> String {
@@ -292,6 +306,8 @@ mod tests {
         assert_eq!(all.place(&keys.record(1, 1)), None);
         assert_eq!(keys.seq(2, &keys.record(2, 10_u64.pow(11))), Some(10_u64.pow(11)));
         assert_eq!(keys.epoch(&keys.records_of(12_345)), Some(12_345));
+        assert_eq!(keys.manifest_range(&keys.manifest(3, 7, 9, Uuid::from_u128(1))), Some((3, 7, 9)));
+        assert_eq!(keys.manifest_range("v1/p/loads/dbo.t/e3-7-9-x.manifest"), None);
         for stranger in [
             "v1/p/records/dbo.t!2Ex/e0002/+00000000042.json",
             "v1/p/records/dbo.t!2Ex/e0002/42.json",

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::S3Store;
 use super::conditional::write_json;
 use crate::model::{Epoch, Fault, PartFile, Seq, TableName};
-use crate::store::ChangeStore as _;
+use crate::store::{ChangeStore as _, ManifestFile};
 
 #[derive(Serialize)]
 struct Manifest {
@@ -27,6 +27,14 @@ struct Meta {
 }
 
 impl S3Store {
+    /// Keys that this program would not have made are left alone.
+    pub(super) async fn list_manifests(&self, table: &TableName) -> Result<Vec<ManifestFile>, Fault> {
+        let keys = self.keys.table(table)?;
+        let listed = self.list(&keys.manifests(), None).await?;
+        let read = |key: String| keys.manifest_range(&key).map(|(epoch, from, to)| ManifestFile { key, epoch, from, to });
+        Ok(listed.into_iter().filter_map(|object| read(object.key)).collect())
+    }
+
     pub(super) async fn write_manifest(
         &self,
         table: &TableName,

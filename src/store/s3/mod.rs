@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
 use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
-use crate::store::{AppliedSeqs, Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, RecordPut, StoredTable, Written};
+use crate::store::{AppliedSeqs, Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, ManifestFile, RecordPut, StoredTable, Written};
 
 pub use connect::SessionKeys;
 pub use download::S3Download;
@@ -141,6 +141,10 @@ impl ChangeStore for S3Store {
 
     async fn put_manifest(&self, table: &TableName, epoch: Epoch, from: Seq, to: Seq, parts: &[PartFile]) -> Result<String, Fault> {
         self.write_manifest(table, epoch, from, to, parts).await
+    }
+
+    async fn manifests(&self, table: &TableName) -> Result<Vec<ManifestFile>, Fault> {
+        self.list_manifests(table).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {

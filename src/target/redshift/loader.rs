@@ -6,12 +6,12 @@ use super::connect::Session;
 use super::copy::CopyAccessSource;
 use super::locked::{self, Locked};
 use super::names::Names;
-use super::{apply, epoch, log, maintenance, repair, stage, state};
+use super::{adopt, apply, epoch, log, maintenance, repair, skip, stage, state};
 use crate::config::RedshiftSettings;
 use crate::model::fault::rs;
 use crate::model::state::StreamIdentity;
-use crate::model::{Fault, TableName, TargetState};
-use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, Verified, Widening};
+use crate::model::{Epoch, Fault, Seq, TableName, TargetState};
+use crate::target::{Adopt, Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, Verified, Widening};
 
 /// What all sessions of one target share.
 pub struct Shared {
@@ -123,6 +123,27 @@ impl Loader for RedshiftLoader {
         let mut locked = self.begin().await?;
         let outcome = epoch::accept_schema(&mut locked, &self.names, &self.table, range, column_hash).await;
         self.end(locked, outcome).await
+    }
+
+    async fn skip(&mut self, range: &LoadRange, why: &str) -> Result<(), Fault> {
+        let mut locked = self.begin().await?;
+        let outcome = skip::run(&mut locked, &self.names, &self.table, range, why).await;
+        self.end(locked, outcome).await
+    }
+
+    async fn adopt(&mut self, adopt: &Adopt) -> Result<TargetState, Fault> {
+        let mut locked = self.begin().await?;
+        self.pipeline = None;
+        let outcome = adopt::run(&mut locked, &self.names, &self.table, adopt).await;
+        self.end(locked, outcome).await
+    }
+
+    async fn last_logged(&mut self, epoch: Epoch) -> Result<Option<Seq>, Fault> {
+        let mut session = self.session().await?;
+        let pipeline = self.pipeline(&mut session).await?;
+        let last = log::last(&mut session, &self.names.log, &pipeline, &self.table, epoch).await?;
+        self.session = Some(session);
+        Ok(last)
     }
 
     async fn log(&mut self, line: &LogLine) -> Result<(), Fault> {

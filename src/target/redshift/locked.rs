@@ -97,11 +97,15 @@ async fn holders(settings: &RedshiftSettings, names: &Names) -> Result<Vec<Holde
     Ok(out)
 }
 
+/// Whether state guards this source table and this production.
+pub fn is_of(row: &StateRow, names: &Names, table: &TableName) -> bool {
+    row.source_table == table.to_string() && row.production == names.production.sql()
+}
+
 /// Fails when state belongs to another stream, another source table or another production.
 pub fn require_stream(row: &StateRow, names: &Names, table: &TableName, ours: &StreamIdentity) -> Result<(), Fault> {
     let theirs = &row.state.identity;
-    let same_table = row.source_table == table.to_string() && row.production == names.production.sql();
-    if same_table && theirs.agrees_with(ours) {
+    if is_of(row, names, table) && theirs.agrees_with(ours) {
         return Ok(());
     }
     let mut fault = Fault::new(&sync::OTHER_STREAM, format!("{} belongs to another stream", names.state.sql()));

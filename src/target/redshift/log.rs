@@ -7,7 +7,7 @@ use super::names::Relation;
 use super::quote::{literal, optional};
 use crate::model::fault::rs;
 use crate::model::state::{Diverged, StagedRange};
-use crate::model::{Fault, TableName};
+use crate::model::{Epoch, Fault, Seq, TableName};
 use crate::target::{LogLine, LoggedState, POSITION_EVENTS, STAGED_EVENT};
 
 /// Appends a line. Repeated after a lost answer it makes a double, which readers drop.
@@ -129,6 +129,26 @@ fn state(lines: &[LogLine]) -> LoggedState {
         diverged,
         instance: at.and_then(|line| line.instance.clone()),
     }
+}
+
+/// The highest batch of an epoch among the lines that move state.
+fn select_last(log: &Relation, pipeline: &str, table: &TableName, epoch: Epoch) -> String {
+    let moves: Vec<String> = POSITION_EVENTS.iter().map(|event| literal(event)).collect();
+    format!(
+        r#"SELECT MAX("seq_to")
+  FROM {}
+ WHERE "pipeline" = {} AND "table_name" = {} AND "epoch" = {epoch} AND "event" IN ({})"#,
+        log.sql(),
+        literal(pipeline),
+        literal(&table.to_string()),
+        moves.join(", ")
+    )
+}
+
+pub async fn last(session: &mut Session, log: &Relation, pipeline: &str, table: &TableName, epoch: Epoch) -> Result<Option<Seq>, Fault> {
+    let answer = session.run("find the last line of the batch log", &select_last(log, pipeline, table, epoch)).await?;
+    let unreadable = || Fault::new(&rs::ANSWER, format!("the last line of {} cannot be read", log.sql()));
+    answer.text().map(|text| text.parse().map_err(|_| unreadable())).transpose()
 }
 
 pub async fn read(session: &mut Session, log: &Relation, most: usize) -> Result<Vec<LogLine>, Fault> {

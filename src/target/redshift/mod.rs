@@ -4,6 +4,7 @@
 //! backslash escapes in literals, keys are not enforced, TRUNCATE commits. All statements are
 //! simple queries, one a call. The SQL stands in builders beside the functions that run it.
 
+mod adopt;
 mod apply;
 mod canonical;
 mod catalogue;
@@ -27,6 +28,7 @@ mod quote;
 mod reading;
 mod repair;
 mod shapes;
+mod skip;
 mod stage;
 mod state;
 mod state_row;

@@ -4,7 +4,7 @@
 
 use super::names::{Names, Relation};
 use super::quote::{literal, optional};
-use crate::model::state::{StagedRange, StreamIdentity};
+use crate::model::state::{Diverged, StagedRange, StreamIdentity};
 use crate::model::{CaptureIdentity, Epoch, Lsn, Seq, TableName};
 
 pub use super::state_row::{StateRow, read};
@@ -151,6 +151,58 @@ pub fn set_applied(state: &Relation, fence: i64, moved: &Moved<'_>) -> String {
     )
 }
 
+/// L9: state passes over a batch, with nothing staged any more. `why` holds the older reasons too.
+#[must_use]
+pub fn set_skipped(state: &Relation, fence: i64, epoch: Epoch, seq: Seq, lsn_to: Lsn, why: &str) -> String {
+    format!(
+        r#"UPDATE {}
+   SET "applied_seq" = {seq}, "applied_lsn" = '{lsn_to}',
+       {STAGED_NONE},
+       "diverged_why" = {}, "diverged_since" = COALESCE("diverged_since", GETDATE())
+ {} AND "applied_seq" = {}"#,
+        state.sql(),
+        literal(why),
+        expected(fence, epoch),
+        before(seq),
+    )
+}
+
+/// Section 1: another identity, staged none, the fence raised.
+#[must_use]
+pub fn set_identity(state: &Relation, from_fence: i64, identity: &StreamIdentity, diverged: Option<&str>) -> String {
+    let source = &identity.source;
+    let diverged = diverged.map_or_else(String::new, |why| {
+        format!(",\n       \"diverged_why\" = {}, \"diverged_since\" = COALESCE(\"diverged_since\", GETDATE())", literal(why))
+    });
+    format!(
+        r#"UPDATE {}
+   SET "pipeline" = {}, "source_server" = {}, "source_database" = {}, "database_guid" = {}, "recovery_fork_guid" = {}, "s3_root" = {},
+       "fence" = {},
+       {STAGED_NONE}{diverged}
+ WHERE "fence" = {from_fence}"#,
+        state.sql(),
+        literal(&identity.pipeline),
+        literal(&source.server),
+        literal(&source.database),
+        optional(source.database_guid.as_deref()),
+        optional(source.recovery_fork_guid.as_deref()),
+        literal(&identity.root),
+        from_fence + 1,
+    )
+}
+
+/// Bytes of `diverged_why`.
+const WHY_BYTES: usize = 4096;
+
+/// One more reason behind those that stand already, cut where the column ends.
+#[must_use]
+pub fn with_reason(diverged: Option<&Diverged>, why: &str) -> String {
+    let mut text = diverged.map_or_else(String::new, |older| format!("{}; ", older.why));
+    text.push_str(why);
+    text.truncate(text.floor_char_boundary(WHY_BYTES));
+    text
+}
+
 /// R7: the record moves the position and sets the hash, with nothing staged.
 #[must_use]
 pub fn set_schema(state: &Relation, fence: i64, epoch: Epoch, seq: Seq, lsn_to: Lsn, column_hash: &str) -> String {
@@ -240,6 +292,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_older_reason_stays_and_a_long_one_is_cut_at_a_character() {
+        let older = Diverged { why: "older".into(), since: String::new() };
+        assert_eq!(with_reason(Some(&older), "newer"), "older; newer");
+        let long = with_reason(None, &format!("a{}", "ä".repeat(WHY_BYTES)));
+        assert_eq!(long.len(), WHY_BYTES - 1);
+    }
+
+    #[test]
     fn moves_name_what_they_expect() {
         let (names, _) = orders();
         let lsn_to: Lsn = "0000002a000000ffffff".parse().unwrap();
@@ -256,6 +316,13 @@ mod tests {
                "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL,
                "diverged_why" = COALESCE("diverged_why", 'it''s so'), "diverged_since" = COALESCE("diverged_since", GETDATE())
          WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41 AND "staged_from" = 42 AND "staged_to" = 43
+        "#);
+        insta::assert_snapshot!(set_skipped(&names.state, 5, 2, 42, lsn_to, "it's so"), @r#"
+        UPDATE "d2r"."sales__orders__state"
+           SET "applied_seq" = 42, "applied_lsn" = '0000002a000000ffffff',
+               "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL,
+               "diverged_why" = 'it''s so', "diverged_since" = COALESCE("diverged_since", GETDATE())
+         WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41
         "#);
         insta::assert_snapshot!(set_schema(&names.state, 5, 2, 1, lsn_to, "ab"), @r#"
         UPDATE "d2r"."sales__orders__state"

@@ -131,6 +131,16 @@ async fn every_document_that_is_printed_is_valid() {
     let different = printed.run(&pipeline, "verify", &shown).await;
     assert_eq!(different["tables"][0]["report"]["missing"], 1, "{different:#}");
 
+    // The operator's orders.
+    printed.run(&pipeline, "pause", &["pause", "--table", "dbo.Country", "--reason", "a look", "--json"]).await;
+    printed.run(&pipeline, "resume", &["resume", "--table", "dbo.Country", "--json"]).await;
+    printed.run(&pipeline, "skip", &["skip", "--table", "dbo.Country", "--json"]).await;
+    printed.run(&pipeline, "adopt", &["adopt", "--json"]).await;
+    printed.run(&pipeline, "lease-list", &["lease", "--json"]).await;
+    printed.run(&pipeline, "lease", &["lease", "--release", "--json"]).await;
+    printed.run(&pipeline, "retry", &["retry", "--json"]).await;
+    printed.run(&pipeline, "recover", &["recover", "--json"]).await;
+
     let max = printed.0.iter().rev().find_map(|document| document["tables"][0]["report"]["applied_lsn"].as_str()).unwrap().to_owned();
     printed.run(&pipeline, "lsn", &["lsn", &max, "--json"]).await;
     printed.run(&pipeline, "lsn", &["lsn", "1999-01-01 00:00:00", "--json"]).await;

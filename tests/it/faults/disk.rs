@@ -35,5 +35,12 @@ async fn no_room_to_spill() -> Fault {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told() {
-    run(register()).await;
+    // nextest gives each test a process; the plain runner does not, so there it starts itself.
+    let alone = ["NEXTEST", "D2R_TEST_ALONE"].iter().any(|name| std::env::var_os(name).is_some());
+    if alone {
+        return run(register()).await;
+    }
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "faults::disk::a_full_disk_is_told"]).env("D2R_TEST_ALONE", "1");
+    assert!(child.status().await.unwrap().success());
 }

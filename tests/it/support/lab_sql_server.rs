@@ -98,6 +98,18 @@ impl Lab {
         SqlServer::new(SourceSettings { user: "reader".into(), ..self.settings.clone() })
     }
 
+    /// The real client under the login `master_user`, which owns the database but is no sysadmin.
+    pub fn owner(&self) -> SqlServer {
+        for sql in [
+            "CREATE LOGIN master_user WITH PASSWORD = 'Roast-7-beans'",
+            "CREATE USER master_user FOR LOGIN master_user",
+            "ALTER ROLE db_owner ADD MEMBER master_user",
+        ] {
+            self.write(sql);
+        }
+        SqlServer::new(SourceSettings { user: "master_user".into(), ..self.settings.clone() })
+    }
+
     /// As [`Lab::reader`] in a database without schema cdc.
     pub fn reader_without_cdc(&self) -> SqlServer {
         self.write("CREATE LOGIN reader WITH PASSWORD = 'Roast-7-beans'");

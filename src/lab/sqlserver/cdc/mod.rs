@@ -76,6 +76,8 @@ pub struct Cdc {
     agent_service: AtomicBool,
     /// Clean-up moves the mark and then fails.
     cleanup_fails: AtomicBool,
+    /// The procedures of Amazon RDS exist.
+    rds: AtomicBool,
 }
 
 impl Cdc {
@@ -87,6 +89,7 @@ impl Cdc {
             threads: Mutex::default(),
             agent_service: AtomicBool::new(true),
             cleanup_fails: AtomicBool::new(false),
+            rds: AtomicBool::new(false),
         });
         server.extend(Arc::clone(&cdc) as Arc<dyn super::engine::extension::Extension>);
         Ok(cdc)
@@ -169,6 +172,12 @@ impl Cdc {
         };
         self.agent(database)?.write(|connection| connection.execute(sql, [instance]))?;
         Ok(())
+    }
+
+    /// From now on the server has RDS's procedures, with which a user who is no sysadmin switches
+    /// CDC on for a database.
+    pub fn be_rds(&self) {
+        self.rds.store(true, Ordering::SeqCst);
     }
 
     /// From now on clean-up moves the mark, then fails to delete (22852, `@fCleanupFailed` = 1).

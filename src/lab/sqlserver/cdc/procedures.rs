@@ -37,8 +37,8 @@ fn work(cdc: &Cdc, name: &str) -> Option<Procedure> {
     match bare {
         "sp_cdc_enable_db" => inside(enable::enable_db),
         "sp_cdc_disable_db" => inside(enable::disable_db),
-        "rds_cdc_enable_db" => inside(enable::rds_enable_db),
-        "rds_cdc_disable_db" => inside(enable::rds_disable_db),
+        "rds_cdc_enable_db" if cdc.rds.load(Ordering::SeqCst) => inside(enable::rds_enable_db),
+        "rds_cdc_disable_db" if cdc.rds.load(Ordering::SeqCst) => inside(enable::rds_disable_db),
         "sp_cdc_enable_table" => inside(enable::enable_table),
         "sp_cdc_disable_table" => inside(enable::disable_table),
         "sp_cdc_help_change_data_capture" => inside(help::help_change_data_capture),

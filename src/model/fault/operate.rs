@@ -1,0 +1,62 @@
+//! SYNC, 040 and up: what an operator orders.
+
+use super::{Class, Page};
+
+pub const CONFIRM: Page = Page {
+    code: "SYNC-040",
+    title: "the command waits for its confirmation",
+    class: Class::Config,
+    meaning: "Nothing was changed. The facts above say what the command would do.",
+    next: &["look at the facts above, then run the command as it is printed here"],
+};
+
+pub const NOT_SKIPPABLE: Page = Page {
+    code: "SYNC-041",
+    title: "the batch cannot be skipped",
+    class: Class::Human,
+    meaning: "Only the next pending batch of the current epoch can be left out, and neither the record that opens an epoch nor a change of columns: what follows is built on them. Nothing was changed.",
+    next: &[
+        "db-to-redshift skip --table <table> shows which batch comes next",
+        "db-to-redshift prepare --new-epoch --table <table> takes a new snapshot instead",
+    ],
+};
+
+pub const OTHER_BATCH: Page = Page {
+    code: "SYNC-042",
+    title: "another batch comes next by now",
+    class: Class::Human,
+    meaning: "The batch that was named is not the next one: it was loaded or skipped meanwhile, or it lies further ahead. Nothing was changed.",
+    next: &["db-to-redshift skip --table <table> shows which batch comes next"],
+};
+
+pub const CONTROL_BUSY: Page = Page {
+    code: "SYNC-043",
+    title: "the control object keeps changing",
+    class: Class::Transient,
+    meaning: "Every try to write it met another writer. Nothing was changed.",
+    next: &["run the command again"],
+};
+
+pub const NOT_ADOPTABLE: Page = Page {
+    code: "SYNC-044",
+    title: "this state cannot be adopted",
+    class: Class::Human,
+    meaning: "The state row guards another pipeline, source table or production table. Taking it over would let two streams write one table. Nothing was changed.",
+    next: &[
+        "check pipeline, source and redshift.target_schema in the configuration",
+        "if the pipeline itself was renamed, and nobody runs the old name: db-to-redshift adopt --pipeline --table <table>",
+    ],
+};
+
+pub const NOT_OURS: Page = Page {
+    code: "SYNC-045",
+    title: "the lease is not ours to release",
+    class: Class::Busy,
+    meaning: "Its holder is another run, and it is not proven that the holder's process has ended on this machine. Nothing was changed.",
+    next: &[
+        "db-to-redshift lease shows who holds what",
+        "db-to-redshift lease --take-over --confirm --table <table> waits 60 s and frees a lease that nobody renews",
+    ],
+};
+
+pub const PAGES: &[&Page] = &[&CONFIRM, &NOT_SKIPPABLE, &OTHER_BATCH, &CONTROL_BUSY, &NOT_ADOPTABLE, &NOT_OURS];
