@@ -132,6 +132,8 @@ pub enum Command {
     Bundle(Bundle),
     /// Explain a fault by its code.
     Explain(Explain),
+    /// Print the JSON Schema of a document that commands print, or list the documents.
+    Schema(Schema),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Write the manual pages.
@@ -177,6 +179,7 @@ impl Command {
             Self::Enable(_) => "enable",
             Self::Bundle(_) => "bundle",
             Self::Explain(_) => "explain",
+            Self::Schema(_) => "schema",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
             Self::Init(_) => "init",
@@ -415,6 +418,12 @@ pub struct Explain {
     /// List every code with its title.
     #[arg(long)]
     pub list: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Schema {
+    /// Name of the document, as in `status` or `status/1`; without it the documents are listed.
+    pub name: Option<String>,
 }
 
 #[derive(Args, Debug, Clone)]

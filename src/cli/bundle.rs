@@ -6,15 +6,33 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::{Bundle, Global};
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output, select};
 use crate::engine::bundle::archive;
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::{cfg, sync};
+
+/// The bundle that was written.
+#[derive(Serialize, JsonSchema)]
+pub struct Bundled {
+    /// The archive, as the user named it or in this folder.
+    path: String,
+    /// Its size in bytes.
+    bytes: usize,
+    /// Names of the files in it.
+    members: Vec<&'static str>,
+}
+
+impl Document for Bundled {
+    const NAME: &'static str = "bundle";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     // The bundle is for bad days: a source that cannot be reached is one of its facts.
@@ -38,7 +56,7 @@ pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveE
     options.open(&path).and_then(|mut file| file.write_all(&bytes)).map_err(fault)?;
     let names: Vec<_> = members.iter().map(|member| member.name).collect();
     if global.json {
-        output::line(json!({ "path": path, "bytes": bytes.len(), "members": names }));
+        output::document(&Bundled { path: path.display().to_string(), bytes: bytes.len(), members: names });
     } else {
         output::line(format_args!("wrote {} ({}): {}", path.display(), output::bytes(bytes.len() as u64), names.join(", ")));
     }

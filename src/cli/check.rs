@@ -2,15 +2,29 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Global;
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output, select};
 use crate::engine::check::{Finding, FindingDocument, Found};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::sync;
+
+/// What was looked at, and what was found.
+#[derive(Serialize, JsonSchema)]
+pub struct Checked {
+    /// The three systems first, then the tables.
+    findings: Vec<FindingDocument>,
+}
+
+impl Document for Checked {
+    const NAME: &'static str = "check";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     // A source that cannot be reached is a line of the check, not its end.
@@ -21,7 +35,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     };
     let findings = engine.check(&tables).await;
     if global.json {
-        output::line(json!({ "findings": findings.iter().map(FindingDocument::from).collect::<Vec<_>>() }));
+        output::document(&Checked { findings: findings.iter().map(FindingDocument::from).collect() });
     } else {
         findings.iter().for_each(print);
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Demo, Global};
 use super::connect::{self, LiveEngine};
+use super::document::Document;
 use super::lab::{failed, source};
 use super::{exit, output, signals, watch};
 use crate::config;
@@ -23,12 +25,61 @@ use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::target::Target;
 
+/// What the demo did, and whether both sides are equal.
+#[derive(Serialize, JsonSchema)]
+pub struct DemoReport {
+    /// Seed of the workload.
+    seed: u64,
+    /// In the order in which they were done.
+    steps: Vec<Step>,
+    /// How each table compares.
+    tables: Vec<Compared>,
+    /// What went wrong, as text with codes.
+    faults: Vec<String>,
+    /// Nothing went wrong, and production equals the source in every table.
+    equal: bool,
+}
+
 /// What was done, with its time.
+#[derive(Serialize, JsonSchema)]
 struct Step {
+    /// In words.
+    #[serde(rename = "step")]
     name: String,
+    /// How long it took.
     seconds: f64,
+    /// Rows that were changed in the source or moved.
     rows: u64,
+    /// Batches that were moved.
     batches: u64,
+}
+
+/// One table on both sides.
+#[derive(Serialize, JsonSchema)]
+struct Compared {
+    table: TableName,
+    /// Rows in the source.
+    source_rows: u64,
+    /// Rows in production.
+    target_rows: u64,
+    /// Rows of the source that production does not hold, or not often enough.
+    missing: u64,
+    /// Rows of production that the source does not hold.
+    surplus: u64,
+    /// None is missing, and none surplus.
+    equal: bool,
+}
+
+impl From<&Comparison> for Compared {
+    fn from(line: &Comparison) -> Self {
+        let Comparison { table, source_rows, target_rows, missing, surplus } = line.clone();
+        Self { table, source_rows, target_rows, missing, surplus, equal: line.is_equal() }
+    }
+}
+
+impl Document for DemoReport {
+    const NAME: &'static str = "demo";
+    const VERSION: u32 = 1;
 }
 
 /// The demo under way.
@@ -68,8 +119,9 @@ pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
     lab.stop().await.map_err(|error| failed("the lab could not be stopped", error))?;
     let compared = compared?;
     let equal = faults.is_empty() && !compared.is_empty() && compared.iter().all(Comparison::is_equal);
-    if global.json {
-        output::line(report_json(demo, &steps, &compared, &faults, equal));
+    // With events too every line of standard output is a document.
+    if global.json || global.events {
+        output::document(&DemoReport { seed: demo.seed, steps, tables: compared.iter().map(Compared::from).collect(), faults, equal });
     } else {
         print(demo, &steps, &compared, &faults, equal);
     }
@@ -159,18 +211,6 @@ fn say(global: &Global, text: &str) {
     if !global.json && !global.events {
         output::talk(text);
     }
-}
-
-fn report_json(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String], equal: bool) -> serde_json::Value {
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|step| json!({ "step": step.name, "seconds": step.seconds, "rows": step.rows, "batches": step.batches }))
-        .collect();
-    let tables: Vec<_> = compared
-        .iter()
-        .map(|line| json!({ "table": line.table, "source_rows": line.source_rows, "target_rows": line.target_rows, "missing": line.missing, "surplus": line.surplus, "equal": line.is_equal() }))
-        .collect();
-    json!({ "seed": demo.seed, "steps": steps, "tables": tables, "faults": faults, "equal": equal })
 }
 
 fn print(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String], equal: bool) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::args::Global;
 use super::connect::LiveEngine;
+use super::document::Reports;
 use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::engine::inspect::dry_run::{DryRunReport, Place};
@@ -17,7 +18,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
         reports.push((table, report));
     }
     if global.json {
-        output::line(output::reports_json("dry-run", &reports));
+        output::document(&Reports::new("dry-run", &reports));
     } else {
         for (table, report) in &reports {
             match report {

@@ -2,14 +2,30 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::{Enable, Global};
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
-use crate::model::Fault;
+use crate::model::{Fault, TableName};
 use crate::source::Source;
+
+/// Where CDC is on now.
+#[derive(Serialize, JsonSchema)]
+pub struct Enabled {
+    /// Name of the database.
+    database: String,
+    /// The tables that `--table` named.
+    enabled: Vec<TableName>,
+}
+
+impl Document for Enabled {
+    const NAME: &'static str = "enable";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, enable: &Enable, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let database = engine.source.start_up().await?.identity.database;
@@ -26,7 +42,7 @@ pub async fn run(global: &Global, enable: &Enable, (engine, _events): (Arc<LiveE
         }
     }
     if global.json {
-        output::line(json!({ "database": database, "enabled": enabled }));
+        output::document(&Enabled { database, enabled });
     } else if enabled.is_empty() {
         output::line(format_args!("CDC is on for database {database}; name tables with --table to track them"));
     }

@@ -1,11 +1,62 @@
 //! `explain`: the pages of the fault dictionary.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::{Explain, Global};
+use super::document::Document;
 use super::{exit, output};
 use crate::model::Fault;
 use crate::model::fault::{Class, Page, cfg, families, page};
+
+/// A page of the fault dictionary.
+#[derive(Serialize, JsonSchema)]
+pub struct PageDocument {
+    /// Stable code, as in `SRC-012`.
+    code: &'static str,
+    /// The code in words.
+    title: &'static str,
+    class: ClassName,
+    /// Of a command that ends with this fault.
+    exit_code: u8,
+    /// What it means for the data.
+    meaning: &'static str,
+    /// Commands or acts, the safest first.
+    next: &'static [&'static str],
+}
+
+/// What a scheduler and a person may expect.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ClassName {
+    /// Not tried again: usage, settings or rights must change first.
+    Config,
+    /// Tried again by itself, a bounded number of times.
+    Transient,
+    /// Not tried again within the job; the next run may meet it again.
+    Failed,
+    /// Somebody else works on the table.
+    Busy,
+    /// Stands until a person decides.
+    Human,
+}
+
+impl Document for PageDocument {
+    const NAME: &'static str = "explain";
+    const VERSION: u32 = 1;
+}
+
+/// The whole fault dictionary.
+#[derive(Serialize, JsonSchema)]
+pub struct PageList {
+    /// By family.
+    faults: Vec<PageDocument>,
+}
+
+impl Document for PageList {
+    const NAME: &'static str = "explain-list";
+    const VERSION: u32 = 1;
+}
 
 pub fn run(global: &Global, explain: &Explain) -> Result<u8, Fault> {
     match &explain.code {
@@ -33,33 +84,33 @@ fn unknown(code: &str) -> Fault {
 }
 
 /// What a scheduler and a person may expect of the class.
-fn class_words(class: Class) -> (&'static str, &'static str) {
+fn class_words(class: Class) -> (ClassName, &'static str, &'static str) {
     match class {
-        Class::Config => ("config", "not tried again: usage, settings or rights must change first"),
-        Class::Transient => ("transient", "tried again by itself, a bounded number of times"),
-        Class::Failed => ("failed", "not tried again within the job; the next run may meet it again"),
-        Class::Busy => ("busy", "somebody else works on the table"),
-        Class::Human => ("human", "stands until a person decides"),
+        Class::Config => (ClassName::Config, "config", "not tried again: usage, settings or rights must change first"),
+        Class::Transient => (ClassName::Transient, "transient", "tried again by itself, a bounded number of times"),
+        Class::Failed => (ClassName::Failed, "failed", "not tried again within the job; the next run may meet it again"),
+        Class::Busy => (ClassName::Busy, "busy", "somebody else works on the table"),
+        Class::Human => (ClassName::Human, "human", "stands until a person decides"),
     }
 }
 
-fn page_json(page: &Page) -> Value {
-    json!({
-        "code": page.code,
-        "title": page.title,
-        "class": class_words(page.class).0,
-        "exit_code": exit::of_class(page.class),
-        "meaning": page.meaning,
-        "next": page.next,
-    })
+fn document(page: &Page) -> PageDocument {
+    PageDocument {
+        code: page.code,
+        title: page.title,
+        class: class_words(page.class).0,
+        exit_code: exit::of_class(page.class),
+        meaning: page.meaning,
+        next: page.next,
+    }
 }
 
 fn print_page(global: &Global, page: &Page) {
     if global.json {
-        output::line(page_json(page));
+        output::document(&document(page));
         return;
     }
-    let (class, retries) = class_words(page.class);
+    let (_, class, retries) = class_words(page.class);
     let exit = exit::of_class(page.class);
     output::line(format_args!("{} {}\n\n{}\n\nClass: {class} ({retries}); exit code {exit}.\n", page.code, page.title, page.meaning));
     for next in page.next {
@@ -70,7 +121,7 @@ fn print_page(global: &Global, page: &Page) {
 fn print_list(global: &Global) {
     if global.json {
         let pages = families().into_iter().flat_map(|family| family.pages.iter());
-        output::line(json!({ "faults": pages.map(|page| page_json(page)).collect::<Vec<_>>() }));
+        output::document(&PageList { faults: pages.map(|page| document(page)).collect() });
         return;
     }
     for (at, family) in families().iter().enumerate() {
@@ -94,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_page_says_what_a_scheduler_needs() {
-        let page = page_json(page("sync-002").unwrap());
-        assert_eq!((&page["class"], &page["exit_code"]), (&json!("human"), &json!(4)));
+        let page = serde_json::to_value(document(page("sync-002").unwrap())).unwrap();
+        assert_eq!((page["class"].as_str(), page["exit_code"].as_u64()), (Some("human"), Some(4)));
     }
 }

@@ -3,16 +3,55 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::{Command, Global, Mode, Prepare};
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output, select, watch};
-use crate::engine::event::{EventReceiver, Outcome, TableReport};
+use crate::engine::event::{EventReceiver, Job, Outcome, TableReport};
 use crate::engine::prepare::{OpenMode, PrepareOptions};
 use crate::model::control::RunTable;
 use crate::model::fault::FaultDocument;
 use crate::model::{Fault, TableName};
+
+/// How a run of jobs ended, table by table.
+#[derive(Serialize, JsonSchema)]
+pub struct JobsDone<'a> {
+    /// As the user typed it.
+    command: &'static str,
+    /// A line a job and table: `sync` loads what waits, extracts, and loads again.
+    tables: Vec<JobDone<'a>>,
+}
+
+/// How one job ended on one table.
+#[derive(Serialize, JsonSchema)]
+pub struct JobDone<'a> {
+    table: TableName,
+    job: Job,
+    /// `done`; `nothing to do`; `paused`: an operator paused the table; `capture is down`: nothing
+    /// was found, but SQL Server records nothing either; `fault`.
+    #[schemars(extend("enum" = OUTCOMES))]
+    outcome: &'static str,
+    /// Batches that were moved; absent after a fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batches: Option<u64>,
+    /// Rows of these batches; absent after a fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    /// Absent unless the outcome is `fault`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a Fault>,
+}
+
+/// Every outcome that a job can have.
+const OUTCOMES: [&str; 5] = ["done", "nothing to do", "paused", "capture is down", "fault"];
+
+impl Document for JobsDone<'_> {
+    const NAME: &'static str = "jobs";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, command: &Command, (engine, events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let from = if matches!(command, Command::Load) { select::From::Store } else { select::From::Source };
@@ -24,7 +63,7 @@ pub async fn run(global: &Global, command: &Command, (engine, events): (Arc<Live
     note_run(&engine, &reports, Some(Timestamp::now())).await;
     watch::end(engine, shown).await;
     if global.json {
-        output::line(json!({ "command": command.name(), "tables": reports.iter().map(report_json).collect::<Vec<_>>() }));
+        output::document(&JobsDone { command: command.name(), tables: reports.iter().map(JobDone::of).collect() });
     } else if !global.events {
         print(&reports);
     }
@@ -66,20 +105,18 @@ pub async fn note_run<'a>(engine: &LiveEngine, reports: impl IntoIterator<Item =
     engine.note_run(reports.into_iter().map(line).collect(), finished).await;
 }
 
-pub fn report_json(report: &TableReport) -> Value {
-    let mut document = json!({ "table": report.table, "job": report.job });
-    match &report.outcome {
-        Ok(outcome) => {
-            document["outcome"] = json!(outcome.as_str());
-            document["batches"] = json!(outcome.batches);
-            document["rows"] = json!(outcome.rows);
-        }
-        Err(fault) => {
-            document["outcome"] = json!("fault");
-            document["fault"] = json!(fault);
+impl<'a> JobDone<'a> {
+    pub fn of(report: &'a TableReport) -> Self {
+        let done = report.outcome.as_ref().ok();
+        Self {
+            table: report.table.clone(),
+            job: report.job,
+            outcome: done.map_or("fault", Outcome::as_str),
+            batches: done.map(|outcome| outcome.batches),
+            rows: done.map(|outcome| outcome.rows),
+            fault: report.outcome.as_ref().err(),
         }
     }
-    document
 }
 
 fn print(reports: &[TableReport]) {
@@ -104,6 +141,20 @@ pub fn print_faults<'a>(reports: impl IntoIterator<Item = &'a TableReport>) {
     for report in reports {
         if let Err(fault) = &report.outcome {
             output::line(format_args!("\n{}: {}", report.table, output::fault_text(fault).trim_end()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_knows_every_outcome() {
+        let bools = [false, true];
+        for (batches, paused, capture_down) in bools.iter().flat_map(|a| bools.iter().flat_map(move |b| [(0, *a, *b), (1, *a, *b)])) {
+            let outcome = Outcome { batches, paused, capture_down, ..Outcome::default() };
+            assert!(OUTCOMES.contains(&outcome.as_str()), "{outcome:?}");
         }
     }
 }

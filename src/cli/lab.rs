@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, Lab as LabArguments};
+use super::document::Document;
 use super::{exit, output, signals};
 use crate::lab::direct::{Direct, batches};
 use crate::lab::sample;
@@ -16,6 +18,29 @@ use crate::model::fault::cfg;
 
 /// A dummy row enters the time mapping after so long without a commit.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// The lab, ready to be used.
+#[derive(Serialize, JsonSchema)]
+pub struct LabUp {
+    /// Configuration file of this program for the lab.
+    config: String,
+    /// How to connect with other programs.
+    clients: Vec<ClientLine>,
+}
+
+/// How to connect with one program.
+#[derive(Serialize, JsonSchema)]
+struct ClientLine {
+    /// The program, as `psql`.
+    program: &'static str,
+    /// A line for a shell, with the credentials of the lab.
+    line: String,
+}
+
+impl Document for LabUp {
+    const NAME: &'static str = "lab";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, arguments: &LabArguments) -> Result<u8, Fault> {
     let cancel = CancellationToken::new();
@@ -36,8 +61,8 @@ pub async fn run(global: &Global, arguments: &LabArguments) -> Result<u8, Fault>
     source(&lab)?.run_all(batches.iter().map(String::as_str)).map_err(|error| failed("the script met an error", error))?;
     let config = lab.write_config().map_err(|error| failed("the lab's configuration could not be written", error))?;
     if global.json {
-        let clients: Vec<_> = lab.clients().iter().map(|client| json!({ "program": client.program, "line": client.line })).collect();
-        output::line(json!({ "config": config, "clients": clients }));
+        let clients = lab.clients().into_iter().map(|client| ClientLine { program: client.program, line: client.line }).collect();
+        output::document(&LabUp { config: config.display().to_string(), clients });
     } else {
         output::line("The lab is up, on loopback only, until Ctrl-C. Connect with:\n");
         for client in lab.clients() {

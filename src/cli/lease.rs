@@ -2,14 +2,46 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::{Global, Lease};
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output, reports, select};
 use crate::engine::event::EventReceiver;
 use crate::engine::operate::{Freed, LeaseLine, Report, TakeOver};
 use crate::model::{Fault, TableName};
+
+/// Who is busy with what.
+#[derive(Serialize, JsonSchema)]
+pub struct LeaseList<'a> {
+    /// As the user typed it.
+    command: &'static str,
+    /// The leases that are held.
+    leases: Vec<HeldLine<'a>>,
+    /// Tables whose leases could not be read.
+    faults: Vec<FaultLine<'a>>,
+}
+
+/// A lease of one table.
+#[derive(Serialize, JsonSchema)]
+struct HeldLine<'a> {
+    table: &'a TableName,
+    lease: &'a LeaseLine,
+}
+
+/// A fault, and the table that met it.
+#[derive(Serialize, JsonSchema)]
+struct FaultLine<'a> {
+    table: &'a TableName,
+    fault: &'a Fault,
+}
+
+impl Document for LeaseList<'_> {
+    const NAME: &'static str = "lease-list";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, lease: &Lease, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let tables = select::tables(&engine, &global.tables, select::From::Anywhere).await?;
@@ -45,9 +77,9 @@ fn list(global: &Global, found: &[Report<Vec<LeaseLine>>]) -> u8 {
     let faults: Vec<(&TableName, &Fault)> =
         found.iter().filter_map(|report| Some((&report.table, report.outcome.as_ref().err()?))).collect();
     if global.json {
-        let leases: Vec<_> = held.iter().map(|(table, line)| json!({ "table": table, "lease": line })).collect();
-        let faults: Vec<_> = faults.iter().map(|(table, fault)| json!({ "table": table, "fault": fault })).collect();
-        output::line(json!({ "command": "lease", "leases": leases, "faults": faults }));
+        let leases = held.iter().map(|(table, lease)| HeldLine { table, lease }).collect();
+        let faults = faults.iter().map(|(table, fault)| FaultLine { table, fault }).collect();
+        output::document(&LeaseList { command: "lease", leases, faults });
     } else if held.is_empty() && faults.is_empty() {
         output::line("nobody holds a lease");
     } else {

@@ -2,20 +2,34 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::{Global, LoadErrors};
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::store::ChangeStore;
-use crate::target::Target;
+use crate::target::{LoadError, Target};
+
+/// The values of this pipeline's files that Redshift refused to load.
+#[derive(Serialize, JsonSchema)]
+pub struct LoadErrorList {
+    /// The newest first.
+    load_errors: Vec<LoadError>,
+}
+
+impl Document for LoadErrorList {
+    const NAME: &'static str = "load-errors";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, options: &LoadErrors, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let errors = engine.target.load_errors(&engine.store.root(), options.most, options.show_values).await?;
     if global.json {
-        output::line(json!({ "load_errors": errors }));
+        output::document(&LoadErrorList { load_errors: errors });
         return Ok(exit::DONE);
     }
     if errors.is_empty() {

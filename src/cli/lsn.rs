@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
-use serde_json::json;
 
 use super::args::{Global, LsnOrTime};
 use super::connect::LiveEngine;
@@ -23,7 +22,7 @@ pub async fn run(global: &Global, what: &LsnOrTime, (engine, _events): (Arc<Live
         }
     };
     if global.json {
-        output::line(json!(report));
+        output::document(&report);
         return Ok(exit::DONE);
     }
     match (report.lsn, report.time, report.newest_before) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::args::{Global, Maintain};
 use super::connect::LiveEngine;
+use super::document::Reports;
 use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::engine::inspect::upkeep::{Upkeep, UpkeepReport};
@@ -32,7 +33,7 @@ pub async fn run(global: &Global, what: &Maintain, (engine, _events): (Arc<LiveE
         reports.push((table, report));
     }
     if global.json {
-        output::line(output::reports_json("maintain", &reports));
+        output::document(&Reports::new("maintain", &reports));
     }
     Ok(exit::worst(reports.iter().map(|(_, report)| report.as_ref().map_or_else(exit::of, |_| exit::DONE))))
 }

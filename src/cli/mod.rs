@@ -10,6 +10,7 @@ mod completions;
 pub mod connect;
 #[cfg(feature = "lab")]
 mod demo;
+pub mod document;
 mod dry_run;
 mod enable;
 mod every;
@@ -30,6 +31,7 @@ mod recover;
 mod reports;
 mod retry;
 mod runs;
+mod schema;
 mod select;
 mod signals;
 mod skip;
@@ -84,6 +86,7 @@ async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
     }
     match &command {
         Command::Explain(explain) => explain::run(&global, explain),
+        Command::Schema(schema) => schema::run(&global, schema),
         Command::Completions(completions) => completions::run(completions),
         Command::Man(man) => man::run(man),
         Command::Init(init) => init::run(init),

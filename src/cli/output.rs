@@ -8,9 +8,10 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::args::Global;
+use super::document::{Document, Ended, Named};
 use crate::model::Fault;
 
 /// The first failure of standard output; nothing is written after it.
@@ -39,6 +40,19 @@ pub fn failure() -> Option<&'static io::Error> {
     BROKEN.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)
 }
 
+/// A document of the registry on a line of its own, which begins with the name of its schema.
+pub fn document<D: Document>(document: &D) {
+    json(&Named::new(document));
+}
+
+/// Any JSON on a line of its own. What cannot be written as JSON is a result that is not there.
+fn json(value: &impl Serialize) {
+    match serde_json::to_string(value) {
+        Ok(text) => line(text),
+        Err(error) => drop(BROKEN.set(error.into())),
+    }
+}
+
 /// A line of talk. When nobody can hear it, it is not needed.
 pub fn talk(line: impl Display) {
     talk_text(format_args!("{line}\n"));
@@ -52,7 +66,7 @@ pub fn talk_text(text: impl Display) {
 /// Shows a fault that ended a command: a document on standard output, or text on standard error.
 pub fn show_fault(global: &Global, fault: &Fault) {
     if global.json {
-        line(json!({ "fault": fault }));
+        document(&Ended { fault });
     } else {
         talk_text(fault_text(fault));
     }
@@ -92,16 +106,6 @@ pub fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// What a command found for each table, as one document: a report or a fault.
-#[must_use]
-pub fn reports_json<R: serde::Serialize>(command: &str, reports: &[(crate::model::TableName, Result<R, Fault>)]) -> Value {
-    let line = |(table, report): &(crate::model::TableName, Result<R, Fault>)| match report {
-        Ok(report) => json!({ "table": table, "report": report }),
-        Err(fault) => json!({ "table": table, "fault": fault }),
-    };
-    json!({ "command": command, "tables": reports.iter().map(line).collect::<Vec<_>>() })
 }
 
 /// A cell as people read it.

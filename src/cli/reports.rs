@@ -2,21 +2,56 @@
 //! who ordered it, and the exit code.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::args::Global;
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output};
 use crate::engine::operate::Report;
-use crate::model::Fault;
 use crate::model::control::RunTable;
 use crate::model::fault::FaultDocument;
+use crate::model::{Fault, TableName};
+
+/// How an order ended, table by table.
+#[derive(Serialize, JsonSchema)]
+pub struct Orders<'a, R> {
+    /// As the user typed it.
+    command: &'static str,
+    /// In the order of their names.
+    tables: Vec<OrderLine<'a, R>>,
+}
+
+/// How an order ended on one table.
+#[derive(Serialize, JsonSchema)]
+struct OrderLine<'a, R> {
+    table: TableName,
+    /// `done` or `fault`.
+    #[schemars(extend("enum" = ["done", "fault"]))]
+    outcome: &'static str,
+    /// Absent after a fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a R>,
+    /// Absent unless the outcome is `fault`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a Fault>,
+}
+
+impl<'a, R> OrderLine<'a, R> {
+    fn of(report: &'a Report<R>) -> Self {
+        let (result, fault) = (report.outcome.as_ref().ok(), report.outcome.as_ref().err());
+        Self { table: report.table.clone(), outcome: if fault.is_some() { "fault" } else { "done" }, result, fault }
+    }
+}
 
 /// Prints reports and returns the exit code. `line` says in one line how a table ended.
-pub fn show<R: Serialize>(global: &Global, command: &str, reports: &[Report<R>], line: impl Fn(&Report<R>, &R) -> String) -> u8 {
+pub fn show<'a, R>(global: &Global, command: &'static str, reports: &'a [Report<R>], line: impl Fn(&Report<R>, &R) -> String) -> u8
+where
+    Orders<'a, R>: Document,
+{
     if global.json {
-        output::line(json!({ "command": command, "tables": reports.iter().map(document).collect::<Vec<_>>() }));
+        output::document(&Orders { command, tables: reports.iter().map(OrderLine::of).collect() });
     } else if reports.is_empty() {
         output::line("no tables");
     } else {
@@ -28,13 +63,6 @@ pub fn show<R: Serialize>(global: &Global, command: &str, reports: &[Report<R>],
         }
     }
     exit::worst(reports.iter().map(|report| report.outcome.as_ref().map_or_else(exit::of, |_| exit::DONE)))
-}
-
-fn document<R: Serialize>(report: &Report<R>) -> Value {
-    match &report.outcome {
-        Ok(result) => json!({ "table": report.table, "outcome": "done", "result": result }),
-        Err(fault) => json!({ "table": report.table, "outcome": "fault", "fault": fault }),
-    }
 }
 
 /// Notes the orders that were carried out or failed, for `runs`.

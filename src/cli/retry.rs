@@ -3,14 +3,42 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Global;
 use super::connect::LiveEngine;
+use super::document::Document;
+use super::jobs::JobDone;
 use super::{exit, jobs, output, select, watch};
 use crate::engine::event::{EventReceiver, Outcome};
 use crate::engine::operate::Retried;
-use crate::model::Fault;
+use crate::model::{Fault, TableName};
+
+/// What was tried again.
+#[derive(Serialize, JsonSchema)]
+pub struct TriedAgain<'a> {
+    /// As the user typed it.
+    command: &'static str,
+    /// A line a job and table that had failed.
+    tables: Vec<Again<'a>>,
+    /// Tables of which no job had failed.
+    nothing_failed: &'a [TableName],
+}
+
+/// A job that had failed, and how it ended now.
+#[derive(Serialize, JsonSchema)]
+struct Again<'a> {
+    /// What the failed run noted: the job and the code of its fault.
+    failed_with: &'a str,
+    #[serde(flatten)]
+    now: JobDone<'a>,
+}
+
+impl Document for TriedAgain<'_> {
+    const NAME: &'static str = "retry";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, (engine, events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let tables = select::tables(&engine, &global.tables, select::From::Store).await?;
@@ -24,13 +52,8 @@ pub async fn run(global: &Global, (engine, events): (Arc<LiveEngine>, EventRecei
     watch::end(engine, shown).await;
     let retried = retried?;
     if global.json {
-        let line = |(why, report): &(String, _)| {
-            let mut document = jobs::report_json(report);
-            document["failed_with"] = json!(why);
-            document
-        };
-        let tables: Vec<_> = retried.again.iter().map(line).collect();
-        output::line(json!({ "command": "retry", "tables": tables, "nothing_failed": retried.nothing_failed }));
+        let tables = retried.again.iter().map(|(why, report)| Again { failed_with: why, now: JobDone::of(report) }).collect();
+        output::document(&TriedAgain { command: "retry", tables, nothing_failed: &retried.nothing_failed });
     } else if !global.events {
         print(&retried);
     }

@@ -2,19 +2,34 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Global;
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
+use crate::model::control::RunRecord;
 use crate::store::ChangeStore;
+
+/// The newest runs.
+#[derive(Serialize, JsonSchema)]
+pub struct RunList {
+    /// The newest first.
+    runs: Vec<RunRecord>,
+}
+
+impl Document for RunList {
+    const NAME: &'static str = "runs";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let runs = engine.store.runs(most).await?;
     if global.json {
-        output::line(json!({ "runs": runs }));
+        output::document(&RunList { runs });
         return Ok(exit::DONE);
     }
     let mut rows = vec![["BEGAN", "COMMAND", "BY", "TABLES", "BATCHES", "ROWS", "OUTCOME"].map(str::to_owned).to_vec()];

@@ -30,7 +30,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
         if tables.len() <= DETAILED { engine.status(&tables).await } else { engine.fleet(Some(&tables)).await }
     };
     if global.json {
-        output::line(serde_json::json!(report));
+        output::document(&report);
     } else {
         output::text(text(&report));
     }

@@ -2,15 +2,41 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Global;
 use super::connect::LiveEngine;
+use super::document::Document;
 use super::{exit, output};
 use crate::config::settings::matches;
 use crate::engine::event::EventReceiver;
-use crate::model::Fault;
-use crate::source::Source;
+use crate::model::{Fault, TableName};
+use crate::source::{Source, SourceTable};
+
+/// The tables of the source.
+#[derive(Serialize, JsonSchema)]
+pub struct TableList {
+    /// By name; those that `--table` names, or all.
+    tables: Vec<TableLine>,
+}
+
+/// One table of the source.
+#[derive(Serialize, JsonSchema)]
+struct TableLine {
+    table: TableName,
+    /// CDC is on for it.
+    tracked: bool,
+    /// It has a primary key, or is captured by a unique index that identifies rows.
+    has_key: bool,
+    /// The configuration leaves it out.
+    skipped: bool,
+}
+
+impl Document for TableList {
+    const NAME: &'static str = "tables";
+    const VERSION: u32 = 1;
+}
 
 pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let mut tables = engine.source.tables().await?;
@@ -18,11 +44,13 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     let wanted = |name: &str| global.tables.is_empty() || global.tables.iter().any(|pattern| matches(pattern, name));
     tables.retain(|table| wanted(&table.name.to_string()));
     if global.json {
-        let list: Vec<_> = tables
-            .iter()
-            .map(|table| json!({ "table": table.name, "tracked": table.tracked, "has_key": table.has_key, "skipped": engine.settings.is_skipped(&table.name) }))
-            .collect();
-        output::line(json!({ "tables": list }));
+        let line = |table: &SourceTable| TableLine {
+            table: table.name.clone(),
+            tracked: table.tracked,
+            has_key: table.has_key,
+            skipped: engine.settings.is_skipped(&table.name),
+        };
+        output::document(&TableList { tables: tables.iter().map(line).collect() });
         return Ok(exit::DONE);
     }
     let mut rows = vec![["TABLE", "CDC", "KEY", "CONFIGURATION"].map(str::to_owned).to_vec()];

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::args::{Global, Trace};
 use super::connect::LiveEngine;
 use super::{exit, output, select};
@@ -15,7 +13,7 @@ pub async fn run(global: &Global, trace: &Trace, (engine, _events): (Arc<LiveEng
     let table = select::one(&engine, &global.tables, select::From::Store).await?;
     let report = engine.trace(&table, &trace.keys, trace.show_values).await?;
     if global.json {
-        output::line(json!(report));
+        output::document(&report);
     } else {
         print(&report);
     }

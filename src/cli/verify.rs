@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::{Global, Verify};
 use super::connect::LiveEngine;
+use super::document::Reports;
 use super::{exit, output, select, watch};
 use crate::engine::event::EventReceiver;
 use crate::engine::inspect::verify::{Verdict, VerifyOptions, VerifyReport, Wrong};
@@ -25,8 +26,9 @@ pub async fn run(global: &Global, verify: &Verify, (engine, events): (Arc<LiveEn
     if let Err(error) = shown.await {
         tracing::warn!(%error, "the progress display ended early");
     }
-    if global.json {
-        output::line(output::reports_json("verify", &reports));
+    // With events too every line of standard output is a document.
+    if global.json || global.events {
+        output::document(&Reports::new("verify", &reports));
     } else {
         print(&reports);
     }

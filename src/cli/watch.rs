@@ -74,10 +74,7 @@ pub async fn end(engine: Arc<LiveEngine>, shown: JoinHandle<()>) {
 fn tell(event: &Event, show: Show, bars: Option<&MultiProgress>) {
     match show {
         Show::Nothing => {}
-        Show::Json => match serde_json::to_string(event) {
-            Ok(text) => output::line(text),
-            Err(error) => tracing::warn!(%error, "an event could not be shown"),
-        },
+        Show::Json => output::document(event),
         Show::Lines | Show::Bars => {
             let Some(text) = line(event) else { return };
             match bars {

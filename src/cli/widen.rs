@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::args::{Global, Widen};
 use super::connect::LiveEngine;
 use super::{exit, output, select};
@@ -16,7 +14,7 @@ pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEng
     let options = WidenOptions { column: widen.column.clone(), to: widen.to, confirm: widen.confirm };
     let report = engine.widen(&table, &options).await?;
     if global.json {
-        output::line(json!(report));
+        output::document(&report);
     } else if report.statements.is_empty() {
         output::line(format_args!("{table}, column {}: {} is wide enough for {} bytes", report.column, report.production, report.to));
     } else {

@@ -39,18 +39,26 @@ pub enum Found {
 /// A line as documents hold it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct FindingDocument {
+    /// `source`, `store`, `target`, or the table as schema.table.
     pub area: String,
+    /// What was looked at, as in `capture`.
     pub what: String,
     pub result: FoundKind,
+    /// What was seen, for a person.
     pub text: String,
+    /// The fault; null unless `result` is `fault`.
     pub fault: Option<FaultDocument>,
 }
 
+/// How a line of a check reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FoundKind {
+    /// As it should be.
     Good,
+    /// The work can go on.
     Warning,
+    /// Something must be done first.
     Fault,
 }
 

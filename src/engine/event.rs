@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{Epoch, Fault, Seq, TableName};
 
 /// What is done with a table.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Job {
+    /// Tables, state and the first snapshot.
     Prepare,
+    /// From the change tables to S3.
     Extract,
+    /// From S3 to production.
     Load,
+    /// Comparing production with the source.
     Verify,
 }
 
@@ -30,60 +35,80 @@ impl Job {
 }
 
 /// A step in the life of a job.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    Started {
-        job: Job,
-        table: TableName,
-    },
-    /// A record was written.
+    /// A job began on a table.
+    Started { job: Job, table: TableName },
+    /// A record was written: a batch of changes, or a snapshot, stands in S3.
     Recorded {
         table: TableName,
+        /// Epoch of the batch; +1 at every snapshot or start of the table.
         epoch: Epoch,
+        /// Number of the batch inside its epoch, from 0.
         seq: Seq,
+        /// Rows in its part files.
         rows: u64,
+        /// Compressed size of its part files, in bytes.
         bytes: u64,
+        /// From the beginning of the batch to its record.
         seconds: f64,
     },
     /// Batches `from` to `to` stand in staging.
     Staged {
         table: TableName,
+        /// Epoch of the batches.
         epoch: Epoch,
+        /// Number of the first batch.
         from: Seq,
+        /// Number of the last batch.
         to: Seq,
+        /// Rows that were copied into staging.
         rows: u64,
+        /// How long it took.
         seconds: f64,
     },
     /// Batches `from` to `to` stand in production.
     Applied {
         table: TableName,
+        /// Epoch of the batches.
         epoch: Epoch,
+        /// Number of the first batch.
         from: Seq,
+        /// Number of the last batch.
         to: Seq,
+        /// Rows of production that were deleted; an update deletes a row and inserts one.
         deleted: u64,
+        /// Rows that were inserted into production.
         inserted: u64,
+        /// How long it took.
         seconds: f64,
     },
     /// Something an operator should know; the job goes on.
     Warning {
         job: Job,
         table: TableName,
+        /// For a person. It holds no cell values.
         text: String,
     },
     /// In plain words: what a job did beside moving rows.
     Note {
         job: Job,
         table: TableName,
+        /// For a person. It holds no cell values.
         text: String,
     },
+    /// A job on a table ended.
     Finished {
         job: Job,
         table: TableName,
-        /// `done`, `nothing to do`, or the fault's code.
+        /// `done`, `nothing to do`, `paused`, `capture is down`, or the fault's code.
         outcome: String,
+        /// Batches that were moved; 0 after a fault.
         batches: u64,
+        /// Rows of these batches.
         rows: u64,
+        /// From the beginning of the job to its end.
         seconds: f64,
     },
 }
@@ -157,9 +182,11 @@ pub struct TableReport {
 }
 
 /// A job that ended well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Outcome {
+    /// Batches that were moved.
     pub batches: u64,
+    /// Rows of these batches.
     pub rows: u64,
     /// The operator paused the table: nothing was done.
     pub paused: bool,

@@ -11,6 +11,7 @@ use super::Lsn;
 pub struct SourceIdentity {
     /// `@@SERVERNAME`.
     pub server: String,
+    /// Name of the database.
     pub database: String,
     /// `sys.database_recovery_status.database_guid`, where the login may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +40,7 @@ impl SourceIdentity {
 /// lost its history.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CaptureIdentity {
+    /// Name of the capture instance.
     pub instance: String,
     /// Object id of the change table.
     pub object_id: i32,

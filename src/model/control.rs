@@ -11,16 +11,22 @@ use super::{Epoch, Lsn, TableName};
 /// `control/<t>.json`: what an operator ordered, and the intent of a snapshot under way.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Control {
+    /// Somebody paused the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// A snapshot or start is under way, or died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
 }
 
+/// An order to leave a table alone.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Paused {
+    /// Who paused it.
     pub by: String,
+    /// Their reason.
     pub why: String,
+    /// UTC.
     pub since: Timestamp,
 }
 
@@ -28,12 +34,17 @@ pub struct Paused {
 /// (section 6 of the protocol).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Intent {
+    /// The run that takes it.
     pub run: Uuid,
+    /// The epoch that it opens.
     pub epoch: Epoch,
+    /// Low-water mark of the capture instance when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_lsn: Option<Lsn>,
+    /// Max LSN that was read before the scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l0: Option<Lsn>,
+    /// When it began, UTC.
     pub since: Timestamp,
 }
 
@@ -41,7 +52,9 @@ pub struct Intent {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseKind {
+    /// From the change tables to S3.
     Extract,
+    /// From S3 to production.
     Load,
 }
 
@@ -66,37 +79,50 @@ pub struct Lease {
     pub at: Timestamp,
 }
 
+/// A run of the program: who, where, since when.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
+    /// Identifies the run.
     pub run: Uuid,
+    /// Name of the machine.
     pub host: String,
+    /// Login name on that machine.
     pub user: String,
+    /// Process id on that machine.
     pub pid: u32,
     /// Tells process tables apart (boot and pid namespace), where the system says: only there may
     /// a pid that is gone prove that the holder is dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
+    /// When the run began, UTC.
     pub since: Timestamp,
 }
 
 /// `runs/<date>/<run>.json`: who ran what, and how it ended.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
+    /// Identifies the run.
     pub run: Uuid,
+    /// As the user typed it, as in `sync`.
     pub command: String,
     pub by: Holder,
+    /// When it ended, UTC; null: it is under way, or died.
     pub finished: Option<Timestamp>,
+    /// A line a job and table; empty until the run ended.
     pub tables: Vec<RunTable>,
 }
 
+/// How one job of a run ended on one table.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunTable {
     pub table: TableName,
-    /// `done`, `nothing to do`, or the code of the fault.
+    /// The job, then `done`, `nothing to do`, `paused`, `capture is down`, or the code of the fault.
     pub outcome: String,
     /// What went wrong, where something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultDocument>,
+    /// Batches that were moved; 0 after a fault.
     pub batches: u64,
+    /// Rows of these batches.
     pub rows: u64,
 }

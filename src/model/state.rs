@@ -8,6 +8,7 @@ use super::{CaptureIdentity, Epoch, Lsn, Seq, SourceIdentity};
 /// What every guard compares: two streams never share a state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StreamIdentity {
+    /// Name of the pipeline.
     pub pipeline: String,
     pub source: SourceIdentity,
     /// `s3://bucket/prefix/v1/pipeline/`.
@@ -24,6 +25,7 @@ impl StreamIdentity {
 /// Why production may differ from the source, and since when.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Diverged {
+    /// In words.
     pub why: String,
     /// Redshift's clock, UTC, as text.
     pub since: String,
@@ -32,9 +34,13 @@ pub struct Diverged {
 /// A range of batches that staging holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StagedRange {
+    /// Epoch of the batches.
     pub epoch: Epoch,
+    /// Number of the first batch.
     pub from: Seq,
+    /// Number of the last batch.
     pub to: Seq,
+    /// Rows of these batches.
     pub rows: u64,
 }
 
@@ -44,16 +50,23 @@ pub struct TargetState {
     pub identity: StreamIdentity,
     /// 0 before the first epoch.
     pub epoch: Epoch,
-    /// `None` (stored as -1) before record 0.
+    /// Number of the batch that production stands at; null (stored as -1) before record 0.
     pub applied_seq: Option<Seq>,
+    /// Production is as of this LSN.
     pub applied_lsn: Option<Lsn>,
+    /// What waits in staging.
     pub staged: Option<StagedRange>,
     /// Raised by every load job; a worker whose fence is not the stored one is stale.
     pub fence: i64,
+    /// The capture instance that production was loaded from.
     pub capture: Option<CaptureIdentity>,
+    /// Hash of the columns that production was loaded with.
     pub column_hash: Option<String>,
+    /// Oid of the production table.
     pub production_oid: u32,
+    /// Oid of the staging table.
     pub staging_oid: u32,
+    /// Production may differ from the source.
     pub diverged: Option<Diverged>,
     /// Redshift's clock when the last batch was applied, UTC, as text.
     pub applied_at: Option<String>,

@@ -7,6 +7,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Holder};
@@ -23,11 +24,12 @@ pub const SILENT_AFTER: i64 = 15 * 60;
 pub const LEASE_SILENT_AFTER: i64 = 3 * 60;
 
 /// Answer of `status`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StatusReport {
+    /// Name of the pipeline.
     pub pipeline: String,
     pub kind: ReportKind,
-    /// This program's clock when it began to ask.
+    /// This program's clock when it began to ask, UTC.
     pub at: Timestamp,
     pub systems: Systems,
     /// By name.
@@ -37,7 +39,7 @@ pub struct StatusReport {
 }
 
 /// Where the facts come from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportKind {
     /// All tables: catalogue and time mapping of the source, listings of S3, batch log of the
@@ -48,71 +50,82 @@ pub enum ReportKind {
 }
 
 /// The three systems as such.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Systems {
+    /// SQL Server.
     pub source: SourceSystem,
+    /// S3.
     pub store: System,
+    /// Redshift.
     pub target: System,
 }
 
 /// Whether a system answered.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct System {
-    /// The fault, with its code, that left the system's part empty. `None`: it answered.
+    /// The fault, with its code, that left the system's part empty; null: it answered.
     pub fault: Option<String>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// SQL Server as such. A field is null where it is not known.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SourceSystem {
-    /// As [`System::fault`].
+    /// The fault, with its code, that left this part empty; null: it answered.
     pub fault: Option<String>,
+    /// CDC is on for the database.
     pub cdc_enabled: Option<bool>,
-    /// `fn_cdc_get_max_lsn`.
+    /// `fn_cdc_get_max_lsn`: how far capture has come.
     pub max_lsn: Option<Lsn>,
-    /// Commit time of the newest row of the time mapping: how far capture has come.
+    /// Commit time of the newest row of the time mapping: server-local time.
     pub newest_commit: Option<DateTime>,
-    /// Commit time of the oldest row that the mapping still holds.
+    /// Commit time of the oldest row that the mapping still holds, server-local time.
     pub oldest_commit: Option<DateTime>,
-    /// The server's clock.
+    /// The server's clock, local time.
     pub clock: Option<DateTime>,
     pub capture: CaptureStatus,
 }
 
-/// The capture and clean-up jobs. A field is `None` where the login may not see it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// The capture and clean-up jobs. A field is null where the login may not see it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CaptureStatus {
+    /// SQL Server Agent, which runs the jobs, is up.
     pub agent_running: Option<bool>,
     /// Commit to capture, from `sys.dm_cdc_log_scan_sessions`.
     pub latency_seconds: Option<i64>,
+    /// Commit time of the last transaction that a scan session captured, server-local.
     pub last_commit_cdc_time: Option<DateTime>,
+    /// Log scan sessions that ended with an error.
     pub failed_sessions: Option<i64>,
-    /// Of the clean-up job.
+    /// How long the clean-up job keeps changes.
     pub retention_seconds: Option<i64>,
     /// Number and message of the newest `sys.dm_cdc_errors` row, which may be long past.
     pub last_error: Option<(i32, String)>,
-    /// Why capture is down, in words: then "no changes" means nothing. `None`: it seems to run.
+    /// Why capture is down, in words: then "no changes" means nothing. Null: it seems to run.
     pub down: Option<String>,
 }
 
-/// One table as the three systems see it. A part is `None` where its system did not answer or
-/// knows nothing of the table; [`StatusReport::faults`] says which.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// One table as the three systems see it. A part is null where its system did not answer or
+/// knows nothing of the table; the report's `faults` say which.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TableStatus {
     pub table: TableName,
     /// One word: what to look at first.
     pub verdict: Verdict,
     pub hops: Hops,
-    /// `None` until the table has an epoch, and while times or retention are unknown.
+    /// Null until the table has an epoch, and while times or retention are unknown.
     pub retention: Option<Countdown>,
+    /// The table in SQL Server.
     pub source: Option<SourceStatus>,
+    /// The table in S3.
     pub store: Option<StoreStatus>,
+    /// The table in Redshift.
     pub target: Option<TargetStatus>,
     /// Commands that help, the best first; none for a table that is well.
     pub next: Vec<String>,
 }
 
 /// The three hops between the four stations.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Hops {
     /// Commit to capture; the same for all tables. Its lag is the latency of the scan sessions.
     pub capture: Hop,
@@ -127,33 +140,42 @@ pub struct Hops {
     pub stuck: Option<Stuck>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// The way between two stations.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
-    /// 0: nothing waits. `None`: unknown.
+    /// How far its end is behind its beginning. 0: nothing waits; null: unknown.
     pub lag_seconds: Option<i64>,
-    /// How long the oldest change has waited on it; `None` when nothing waits or it is unknown.
+    /// How long the oldest change has waited on it; null when nothing waits or it is unknown.
     pub waiting_seconds: Option<i64>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Changes wait, and nobody is at work.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Stuck {
     pub hop: HopName,
+    /// UTC.
     pub since: Timestamp,
+    /// In words.
     pub why: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// One of the three hops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HopName {
+    /// Commit to capture.
     Capture,
+    /// Capture to S3.
     Extract,
+    /// S3 to Redshift.
     Load,
 }
 
 /// How long until clean-up passes the reader. Clean-up counts back its retention from the newest
 /// commit in the time mapping, not from now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Countdown {
+    /// How long the clean-up job keeps changes.
     pub retention_seconds: i64,
     /// From the commit time of the last LSN that was extracted to the newest commit.
     pub used_seconds: i64,
@@ -163,78 +185,93 @@ pub struct Countdown {
     pub warn: bool,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// A table in SQL Server.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SourceStatus {
+    /// CDC is on for the table.
     pub tracked: bool,
     /// The capture instance that the stream reads; the newest one where that is not known.
     pub instance: Option<String>,
     /// Low-water mark.
     pub min_lsn: Option<Lsn>,
+    /// How far capture has come.
     pub max_lsn: Option<Lsn>,
-    /// Change rows wait to be extracted; `None` when that is not known, or there is no epoch.
+    /// Change rows wait to be extracted; null when that is not known, or there is no epoch.
     pub waiting: Option<bool>,
-    /// The first of them, and when it was committed.
+    /// Commit LSN of the first of them.
     pub first_waiting: Option<Lsn>,
+    /// When that was committed, server-local time.
     pub first_waiting_time: Option<DateTime>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// A table in S3.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StoreStatus {
+    /// The newest epoch; null before the first.
     pub epoch: Option<Epoch>,
-    /// Newest record of the epoch, and the end of its range.
+    /// Number of the newest record of the epoch.
     pub head: Option<Seq>,
+    /// The end of that record's range.
     pub head_lsn: Option<Lsn>,
-    /// Commit time of the newest transaction up to there.
+    /// Commit time of the newest transaction up to there, server-local.
     pub head_time: Option<DateTime>,
-    /// Records above the applied one; `None` when the target did not answer.
+    /// Records above the applied one; null when the target did not answer.
     pub pending: Option<u64>,
-    /// Their part files, and the compressed size of those.
+    /// Their part files.
     pub pending_files: Option<u64>,
+    /// Compressed size of these, in bytes.
     pub pending_bytes: Option<u64>,
     /// When the oldest object of theirs was written, by the store's clock.
     pub pending_since: Option<Timestamp>,
     /// Part files without a record: being written, or left by a job that died.
     pub writing_files: Option<u64>,
+    /// An operator paused the table.
     pub paused: bool,
     /// A snapshot is under way, or died before its record 0.
     pub intent: bool,
+    /// Somebody extracts it.
     pub extracting: Option<Busy>,
+    /// Somebody loads it.
     pub loading: Option<Busy>,
     /// The control object; detail only.
     pub control: Option<Control>,
 }
 
 /// A lease that is held.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Busy {
     /// When it was renewed last: by the store's clock in a fleet report, by the holder's in a
     /// detail report.
     pub renewed: Timestamp,
     /// Nobody has renewed it for three minutes: its holder is gone.
     pub silent: bool,
-    /// Detail only.
+    /// Who holds it; detail only.
     pub holder: Option<Holder>,
 }
 
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+/// A table in Redshift.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TargetStatus {
-    /// 0 before the first epoch.
+    /// The epoch that production stands in; 0 before the first epoch.
     pub epoch: Epoch,
+    /// Number of the batch that production stands at; null before the first.
     pub applied_seq: Option<Seq>,
+    /// Production is as of this LSN.
     pub applied_lsn: Option<Lsn>,
-    /// Commit time of the newest transaction up to there.
+    /// Commit time of the newest transaction up to there, server-local.
     pub applied_time: Option<DateTime>,
     /// The target's clock when the last batch was applied, UTC, as text.
     pub applied_at: Option<String>,
     /// What staging holds, with its rows.
     pub staged: Option<StagedRange>,
+    /// Production may differ from the source.
     pub diverged: Option<Diverged>,
     /// The state row; detail only.
     pub state: Option<TargetState>,
 }
 
 /// The one word of a table's line, the worst that holds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A system did not answer: nothing is known for sure.
@@ -245,6 +282,7 @@ pub enum Verdict {
     Gap,
     /// More than half of the retention is used: clean-up comes nearer than extract.
     Lagging,
+    /// An operator paused the table.
     Paused,
     /// CDC is not enabled for it.
     NotTracked,
@@ -258,6 +296,7 @@ pub enum Verdict {
     Pending,
     /// Changes wait to be extracted.
     Behind,
+    /// Production holds everything that was captured.
     Current,
 }
 

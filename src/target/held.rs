@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Epoch, Fault, Seq};
@@ -40,36 +41,49 @@ pub struct ColumnWidth {
 }
 
 /// A row of one key in staging.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StagedKeyRow {
+    /// Number of the batch that brought it.
     pub seq: Seq,
+    /// Position of the row in its batch.
     pub order: i64,
-    /// `U` or `D`.
+    /// `U`: inserted or updated; `D`: deleted.
     pub operation: String,
+    /// Cells in column order.
     pub values: Vec<Held>,
 }
 
 /// What the target holds of one key.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRows {
+    /// Cells in column order; a row an entry.
     pub production: Vec<Vec<Held>>,
+    /// Rows that wait in staging.
     pub staging: Vec<StagedKeyRow>,
 }
 
 /// A load error as the target's system tables tell it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LoadError {
     /// Target's clock, UTC.
     pub at: String,
     /// Oid or name of the table that was loaded.
     pub table: String,
+    /// URL of the file.
     pub file: String,
+    /// Line in it, from 1, as text.
     pub line: String,
+    /// Name of the column, as the target spells it.
     pub column: String,
+    /// Type of the column.
     pub column_type: String,
+    /// Length of the column, as the target tells it.
     pub limit: String,
+    /// Position in the line, as the target tells it.
     pub position: String,
+    /// Redshift's error code, as text.
     pub code: String,
+    /// What the code means, where it is known.
     pub meaning: Option<String>,
     /// With everything in quotes taken out.
     pub reason: String,

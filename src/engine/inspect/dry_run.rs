@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::digest;
@@ -25,8 +26,9 @@ use crate::target::{ColumnWidth, Held, HeldRows, Target};
 const MOST_ROWS: u64 = 5_000_000;
 
 /// Where a value stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
+    /// Number of the batch inside its epoch.
     pub seq: Seq,
     /// URL of the part file.
     pub file: String,
@@ -35,45 +37,60 @@ pub struct Place {
 }
 
 /// How wide the values of a column are that wait to be loaded.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ColumnCheck {
+    /// As the source spells it.
     pub column: String,
-    /// Types of production and staging.
+    /// Type in production, as in `VARCHAR(60)`.
     pub production: String,
+    /// Type in staging.
     pub staging: String,
     /// Bytes that both can hold.
     pub limit: u32,
+    /// Bytes of the widest pending value.
     pub widest: u64,
+    /// Where it stands; null when no value is pending.
     pub widest_at: Option<Place>,
     /// Values that do not fit: the load stops at the first.
     pub too_long: u64,
+    /// Where the first of them stands.
     pub first_too_long: Option<Place>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// What the next load of a table would do.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DryRunReport {
     pub table: TableName,
+    /// Epoch that would be loaded.
     pub epoch: Epoch,
+    /// Number of the batch that production stands at; null before the first.
     pub applied_seq: Option<Seq>,
-    /// First and last pending record.
+    /// Number of the first pending record; null when none is pending.
     pub from: Option<Seq>,
+    /// Number of the last pending record.
     pub to: Option<Seq>,
+    /// How many records are pending.
     pub records: u64,
     /// A snapshot comes first: production is replaced.
     pub snapshot: bool,
+    /// Rows in the pending records.
     pub rows: u64,
     /// Rows of production that go: those of every key that is pending.
     pub deletes: u64,
     /// Rows that are inserted: the last of each key, unless it deletes.
     pub inserts: u64,
+    /// Different keys among the pending rows.
     pub keys: u64,
     /// Keys with more than one pending row: the last one counts.
     pub repeated_keys: u64,
+    /// Rows in production now.
     pub production_rows: u64,
     /// Keys that stand in production more than once: a key is a promise that Redshift does not
     /// enforce.
     pub duplicate_keys: u64,
+    /// Pending rows with a NULL in their key: the load stops at the first.
     pub null_keys: u64,
+    /// Where the first of them stands.
     pub first_null_key: Option<Place>,
     /// Untouched large values that neither a batch nor production has: NULL would be loaded.
     pub lost_kept: u64,

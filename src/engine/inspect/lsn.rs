@@ -1,6 +1,7 @@
 //! LSNs and commit times, each from the other.
 
 use jiff::civil::DateTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -9,12 +10,17 @@ use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// An LSN and its commit time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LsnReport {
+    /// The LSN that was asked for, or the newest one at the time that was; null when nothing was
+    /// committed by then.
     pub lsn: Option<Lsn>,
-    /// Commit time of exactly this LSN, in the server's local zone.
+    /// Commit time of exactly this LSN, in the server's local zone; null when the server
+    /// knows no such commit.
     pub time: Option<DateTime>,
-    /// The newest commit at or before the LSN that the mapping holds.
+    /// The newest commit at or before the LSN that the mapping holds: LSN, and time in the server's
+    /// local zone.
     pub newest_before: Option<(Lsn, DateTime)>,
     /// The oldest LSN of the mapping: before it nothing can be converted.
     pub oldest: Option<Lsn>,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use jiff::civil::DateTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Subject, digest, key};
@@ -21,39 +22,52 @@ const MOST: u32 = 10_000;
 const APPLIED_RECORDS: u64 = 50;
 
 /// One version in the change table.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeVersion {
+    /// Commit LSN of its transaction (`__$start_lsn`).
     pub lsn: Lsn,
     /// Commit time, server-local; `None` when the mapping no longer holds it.
     pub time: Option<DateTime>,
+    /// Position inside the transaction (`__$seqval`).
     pub seqval: Lsn,
     /// `delete`, `insert`, `before` or `after`.
     pub operation: String,
     /// Columns that the update mask names.
     pub touched: Vec<String>,
+    /// Cells in the order of `columns`; null unless values were asked for.
     pub values: Option<Vec<Held>>,
 }
 
 /// A row of the key in a part file.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PartVersion {
+    /// URL of the part file.
     pub file: String,
+    /// Line on which the row begins, from 1.
     pub line: u64,
+    /// Position of the row in its batch: of several rows of a key the last one counts.
     pub order: i64,
+    /// `upsert` or `delete`.
     pub operation: String,
     /// Large columns that the row leaves alone.
     pub kept: Vec<String>,
+    /// Cells in the order of `columns`; null unless values were asked for.
     pub values: Option<Vec<Held>>,
 }
 
 /// A record whose LSN range holds a version of the key, or that holds a row of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RecordTrace {
+    /// Epoch of the record.
     pub epoch: Epoch,
+    /// Number of the record inside its epoch, from 0.
     pub seq: Seq,
     pub kind: RecordKind,
+    /// First LSN of its range; null in record 0.
     pub lsn_from: Option<Lsn>,
+    /// Last LSN of its range.
     pub lsn_to: Lsn,
+    /// All rows in its part files, of every key.
     pub rows: u64,
     /// Production holds it.
     pub applied: bool,
@@ -61,26 +75,35 @@ pub struct RecordTrace {
     pub versions: Option<Vec<PartVersion>>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// The life of one key.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TraceReport {
     pub table: TableName,
     /// Names of the columns, in the order of values.
     pub columns: Vec<String>,
     /// The capture instance keeps changes from here on.
     pub from: Lsn,
+    /// How far capture has come (`fn_cdc_get_max_lsn`).
     pub max: Lsn,
+    /// Versions of the key in the change table, the oldest first.
     pub changes: Vec<ChangeVersion>,
+    /// The source holds a row of the key now.
     pub in_source: bool,
-    /// The row now.
+    /// The row now, in the order of `columns`; null unless values were asked for.
     pub source: Option<Vec<Held>>,
+    /// Records in S3 that concern the key.
     pub records: Vec<RecordTrace>,
-    /// Rows of the key in staging and production; values only when they were asked for.
+    /// Rows of the key in staging.
     pub staging_rows: u64,
+    /// Rows of the key in production: more than 1 is trouble.
     pub production_rows: u64,
     /// Whether the one row of production is the source's row of now.
     pub equal: bool,
+    /// The rows of the key in Redshift; null unless values were asked for.
     pub rows: Option<KeyRows>,
+    /// The state row of the table.
     pub state: Option<TargetState>,
+    /// What else a person should know.
     pub notes: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Upkeep of the target that an operator orders: statistics, room, and emptying tables.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, lease};
@@ -22,7 +23,8 @@ pub enum Upkeep {
     TruncateProduction { confirm: String },
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// What was done to one table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UpkeepReport {
     pub table: TableName,
     /// In plain words.

@@ -7,6 +7,7 @@
 //! looks at the widths. A crash anywhere leaves columns that are wide enough or as they were, and
 //! records that the next load takes: nothing has to be undone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, lease};
@@ -32,17 +33,21 @@ pub struct WidenOptions {
     pub confirm: bool,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// The widening of one column.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WidenReport {
     pub table: TableName,
     /// As the source spells it.
     pub column: String,
-    /// Types before.
+    /// Type in production before, as in `VARCHAR(60)`.
     pub production: String,
+    /// Type in staging before.
     pub staging: String,
+    /// Width that was asked for, in bytes.
     pub to: u32,
     /// What was or would be run; empty: both are wide enough.
     pub statements: Vec<String>,
+    /// The statements were run.
     pub done: bool,
     /// The oids of the tables changed with the ALTER: the table counts as diverged until a verify.
     pub diverged: bool,

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Report;
@@ -34,10 +35,11 @@ pub struct AdoptOrder {
 }
 
 /// How an adopt ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Adopted {
-    /// The identity that was replaced; `None`: state and configuration agree already.
+    /// The identity that was replaced; null: state and configuration agree already.
     pub was: Option<StreamIdentity>,
+    /// The identity that the state has now.
     pub now: StreamIdentity,
     /// The table counts as diverged until a new epoch is loaded.
     pub diverged: bool,

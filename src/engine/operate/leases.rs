@@ -5,6 +5,7 @@
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -22,11 +23,11 @@ use crate::target::Target;
 const KINDS: [LeaseKind; 2] = [LeaseKind::Extract, LeaseKind::Load];
 
 /// A lease that somebody holds.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct LeaseLine {
     pub kind: LeaseKind,
     pub holder: Holder,
-    /// The holder's clock at its last beat.
+    /// The holder's clock at its last beat, UTC.
     pub beat_at: Timestamp,
     /// Seconds since then by our clock, so no better than the two clocks agree.
     pub beat_age_seconds: i64,
@@ -35,8 +36,9 @@ pub struct LeaseLine {
 }
 
 /// Leases that were freed, with those who held them.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Freed {
+    /// As they were held.
     pub leases: Vec<LeaseLine>,
 }
 

@@ -3,6 +3,7 @@
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{AT_ONCE, Report, reason};
@@ -14,17 +15,18 @@ use crate::store::ChangeStore;
 use crate::target::Target;
 
 /// How a pause ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct PauseChange {
     /// `false`: the table was paused already, and that order stands.
     pub changed: bool,
+    /// The order that stands.
     pub paused: Paused,
 }
 
 /// How a resume ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Resumed {
-    /// The order that was taken back; `None`: the table was not paused.
+    /// The order that was taken back; null: the table was not paused.
     pub was: Option<Paused>,
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Report;
@@ -20,7 +21,7 @@ use crate::store::ChangeStore;
 use crate::target::Target;
 
 /// What a recover did with one table.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct Recovered {
     pub outcome: Outcome,
     /// What was put in order, in plain words.

@@ -1,6 +1,7 @@
 //! Skip: production goes on without one batch (rule L9). The table counts as diverged from then
 //! on, until a verify finds it equal or a new epoch replaces it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{is_typed, reason};
@@ -42,11 +43,15 @@ pub struct SkipOrder {
 }
 
 /// A batch that was left out.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Skipped {
+    /// Epoch of the batch.
     pub epoch: Epoch,
+    /// Number of the batch inside its epoch.
     pub batch: Seq,
+    /// Rows that were left out.
     pub rows: u64,
+    /// The operator's reason.
     pub why: String,
 }
 

@@ -58,6 +58,14 @@ pub const BAD_ARGUMENT: Page = Page {
     next: &["db-to-redshift help <command> # shows how its arguments are written"],
 };
 
+pub const NO_SUCH_DOCUMENT: Page = Page {
+    code: "CFG-016",
+    title: "no such document",
+    class: Class::Config,
+    meaning: "No command of this version prints a document of that name. Nothing was read and nothing was changed.",
+    next: &["db-to-redshift schema # lists every document with its version"],
+};
+
 pub const LAB: Page = Page {
     code: "CFG-020",
     title: "the lab failed",
@@ -66,4 +74,5 @@ pub const LAB: Page = Page {
     next: &["./run setup installs what the lab needs", "without PostgreSQL's server programs: apt-get install postgresql"],
 };
 
-pub const PAGES: &[&Page] = &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &BAD_ARGUMENT, &LAB];
+pub const PAGES: &[&Page] =
+    &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &BAD_ARGUMENT, &NO_SUCH_DOCUMENT, &LAB];

@@ -8,7 +8,9 @@ use super::Fault;
 /// One fact of a fault: a number, a name, an LSN, a time. Never a cell value or a secret.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Fact {
+    /// What the fact is about.
     pub name: String,
+    /// As text.
     pub value: String,
 }
 
@@ -17,6 +19,7 @@ pub struct Fact {
 pub struct FaultDocument {
     /// Stable code, as in `SRC-012`: `db-to-redshift explain` prints its page.
     pub code: String,
+    /// The code in words.
     pub title: String,
     /// What happened, where, in one sentence.
     pub what: String,

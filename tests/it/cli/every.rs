@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::pipeline::Pipeline;
 
-async fn terminate(child: &Child) {
+pub async fn terminate(child: &Child) {
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
 }

@@ -1,5 +1,6 @@
 //! The command line as a user or a scheduler meets it: the program in a process of its own.
 
 mod bundle;
+mod documents;
 mod every;
 mod pages;

@@ -15,6 +15,7 @@ provocations! {
     [cfg::UNREADABLE] => a_file_that_is_no_text,
     bare [cfg::READ_ONLY] => a_writing_command_under_read_only,
     [cfg::NO_SUCH_CODE] => an_unknown_code,
+    [cfg::NO_SUCH_DOCUMENT] => an_unknown_document,
     [cfg::NOT_WRITTEN] => a_file_that_is_there_already,
     bare [cfg::BAD_ARGUMENT] => a_time_that_is_none,
     [cfg::LAB] => a_script_that_fails,
@@ -60,6 +61,10 @@ async fn a_writing_command_under_read_only() -> Met {
 
 async fn an_unknown_code() -> Met {
     program(&["explain", "SYNC-099"]).await
+}
+
+async fn an_unknown_document() -> Met {
+    program(&["schema", "statsu"]).await
 }
 
 async fn a_file_that_is_there_already() -> Met {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compare::Findings;
@@ -32,18 +33,20 @@ impl Default for VerifyOptions {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Whether production equals the source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every row that could be compared is equal.
     Equal,
+    /// Production differs from the source.
     Different,
     /// Rows differ, but capture did not pass the time of the scan: they may be changes on the way.
     Unsettled,
 }
 
 /// What is wrong with a key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wrong {
     /// Only in the source.
@@ -57,32 +60,43 @@ pub enum Wrong {
 }
 
 /// One key that differs; shown on request.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WrongKey {
     pub what: Wrong,
+    /// Values of the key columns, in key order.
     pub key: Vec<Held>,
     /// Columns whose values differ.
     pub columns: Vec<String>,
-    /// The rows, in the order of [`VerifyReport::shape`]; only when values were asked for.
+    /// The source's row, in the order of `shape`; only when values were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Vec<Held>>,
+    /// Production's row, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub production: Option<Vec<Held>>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// What a verify of one table found.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyReport {
     pub table: TableName,
     pub verdict: Verdict,
+    /// Epoch that production stands in.
     pub epoch: Epoch,
+    /// Number of the batch that production stands at.
     pub applied_seq: Seq,
     /// Production is as of this LSN.
     pub applied_lsn: Lsn,
+    /// Rows that were read from the source.
     pub source_rows: u64,
+    /// Rows that were read from production.
     pub production_rows: u64,
+    /// Keys that only the source holds.
     pub missing: u64,
+    /// Keys that only production holds.
     pub extra: u64,
+    /// Keys that stand in production more than once.
     pub duplicate: u64,
+    /// Keys whose rows differ.
     pub different: u64,
     /// Keys with changes that production does not have yet, as far as they were looked for.
     pub in_flight: u64,
@@ -94,11 +108,15 @@ pub struct VerifyReport {
     pub shape: Vec<String>,
     /// How many rows differ in each column.
     pub columns: BTreeMap<String, u64>,
+    /// The first keys that differ; empty unless keys were asked for.
     pub keys: Vec<WrongKey>,
+    /// The mark that stood before this verify.
     pub was_diverged: Option<Diverged>,
     /// The table counts as diverged from now on.
     pub diverged: bool,
+    /// What else a person should know.
     pub notes: Vec<String>,
+    /// How long the verify took.
     pub seconds: f64,
 }
 
