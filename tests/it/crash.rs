@@ -254,6 +254,13 @@ impl Matrix {
             self.pipeline.program(&["prepare", "--new-epoch"]).output().await.unwrap();
             child = self.standing(armed, point, &wake).await;
         }
+        // The workload goes on beside: sooner or later it touches one of the tables.
+        for _ in 0..30 {
+            if child.is_some() || way != Way::Sync {
+                break;
+            }
+            child = self.standing(armed, point, &wake).await;
+        }
         let mut child = child.unwrap_or_else(|| panic!("{context}: the point was never passed"));
         self.forget_leases();
         match fate {
