@@ -135,7 +135,7 @@ pub const STATE_ROWS: Page = Page {
     meaning: "Somebody has changed the state table by hand. It is not known what production holds; nothing was changed.",
     next: &[
         "look at the state table and restore its one row",
-        "db-to-redshift prepare --new-epoch --table <table> # after the state table was dropped",
+        "else drop state and staging, then: db-to-redshift prepare --new-epoch --replace --table <table>",
     ],
 };
 
