@@ -332,7 +332,7 @@ pub struct Enable {
 
 #[derive(Args, Debug, Clone)]
 pub struct Bundle {
-    /// The archive [default: db-to-redshift-<pipeline>-<time>.tar.gz in this folder].
+    /// The archive [default: db-to-redshift-PIPELINE-TIME.tar.gz in this folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a command. All output goes through [`output`].
+//! The command line: one file a command. All output goes through `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod adopt;

@@ -1,7 +1,7 @@
 //! Status: every table as the three systems see it. Reads only.
 //!
-//! Two reports of one form: [`Engine::fleet`] for any number of tables, at a cost that hardly
-//! grows with them, and [`Engine::status`] for a few, from the objects and rows themselves.
+//! Two reports of one form: [`crate::engine::Engine::fleet`] for any number of tables, at a cost that hardly
+//! grows with them, and [`crate::engine::Engine::status`] for a few, from the objects and rows themselves.
 
 mod detail;
 mod fleet;

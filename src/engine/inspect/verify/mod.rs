@@ -1,6 +1,6 @@
 //! Verify: is production equal to the source (rules L1, L9, R2)?
 //!
-//! Both sides are streamed into bucket sums ([`super::digest`]). Where buckets differ, a second
+//! Both sides are streamed into bucket sums (`inspect/digest`). Where buckets differ, a second
 //! pass collects their rows by key and compares them cell by cell. Production is as of the applied
 //! LSN and the scan is newer, so keys with change rows above that LSN are left out. A scan also
 //! sees commits that capture has not moved yet: before anything is called a difference, capture
