@@ -4,3 +4,4 @@ mod bundle;
 mod documents;
 mod every;
 mod pages;
+mod untracked;
