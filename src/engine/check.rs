@@ -263,14 +263,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Unfinished work: what status would call attention to.
     async fn check_work(self: &Arc<Self>, tables: &[TableName], found: &mut Findings) {
         for table in tables {
-            // Found out before any request: no key of such a table can be written.
-            if let Err(fault) = self.store.control(table).await
-                && fault.is(&s3::KEY_TOO_LONG)
-            {
+            if let Err(fault) = self.store.check_table(table) {
                 found.add(table.to_string(), "keys in S3", Found::Fault(fault));
             }
         }
         let report = self.status(tables).await;
+        for fault in &report.faults {
+            found.warn("status", "systems", fault);
+        }
         for status in report.tables {
             let name = status.table.to_string();
             let pending = status.store.as_ref().and_then(|store| store.pending).unwrap_or(0);

@@ -100,6 +100,9 @@ pub trait ChangeStore: Send + Sync + 'static {
     /// `s3://bucket/prefix/v1/pipeline/`: part of a stream's identity.
     fn root(&self) -> String;
 
+    /// Refuses a table whose keys would be too long. Makes no request.
+    fn check_table(&self, table: &TableName) -> Result<(), Fault>;
+
     /// The URL of a key, as a COPY manifest names it.
     fn url(&self, key: &str) -> String;
 

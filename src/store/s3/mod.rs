@@ -62,16 +62,15 @@ impl S3Store {
     pub fn region(&self) -> &str {
         &self.region
     }
-
-    /// Whether every key of the table fits into S3's 1,024 bytes.
-    pub fn check_table(&self, table: &TableName) -> Result<(), Fault> {
-        self.keys.table(table).map(|_| ())
-    }
 }
 
 impl ChangeStore for S3Store {
     type Upload = S3Upload;
     type Download = S3Download;
+
+    fn check_table(&self, table: &TableName) -> Result<(), Fault> {
+        self.keys.table(table).map(|_| ())
+    }
 
     fn root(&self) -> String {
         self.url(self.keys.root())
