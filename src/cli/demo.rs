@@ -21,6 +21,7 @@ use crate::lab::compare::{self, Comparison, Pair};
 use crate::lab::direct::Direct;
 use crate::lab::sample::{self, Workload};
 use crate::lab::{Lab, LabOptions};
+use crate::model::fault::FaultDocument;
 use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::target::Target;
@@ -34,10 +35,20 @@ pub struct DemoReport {
     steps: Vec<Step>,
     /// How each table compares.
     tables: Vec<Compared>,
-    /// What went wrong, as text with codes.
-    faults: Vec<String>,
+    /// What went wrong.
+    faults: Vec<Met>,
     /// Nothing went wrong, and production equals the source in every table.
     equal: bool,
+}
+
+/// A fault, and what met it.
+#[derive(Serialize, JsonSchema)]
+struct Met {
+    /// The job, or the part of `check`.
+    doing: String,
+    /// The one table that was worked on; null: the fault is of a whole system.
+    table: Option<TableName>,
+    fault: FaultDocument,
 }
 
 /// What was done, with its time.
@@ -79,7 +90,7 @@ impl From<&Comparison> for Compared {
 
 impl Document for DemoReport {
     const NAME: &'static str = "demo";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 /// The demo under way.
@@ -90,7 +101,7 @@ struct Stage {
     tables: Vec<TableName>,
     steps: Vec<Step>,
     /// The first fault of each report.
-    faults: Vec<String>,
+    faults: Vec<Met>,
 }
 
 pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
@@ -165,7 +176,8 @@ impl Stage {
         let findings = self.engine.check(&self.tables).await;
         for finding in findings {
             if let Found::Fault(fault) = finding.result {
-                self.faults.push(format!("check {}: {fault}", finding.area));
+                let doing = format!("check {}", finding.area);
+                self.faults.push(Met { doing, table: None, fault: FaultDocument::from(&fault) });
             }
         }
         self.steps.push(Step { name: "check".into(), seconds: started.elapsed().as_secs_f64(), rows: 0, batches: 0 });
@@ -181,7 +193,10 @@ impl Stage {
                     step.rows = step.rows.saturating_add(if report.job == crate::engine::event::Job::Load { outcome.rows } else { 0 });
                     step.batches += outcome.batches;
                 }
-                Err(fault) => self.faults.push(format!("{} {}: {fault}", report.job.as_str(), report.table)),
+                Err(fault) => {
+                    let doing = report.job.as_str().to_owned();
+                    self.faults.push(Met { doing, table: Some(report.table), fault: FaultDocument::from(&fault) });
+                }
             }
         }
         self.steps.push(step);
@@ -213,7 +228,7 @@ fn say(global: &Global, text: &str) {
     }
 }
 
-fn print(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String], equal: bool) {
+fn print(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[Met], equal: bool) {
     output::line(format_args!("Demo of the sample company {} (seed {})\n", sample::DATABASE, demo.seed));
     let mut rows = vec![["STEP", "ROWS", "BATCHES", "SECONDS"].map(str::to_owned).to_vec()];
     let number = |number: u64| if number == 0 { String::new() } else { output::count(number) };
@@ -226,8 +241,9 @@ fn print(demo: &Demo, steps: &[Step], compared: &[Comparison], faults: &[String]
         rows.push(vec![line.table.to_string(), output::count(line.source_rows), output::count(line.target_rows), result]);
     }
     output::line(output::table(&rows));
-    for fault in faults {
-        output::line(format_args!("fault: {fault}"));
+    for Met { doing, table, fault } in faults {
+        let table = table.as_ref().map_or_else(String::new, |table| format!(" {table}"));
+        output::line(format_args!("fault: {doing}{table}: {fault}"));
     }
     let verdict = if equal { "production equals the source in every table" } else { "production does NOT equal the source" };
     output::line(verdict);

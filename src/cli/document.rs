@@ -181,7 +181,7 @@ macro_rules! documents {
 
 documents! {
     "event" / 1 => Event,
-    "status" / 1 => StatusReport,
+    "status" / 2 => StatusReport,
     "verify" / 1 => Reports<'_, VerifyReport>,
     "trace" / 1 => TraceReport,
     "dry-run" / 1 => Reports<'_, DryRunReport>,

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_name_is_found_with_and_without_its_version() {
-        for name in ["status", "STATUS", "status/1"] {
+        for name in ["status", "STATUS", "status/2"] {
             assert!(find(name).is_some_and(|kind| kind.name == "status"), "{name}");
         }
         assert!(find("status/999").is_none());

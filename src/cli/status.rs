@@ -7,6 +7,7 @@ use super::connect::LiveEngine;
 use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
+use crate::model::fault::FaultDocument;
 use crate::model::status::{HopName, ReportKind, StatusReport, TableStatus, Verdict};
 
 /// Up to so many tables, asked for by name, are read in detail.
@@ -68,7 +69,7 @@ pub fn text(report: &StatusReport) -> String {
     for status in tables {
         out.extend(notes(status));
     }
-    out.extend(report.faults.iter().map(|fault| format!("fault: {fault}")));
+    out.extend(report.faults.iter().map(|fault| format!("fault: {}", fault.fault)));
     out.retain(|line| !line.is_empty());
     out.join("\n") + "\n"
 }
@@ -98,7 +99,7 @@ fn header(report: &StatusReport) -> String {
 
 fn systems(report: &StatusReport) -> String {
     let source = &report.systems.source;
-    let said = |fault: &Option<String>| if fault.is_some() { "FAULT" } else { "ok" };
+    let said = |fault: &Option<FaultDocument>| if fault.is_some() { "FAULT" } else { "ok" };
     let mut capture = match &source.capture.down {
         Some(why) => format!("capture DOWN: {why}"),
         None => source.capture.latency_seconds.map_or_else(|| "capture".to_owned(), |latency| format!("capture {} behind", span(latency))),

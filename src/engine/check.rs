@@ -268,8 +268,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         }
         let report = self.status(tables).await;
-        for fault in &report.faults {
-            found.warn("status", "systems", fault);
+        for met in &report.faults {
+            found.warn("status", "systems", met.fault.to_string());
         }
         for status in report.tables {
             let name = status.table.to_string();

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Holder};
+use super::fault::FaultDocument;
 use super::state::{Diverged, StagedRange};
 use super::{Epoch, Lsn, Seq, TableName, TargetState};
 
@@ -34,8 +35,17 @@ pub struct StatusReport {
     pub systems: Systems,
     /// By name.
     pub tables: Vec<TableStatus>,
-    /// Faults of whole systems and of single tables, as text with their codes, each told once.
-    pub faults: Vec<String>,
+    /// Faults of whole systems and of single tables, each told once.
+    pub faults: Vec<TableFault>,
+}
+
+/// A fault that left a part of the report empty.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TableFault {
+    /// The one table that met it; null: a whole system, or several tables.
+    pub table: Option<TableName>,
+    /// What was met.
+    pub fault: FaultDocument,
 }
 
 /// Where the facts come from.
@@ -63,15 +73,15 @@ pub struct Systems {
 /// Whether a system answered.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct System {
-    /// The fault, with its code, that left the system's part empty; null: it answered.
-    pub fault: Option<String>,
+    /// The fault that left the system's part empty; null: it answered.
+    pub fault: Option<FaultDocument>,
 }
 
 /// SQL Server as such. A field is null where it is not known.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SourceSystem {
-    /// The fault, with its code, that left this part empty; null: it answered.
-    pub fault: Option<String>,
+    /// The fault that left this part empty; null: it answered.
+    pub fault: Option<FaultDocument>,
     /// CDC is on for the database.
     pub cdc_enabled: Option<bool>,
     /// `fn_cdc_get_max_lsn`: how far capture has come.

@@ -75,7 +75,7 @@ async fn a_large_fleet_is_measured() {
     let began = Instant::now();
     let (report, cost) = report(&pipeline).await;
     eprintln!("in process: {:.1} s, {cost:?}", began.elapsed().as_secs_f64());
-    assert_eq!(report.faults.as_slice(), [].as_slice() as &[String]);
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
     assert_states(&report, &tables);
     assert_eq!((cost.read, cost.other), (0, 0));
     let began = Instant::now();

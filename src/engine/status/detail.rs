@@ -13,8 +13,10 @@ use super::{instance, source_system};
 use crate::engine::Engine;
 use crate::engine::extract::guards;
 use crate::model::control::{Lease, LeaseKind};
+use crate::model::fault::FaultDocument;
 use crate::model::status::{
-    Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableStatus, TargetStatus,
+    Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TableStatus,
+    TargetStatus,
 };
 use crate::model::{CommitRecord, Fault, Lsn, Seq, TableName, TargetState};
 use crate::source::{FleetFacts, ProbeRange, Source};
@@ -49,8 +51,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Some(sources)
             }
             Err(fault) => {
-                systems.source.fault = Some(fault.to_string());
-                faults.push(fault.to_string());
+                let fault = FaultDocument::from(&fault);
+                systems.source.fault = Some(fault.clone());
+                faults.push(TableFault { table: None, fault });
                 None
             }
         };
@@ -63,7 +66,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         self: &Arc<Self>,
         tables: &[TableName],
         targets: &BTreeMap<TableName, Option<TargetState>>,
-        faults: &mut Vec<String>,
+        faults: &mut Vec<TableFault>,
         at: Timestamp,
     ) -> (BTreeMap<TableName, InStore>, System) {
         let read = futures::stream::iter(tables.iter().cloned())
@@ -137,7 +140,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         tables: &[TableName],
         stored: &BTreeMap<TableName, InStore>,
         targets: &BTreeMap<TableName, Option<TargetState>>,
-        faults: &mut Vec<String>,
+        faults: &mut Vec<TableFault>,
     ) -> Result<(SourceSystem, InSource), Fault> {
         let facts = self.source.fleet().await?;
         let head = |table: &TableName| stored.get(table).and_then(|(_, head)| head.as_ref());
@@ -174,7 +177,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn in_target(
         self: &Arc<Self>,
         tables: &[TableName],
-        faults: &mut Vec<String>,
+        faults: &mut Vec<TableFault>,
     ) -> (BTreeMap<TableName, Option<TargetState>>, System) {
         let read = futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
@@ -217,17 +220,18 @@ fn busy((lease, _): (Lease, ETag), now: Timestamp) -> Option<Busy> {
 }
 
 /// Keeps what was read; a fault that repeats over the tables is told once.
-fn collect<V>(read: Vec<(TableName, Result<V, Fault>)>, faults: &mut Vec<String>) -> (BTreeMap<TableName, V>, System) {
+fn collect<V>(read: Vec<(TableName, Result<V, Fault>)>, faults: &mut Vec<TableFault>) -> (BTreeMap<TableName, V>, System) {
     let (mut kept, mut system) = (BTreeMap::new(), System::default());
     for (table, result) in read {
         match result {
             Ok(value) => drop(kept.insert(table, value)),
             Err(fault) => {
-                let text = fault.to_string();
-                if !faults.contains(&text) {
-                    faults.push(text.clone());
+                let fault = FaultDocument::from(&fault);
+                match faults.iter_mut().find(|told| told.fault == fault) {
+                    Some(told) => told.table = None,
+                    None => faults.push(TableFault { table: Some(table), fault: fault.clone() }),
                 }
-                system.fault.get_or_insert(text);
+                system.fault.get_or_insert(fault);
             }
         }
     }
@@ -264,4 +268,25 @@ fn line(
         target: target.and_then(Option::as_ref).map(status),
     };
     judge::table(table, parts, system, target.is_some(), at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::{rs, s3};
+
+    #[test]
+    fn a_fault_names_its_table_unless_several_met_it() {
+        let table = |name| TableName::new("dbo", name);
+        let own = Fault::new(&s3::DENIED, "no access").evidence("key", "a");
+        let shared = Fault::new(&rs::CONNECT, "nobody answers");
+        let read =
+            vec![(table("a"), Err(own.clone())), (table("b"), Err(shared.clone())), (table("c"), Err(shared.clone())), (table("d"), Ok(4))];
+        let mut faults = Vec::new();
+        let (kept, system) = collect(read, &mut faults);
+        assert_eq!(kept, BTreeMap::from([(table("d"), 4)]));
+        assert_eq!(system.fault, Some(FaultDocument::from(&own)), "the first");
+        let told = |table, fault| TableFault { table, fault: FaultDocument::from(fault) };
+        assert_eq!(faults, [told(Some(table("a")), &own), told(None, &shared)]);
+    }
 }

@@ -11,8 +11,9 @@ use super::judge::{self, Parts};
 use super::{instance, source_system};
 use crate::engine::Engine;
 use crate::engine::extract::guards;
+use crate::model::fault::FaultDocument;
 use crate::model::status::{
-    Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TargetStatus,
+    Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TargetStatus,
 };
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{FleetFacts, FleetTable, ProbeRange, Source};
@@ -49,7 +50,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let asked = match self.ask(&names, &seen).await {
             Ok(asked) => asked,
             Err(fault) => {
-                seen.systems.source.fault = Some(fault.to_string());
+                seen.systems.source.fault = Some(FaultDocument::from(&fault));
                 Asked::default()
             }
         };
@@ -65,7 +66,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         });
         let tables = lines.collect();
         let systems = &seen.systems;
-        let faults = [&systems.source.fault, &systems.store.fault, &systems.target.fault].into_iter().flatten().cloned().collect();
+        let faults = [&systems.source.fault, &systems.store.fault, &systems.target.fault].into_iter().flatten();
+        let faults = faults.map(|fault| TableFault { table: None, fault: fault.clone() }).collect();
         StatusReport {
             pipeline: self.settings.pipeline.clone(),
             kind: ReportKind::Fleet,
@@ -85,11 +87,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             .filter_map(|(table, state)| Some((table.clone(), (state.epoch, state.applied_seq?))))
             .collect();
         let store = self.store.fleet(&applied).await;
-        let system = |fault: Option<&Fault>| System { fault: fault.map(Fault::to_string) };
+        let system = |fault: Option<&Fault>| System { fault: fault.map(FaultDocument::from) };
         let systems = Systems {
             source: match &source {
                 Ok(facts) => source_system(facts),
-                Err(fault) => SourceSystem { fault: Some(fault.to_string()), ..SourceSystem::default() },
+                Err(fault) => SourceSystem { fault: Some(FaultDocument::from(fault)), ..SourceSystem::default() },
             },
             store: system(store.as_ref().err()),
             target: system(target.as_ref().err()),

@@ -1,5 +1,7 @@
 //! A fault as documents and run records hold it.
 
+use std::fmt;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -45,6 +47,25 @@ impl From<&Fault> for FaultDocument {
     }
 }
 
+/// As the fault itself shows.
+impl fmt::Display for FaultDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = self.evidence.iter().map(|fact| (fact.name.as_str(), fact.value.as_str()));
+        line(f, &self.code, &self.what, facts)
+    }
+}
+
+/// A fault in one line.
+pub(super) fn line<'a>(f: &mut fmt::Formatter<'_>, code: &str, what: &str, facts: impl Iterator<Item = (&'a str, &'a str)>) -> fmt::Result {
+    write!(f, "{code}: {what}")?;
+    let mut before = " (";
+    for (name, value) in facts {
+        write!(f, "{before}{name}={value}")?;
+        before = ", ";
+    }
+    if before == ", " { f.write_str(")") } else { Ok(()) }
+}
+
 impl Serialize for Fault {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         FaultDocument::from(self).serialize(serializer)
@@ -73,5 +94,8 @@ mod tests {
         assert_eq!(document, FaultDocument::from(&fault));
         assert_eq!(document.evidence.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(document.next[0], "do this");
+        assert_eq!(document.to_string(), fault.to_string());
+        assert_eq!(fault.to_string(), "SYNC-002: changes are gone (line 3=a, line 3=b)");
+        assert_eq!(Fault::new(&sync::GAP, "gone").to_string(), "SYNC-002: gone");
     }
 }

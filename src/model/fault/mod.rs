@@ -159,11 +159,8 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code(), self.what())?;
-        for (at, (name, value)) in self.facts().iter().enumerate() {
-            write!(f, "{}{name}={value}", if at == 0 { " (" } else { ", " })?;
-        }
-        if self.facts().is_empty() { Ok(()) } else { f.write_str(")") }
+        let facts = self.facts().iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        document::line(f, self.code(), self.what(), facts)
     }
 }
 
