@@ -215,7 +215,7 @@ mod tests {
         let command = Cli::command();
         let commands: BTreeSet<&str> =
             command.get_subcommands().map(clap::Command::get_name).filter(|name| !TEXT_ONLY.contains(name)).collect();
-        assert_eq!(registered, commands, "each command of args.rs stands in KINDS, and each command of KINDS in args.rs");
+        assert_eq!(registered, commands, "each command of args stands in KINDS, and each command of KINDS in args");
         let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), KINDS.len(), "a name stands twice");
     }

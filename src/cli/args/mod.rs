@@ -1,11 +1,22 @@
-//! The argument tree.
+//! The argument tree: the commands here, what each takes in the files beside.
+
+mod inspect;
+mod jobs;
+#[cfg(feature = "lab")]
+mod lab;
+mod orders;
+mod program;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::config;
+pub use inspect::{Bundle, LoadErrors, LsnOrTime, Most, Trace, Verify};
+pub use jobs::{Mode, Prepare, Sync};
+#[cfg(feature = "lab")]
+pub use lab::{Demo, Lab};
+pub use orders::{Adopt, Enable, Lease, Maintain, Pause, Skip, Widen};
+pub use program::{Completions, Explain, Init, Man, Schema};
 
 /// Carries the changes that SQL Server CDC records through files in S3 into Amazon Redshift.
 ///
@@ -223,237 +234,4 @@ impl Command {
             _ => false,
         }
     }
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Prepare {
-    /// How the epoch begins.
-    #[arg(long, value_enum, default_value_t = Mode::Snapshot)]
-    pub mode: Mode,
-    /// Open another epoch although one is open: production is replaced by a new snapshot.
-    #[arg(long)]
-    pub new_epoch: bool,
-    /// Let the first snapshot replace rows in production that this program did not load.
-    #[arg(long)]
-    pub replace: bool,
-    /// With `--mode start`: keep the rows in production; the table counts as diverged until verified.
-    #[arg(long)]
-    pub trusted: bool,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Copy the table as it is, then its changes.
-    Snapshot,
-    /// Carry changes only, into an empty table.
-    Start,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Sync {
-    /// Begin again so long after a round began, until Ctrl-C or SIGTERM: as in 30s, 5m, 1h.
-    #[arg(long, value_name = "TIME", value_parser = config::interval)]
-    pub every: Option<Duration>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Completions {
-    /// As in `db-to-redshift completions bash > /etc/bash_completion.d/db-to-redshift`.
-    pub shell: clap_complete::Shell,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Man {
-    /// Folder for one page a command; without it the main page goes to standard output.
-    #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Pause {
-    /// Why: the next person reads it in `status`.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Lease {
-    /// Release leases of your own: those of your processes on this machine that have ended.
-    #[arg(long, conflicts_with = "take_over")]
-    pub release: bool,
-    /// Free leases of others: watches each for 60 s, and leaves one that is renewed (exit code 3).
-    #[arg(long)]
-    pub take_over: bool,
-    /// With --take-over: yes, free what nobody renews.
-    #[arg(long, requires = "take_over")]
-    pub confirm: bool,
-    /// With --take-over: free it even from a job at work; type the table's name, as in dbo.Orders.
-    /// The job stops at its next safe point, and can do no harm until then.
-    #[arg(long, requires = "take_over", value_name = "TABLE")]
-    pub force: Option<String>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Skip {
-    /// Number of the batch to leave out; must be the one that comes next.
-    #[arg(long, value_name = "SEQ", requires = "confirm", requires = "reason")]
-    pub batch: Option<u64>,
-    /// The table's name once more, as in dbo.Orders.
-    #[arg(long, value_name = "TABLE")]
-    pub confirm: Option<String>,
-    /// Why: it stands in the state and in status until the table is replaced.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Adopt {
-    /// Yes, take the new identity over.
-    #[arg(long)]
-    pub confirm: bool,
-    /// The pipeline itself was renamed, and nobody runs the old name any more.
-    #[arg(long)]
-    pub pipeline: bool,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Most {
-    /// How many at the most.
-    #[arg(long, default_value_t = 20)]
-    pub most: usize,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Enable {
-    /// Gating role: only its members read the changes. Made when it is missing.
-    #[arg(long, value_name = "ROLE")]
-    pub role: Option<String>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Bundle {
-    /// The archive [default: db-to-redshift-PIPELINE-TIME.tar.gz in this folder].
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Verify {
-    /// Name the first keys that differ. Keys are data: they are not shown unless you ask.
-    #[arg(long)]
-    pub show_keys: bool,
-    /// Show the rows of these keys on both sides, too.
-    #[arg(long)]
-    pub show_values: bool,
-    /// How many keys to show at the most.
-    #[arg(long, default_value_t = 20)]
-    pub most: usize,
-    /// How long to wait for capture before a difference is believed. An idle database shows a sign
-    /// of life every five minutes.
-    #[arg(long, value_name = "SECONDS", default_value_t = 330)]
-    pub settle: u64,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Trace {
-    /// Value of the key, as text; once for each key column, in key order.
-    #[arg(long = "key", value_name = "VALUE", required = true, allow_hyphen_values = true)]
-    pub keys: Vec<String>,
-    /// Show the values of the rows.
-    #[arg(long)]
-    pub show_values: bool,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Widen {
-    /// Name of the column [default: the first whose pending value is too long].
-    #[arg(long, value_name = "NAME")]
-    pub column: Option<String>,
-    /// Width in bytes, 65535 at the most [default: what the source's type needs].
-    #[arg(long, value_name = "BYTES")]
-    pub to: Option<u32>,
-    /// Run the statements. Staging is emptied first; what stood there is loaded again from S3.
-    #[arg(long)]
-    pub confirm: bool,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct LoadErrors {
-    /// How many at the most.
-    #[arg(long, default_value_t = 20)]
-    pub most: usize,
-    /// Show the refused fields, which are cell values.
-    #[arg(long)]
-    pub show_values: bool,
-}
-
-#[derive(Subcommand, Debug, Clone)]
-pub enum Maintain {
-    /// Refresh the planner's statistics of production (ANALYZE), table by table.
-    Analyze,
-    /// Free the room of deleted rows and sort production (VACUUM), table by table.
-    Vacuum,
-    /// Empty staging for good; refused while rows in it wait to be applied.
-    TruncateStaging,
-    /// Empty production of one table. The stream is broken then: take a new snapshot next.
-    TruncateProduction {
-        /// The table's name once more, as schema.table.
-        #[arg(long, value_name = "SCHEMA.TABLE", default_value = "")]
-        confirm: String,
-    },
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct LsnOrTime {
-    /// 20 hex digits, or a time of the database server's clock as in '2026-03-02 09:30:00'.
-    #[arg(value_name = "LSN|TIME")]
-    pub what: String,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Explain {
-    /// As in SYNC-002.
-    #[arg(required_unless_present = "list")]
-    pub code: Option<String>,
-    /// List every code with its title.
-    #[arg(long)]
-    pub list: bool,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Schema {
-    /// Name of the document, as in `status` or `status/1`; without it the documents are listed.
-    pub name: Option<String>,
-}
-
-#[derive(Args, Debug, Clone)]
-pub struct Init {
-    /// Where to write.
-    #[arg(default_value = "db-to-redshift.toml")]
-    pub path: PathBuf,
-}
-
-#[cfg(feature = "lab")]
-#[derive(Args, Debug, Clone)]
-pub struct Demo {
-    /// Print a report instead of opening a screen.
-    #[arg(long)]
-    pub headless: bool,
-    /// Seed of the workload: the same seed makes the same changes.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Rounds of changes and sync.
-    #[arg(long, default_value_t = 5)]
-    pub rounds: u32,
-    /// Transactions in each round.
-    #[arg(long, default_value_t = 60)]
-    pub transactions: usize,
-}
-
-#[cfg(feature = "lab")]
-#[derive(Args, Debug, Clone)]
-pub struct Lab {
-    /// Load this T-SQL script (batches end at GO) instead of the sample company.
-    #[arg(long, value_name = "FILE")]
-    pub script: Option<PathBuf>,
 }

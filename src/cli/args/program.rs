@@ -1,0 +1,41 @@
+//! What the program tells of itself: pages, schemas, completions, a configuration to start from.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Args, Debug, Clone)]
+pub struct Explain {
+    /// As in SYNC-002.
+    #[arg(required_unless_present = "list")]
+    pub code: Option<String>,
+    /// List every code with its title.
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Schema {
+    /// Name of the document, as in `status` or `status/1`; without it the documents are listed.
+    pub name: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Completions {
+    /// As in `db-to-redshift completions bash > /etc/bash_completion.d/db-to-redshift`.
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Man {
+    /// Folder for one page a command; without it the main page goes to standard output.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Init {
+    /// Where to write.
+    #[arg(default_value = "db-to-redshift.toml")]
+    pub path: PathBuf,
+}
