@@ -6,6 +6,7 @@
 
 mod digest;
 pub mod dry_run;
+pub mod files;
 mod in_flight;
 pub mod key;
 pub mod lsn;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod dry_run;
+mod files;
 mod trace;
 mod upkeep;
 mod verify;
