@@ -12,6 +12,8 @@ pub mod key;
 pub mod lsn;
 mod offender;
 mod parts;
+pub mod preview;
+pub mod rows;
 pub mod trace;
 pub mod upkeep;
 pub mod verify;

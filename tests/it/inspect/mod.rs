@@ -3,6 +3,7 @@
 mod commands;
 mod dry_run;
 mod files;
+mod preview;
 mod trace;
 mod upkeep;
 mod verify;
