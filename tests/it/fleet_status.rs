@@ -1,6 +1,7 @@
 //! Status of many tables: what it says, and what it costs at the three servers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use db_to_redshift::model::TableName;
@@ -189,4 +190,38 @@ async fn a_system_that_is_down_is_named_and_the_others_still_show() {
     assert!(report.systems.source.fault.is_some() && report.systems.target.fault.is_none());
     assert_eq!(report.tables.len(), tables.len(), "the log and the store still name them");
     assert!(report.tables.iter().all(|status| status.verdict == Verdict::Unknown && status.target.is_some()));
+}
+
+/// A report on an answer of before costs the target nothing, and says the same while nothing moves;
+/// once the target is asked again, what was loaded since shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_the_target_may_be_kept() {
+    let (mut pipeline, mut workload) = Pipeline::sample(10).await;
+    let tables = pipeline.prepared().await;
+    let engine = pipeline.engine().await;
+    let (first, said) = engine.fleet_since(None, None).await;
+    let before = requests(&pipeline);
+    let (again, kept) = engine.fleet_since(None, Some(Arc::clone(&said))).await;
+    let cost = between(&before, &requests(&pipeline));
+    assert!(Arc::ptr_eq(&said, &kept));
+    assert!(cost.redshift == 0 && cost.list > 0 && cost.sql > 0, "{cost:?}");
+    assert_eq!(
+        again.tables.iter().map(|status| &status.target).collect::<Vec<_>>(),
+        first.tables.iter().map(|status| &status.target).collect::<Vec<_>>()
+    );
+    assert!(again.tables.iter().all(|status| status.verdict == Verdict::Current), "{again:?}");
+
+    pipeline.work(&mut workload, 40);
+    engine.sync(&tables).await;
+    let (stale, kept) = engine.fleet_since(None, Some(said)).await;
+    assert!(stale.tables.iter().any(|status| status.verdict == Verdict::Behind), "what was loaded since does not show: {stale:?}");
+    let (fresh, asked) = engine.fleet_since(None, None).await;
+    assert!(asked.at > kept.at && fresh.tables.iter().all(|status| status.verdict == Verdict::Current), "{fresh:?}");
+
+    // A fault is kept like an answer.
+    let dead = pipeline.engine_with(|settings| settings.redshift.port = 1).await;
+    let (_, said) = dead.fleet_since(None, None).await;
+    assert!(said.answer.is_err());
+    let (report, _) = engine.fleet_since(None, Some(said)).await;
+    assert!(report.systems.target.fault.is_some() && report.tables.iter().all(|status| status.target.is_none()));
 }

@@ -6,11 +6,14 @@
 
 mod digest;
 pub mod dry_run;
+pub mod files;
 mod in_flight;
 pub mod key;
 pub mod lsn;
 mod offender;
 mod parts;
+pub mod preview;
+pub mod rows;
 pub mod trace;
 pub mod upkeep;
 pub mod verify;

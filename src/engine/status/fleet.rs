@@ -20,12 +20,26 @@ use crate::source::{FleetFacts, FleetTable, ProbeRange, Source};
 use crate::store::{AppliedSeqs, ChangeStore, StoredTable};
 use crate::target::{Target, TargetFleet};
 
+/// What the target said, and when: kept by a caller who asks it less often than the others, since
+/// Redshift bills by the second.
+#[derive(Clone, Debug)]
+pub struct TargetSaid {
+    pub at: Timestamp,
+    pub answer: Result<TargetFleet, Fault>,
+}
+
 /// What the three systems said.
 struct Seen {
     source: Option<FleetFacts>,
     store: Option<BTreeMap<TableName, StoredTable>>,
-    target: Option<TargetFleet>,
+    target: Arc<TargetSaid>,
     systems: Systems,
+}
+
+impl Seen {
+    fn target(&self) -> Option<&TargetFleet> {
+        self.target.answer.as_ref().ok()
+    }
 }
 
 /// What is asked of the source once the positions of the streams are known.
@@ -41,8 +55,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// the configuration skips. A system that does not answer leaves its part empty and its
     /// fault in the report.
     pub async fn fleet(self: &Arc<Self>, tables: Option<&[TableName]>) -> StatusReport {
+        self.fleet_since(tables, None).await.0
+    }
+
+    /// [`Self::fleet`] with an answer of the target from before, so that only source and store are
+    /// asked; `None` asks all three. Returns the answer that the report stands on. What was loaded
+    /// since that answer still counts as waiting, in the store or in the source: ask the target
+    /// again after every job of one's own.
+    pub async fn fleet_since(
+        self: &Arc<Self>,
+        tables: Option<&[TableName]>,
+        known: Option<Arc<TargetSaid>>,
+    ) -> (StatusReport, Arc<TargetSaid>) {
         let at = Timestamp::now();
-        let mut seen = self.see().await;
+        let mut seen = self.see(known).await;
         let names = match tables {
             Some(tables) => tables.iter().cloned().collect(),
             None => self.known(&seen),
@@ -58,30 +84,38 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             seen.source.iter().flat_map(|facts| &facts.tables).map(|table| (&table.name, table)).collect();
         let system = &seen.systems.source;
         let lines = names.iter().map(|name| {
-            let target = seen.target.as_ref().and_then(|fleet| self.target_status(fleet, name, &asked));
+            let target = seen.target().and_then(|fleet| self.target_status(fleet, name, &asked));
             let store = seen.store.as_ref().map(|fleet| store_status(fleet.get(name), target.as_ref(), system, &asked, at));
             let own = own_instance(&seen, name);
             let source = seen.source.as_ref().map(|_| source_status(by_name.get(name).copied(), own, system, name, &asked));
-            judge::table(name, Parts { source, store, target }, system, seen.target.is_some(), at)
+            judge::table(name, Parts { source, store, target }, system, seen.target().is_some(), at)
         });
         let tables = lines.collect();
         let systems = &seen.systems;
         let faults = [&systems.source.fault, &systems.store.fault, &systems.target.fault].into_iter().flatten();
         let faults = faults.map(|fault| TableFault { table: None, fault: fault.clone() }).collect();
-        StatusReport {
+        let report = StatusReport {
             pipeline: self.settings.pipeline.clone(),
             kind: ReportKind::Fleet,
             at,
             systems: seen.systems.clone(),
             tables,
             faults,
-        }
+        };
+        (report, seen.target)
     }
 
     /// Source and target side by side; then the store, which begins where production stands.
-    async fn see(&self) -> Seen {
-        let (source, target) = tokio::join!(self.source.fleet(), self.target.fleet(&self.settings.pipeline));
+    async fn see(&self, known: Option<Arc<TargetSaid>>) -> Seen {
+        let target = async {
+            match known {
+                Some(known) => known,
+                None => Arc::new(TargetSaid { at: Timestamp::now(), answer: self.target.fleet(&self.settings.pipeline).await }),
+            }
+        };
+        let (source, target) = tokio::join!(self.source.fleet(), target);
         let applied: AppliedSeqs = target
+            .answer
             .iter()
             .flat_map(|fleet| &fleet.logged)
             .filter_map(|(table, state)| Some((table.clone(), (state.epoch, state.applied_seq?))))
@@ -94,9 +128,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Err(fault) => SourceSystem { fault: Some(FaultDocument::from(fault)), ..SourceSystem::default() },
             },
             store: system(store.as_ref().err()),
-            target: system(target.as_ref().err()),
+            target: system(target.answer.as_ref().err()),
         };
-        Seen { source: source.ok(), store: store.ok(), target: target.ok(), systems }
+        Seen { source: source.ok(), store: store.ok(), target, systems }
     }
 
     /// Tables that are tracked, or that anything was extracted of: a table whose capture was
@@ -104,7 +138,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     fn known(&self, seen: &Seen) -> BTreeSet<TableName> {
         let tracked = seen.source.iter().flat_map(|facts| &facts.tables).map(|table| &table.name);
         let stored = seen.store.iter().flatten().filter(|(_, stored)| stored.epoch.is_some()).map(|(name, _)| name);
-        let logged = seen.target.iter().flat_map(|fleet| fleet.logged.keys());
+        let logged = seen.target().into_iter().flat_map(|fleet| fleet.logged.keys());
         tracked.chain(stored).chain(logged).filter(|name| !self.settings.is_skipped(name)).cloned().collect()
     }
 
@@ -116,7 +150,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let (mut ranges, mut probed, mut lsns) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut first = BTreeMap::new();
         for table in facts.tables.iter().filter(|table| names.contains(&table.name)) {
-            let logged = seen.target.as_ref().and_then(|fleet| fleet.logged.get(&table.name));
+            let logged = seen.target().and_then(|fleet| fleet.logged.get(&table.name));
             lsns.extend(logged.and_then(|state| state.applied_lsn));
             let stored = seen.store.as_ref().and_then(|fleet| fleet.get(&table.name));
             let Some(head) = stored.and_then(|stored| head_lsn(stored, logged.and_then(|state| state.applied_lsn))) else { continue };
@@ -164,7 +198,7 @@ fn head_lsn(stored: &StoredTable, applied: Option<Lsn>) -> Option<Lsn> {
 
 /// The instance by the newest line of the log. An epoch that is not loaded yet may read another.
 fn own_instance<'a>(seen: &'a Seen, name: &TableName) -> Option<&'a str> {
-    let logged = seen.target.as_ref()?.logged.get(name)?;
+    let logged = seen.target()?.logged.get(name)?;
     let same_epoch = seen.store.as_ref()?.get(name).is_some_and(|stored| stored.epoch == Some(logged.epoch));
     logged.instance.as_deref().filter(|_| same_epoch)
 }

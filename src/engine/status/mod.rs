@@ -7,6 +7,8 @@ mod detail;
 mod fleet;
 mod judge;
 
+pub use fleet::TargetSaid;
+
 use crate::engine::extract::capture::why_down;
 use crate::model::Lsn;
 use crate::model::status::{CaptureStatus, SourceSystem};

@@ -329,6 +329,14 @@ pub const NOT_CONFIRMED: Page = Page {
     next: &["--confirm <schema.table> with the very name of the table"],
 };
 
+pub const NO_BATCH: Page = Page {
+    code: "SYNC-039",
+    title: "there is no such batch or file",
+    class: Class::Config,
+    meaning: "The current epoch of the table has no record of that number, or its batch has no file of that number. Records are deleted long after their load.",
+    next: &["name a batch of the current epoch, and a file from 1 on"],
+};
+
 pub const PAGES: &[&Page] = &[
     &BUSY,
     &GAP,
@@ -366,4 +374,5 @@ pub const PAGES: &[&Page] = &[
     &PART_UNREADABLE,
     &NO_COLUMN,
     &NOT_CONFIRMED,
+    &NO_BATCH,
 ];

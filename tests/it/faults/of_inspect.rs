@@ -1,6 +1,7 @@
 //! The pages of inspection and repair, and of the policies, through the engine on the lab.
 
 use db_to_redshift::config::{Changes, TableRule};
+use db_to_redshift::engine::inspect::preview::PreviewOptions;
 use db_to_redshift::engine::inspect::upkeep::Upkeep;
 use db_to_redshift::engine::inspect::verify::VerifyOptions;
 use db_to_redshift::engine::inspect::widen::WidenOptions;
@@ -30,6 +31,7 @@ provocations! {
     [sync::PART_UNREADABLE] => a_pending_file_that_is_gone,
     [sync::PART_UNREADABLE] => a_pending_file_that_was_cut,
     [sync::NO_COLUMN] => widening_a_column_that_is_not_there,
+    [sync::NO_BATCH] => a_preview_of_a_batch_that_is_not_there,
     bare [sync::NO_COLUMN] => widening_when_nothing_is_too_long,
     bare [sync::NOT_CONFIRMED] => a_name_that_was_mistyped,
 }
@@ -203,4 +205,10 @@ async fn a_pending_file_that_was_cut() -> Fault {
         rig.s3.lab.overwrite(BUCKET, key, zstd::encode_all(&plain[..plain.len() - 3], 1).unwrap().into());
     })
     .await
+}
+
+async fn a_preview_of_a_batch_that_is_not_there() -> Fault {
+    let (rig, table) = pending().await;
+    let options = PreviewOptions { file: None, most: 1, show_values: false };
+    rig.engine().preview(&table, 2, &options).await.unwrap_err()
 }

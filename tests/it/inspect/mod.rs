@@ -2,6 +2,8 @@
 
 mod commands;
 mod dry_run;
+mod files;
+mod preview;
 mod trace;
 mod upkeep;
 mod verify;
