@@ -130,7 +130,8 @@ async fn every_type_arrives_and_so_does_null() {
 async fn a_utf8_column_full_of_nul_fits() {
     let lab = target_lab().await;
     let table = TableName::new("dbo", "Nuls");
-    let text = |name, id, sql_type| Column { collation: Some("Latin1_General_100_CI_AS_SC_UTF8".into()), ..column(name, id, sql_type, None) };
+    let text =
+        |name, id, sql_type| Column { collation: Some("Latin1_General_100_CI_AS_SC_UTF8".into()), ..column(name, id, sql_type, None) };
     let shape = TableShape::new(vec![
         column("Id", 1, SqlType::Int, Some(1)),
         text("v", 2, SqlType::VarChar { length: 4 }),

@@ -119,7 +119,7 @@ async fn manifests_go_once_their_range_is_loaded() {
 }
 
 async fn intend(rig: &Rig, table: &db_to_redshift::model::TableName, epoch: u32) {
-    let intent = Intent { run: Uuid::new_v4(), epoch, min_lsn: None, l0: None, since: Timestamp::now() };
+    let intent = Intent { run: Uuid::new_v4(), epoch, order: None, min_lsn: None, l0: None, since: Timestamp::now() };
     let present = rig.s3.store.control(table).await.unwrap();
     let control = Control { intent: Some(intent), ..Control::default() };
     rig.s3.store.put_control(table, &control, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
