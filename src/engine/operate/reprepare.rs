@@ -43,21 +43,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let (mut reports, mut whys) = (Vec::new(), BTreeMap::new());
         for table in tables {
             let Some(unprepared) = self.unprepared(table, failed.remove(table)).await? else { continue };
-            match unprepared.order.filter(|order| order.may_be_repeated()) {
-                Some(order) => {
-                    whys.insert(table.clone(), unprepared.why);
-                    match again.iter_mut().find(|(same, _)| *same == order) {
-                        Some((_, tables)) => tables.push(table.clone()),
-                        None => again.push((order, vec![table.clone()])),
-                    }
-                }
-                None => {
-                    let fault = by_hand(table, &unprepared);
-                    reports.push((
-                        unprepared.why,
-                        TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault), order: unprepared.order },
-                    ));
-                }
+            let Some(order) = unprepared.order.filter(|order| order.may_be_repeated()) else {
+                let outcome = Err(by_hand(table, &unprepared));
+                let report = TableReport { job: Job::Prepare, table: table.clone(), outcome, order: unprepared.order };
+                reports.push((unprepared.why, report));
+                continue;
+            };
+            whys.insert(table.clone(), unprepared.why);
+            match again.iter_mut().find(|(same, _)| *same == order) {
+                Some((_, tables)) => tables.push(table.clone()),
+                None => again.push((order, vec![table.clone()])),
             }
         }
         for (order, tables) in again {
