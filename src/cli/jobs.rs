@@ -100,6 +100,7 @@ pub async fn note_run<'a>(engine: &LiveEngine, reports: impl IntoIterator<Item =
             fault: report.outcome.as_ref().err().map(FaultDocument::from),
             batches: done.batches,
             rows: done.rows,
+            order: report.order,
         }
     };
     engine.note_run(reports.into_iter().map(line).collect(), finished).await;

@@ -75,6 +75,7 @@ pub async fn note<R>(engine: &LiveEngine, reports: &[Report<R>]) {
             fault: report.outcome.as_ref().err().map(FaultDocument::from),
             batches: 0,
             rows: 0,
+            order: None,
         }
     };
     engine.note_run(reports.iter().map(line).collect(), Some(Timestamp::now())).await;

@@ -22,6 +22,8 @@ use crate::model::Unfit;
 const DEFAULT_PROFILE: &str = "default";
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+/// A run is kept for a day at least: a retry must find what failed.
+const KEEP_RUNS: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(24 * 3650);
 const KEEP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24 * 3650);
 const PARALLEL: RangeInclusive<u64> = 1..=64;
 
@@ -250,8 +252,9 @@ fn load(section: &Section<'_>) -> Option<LoadSettings> {
 
 fn store(section: &Section<'_>) -> Option<StoreSettings> {
     let keep = section.or("keep", Duration::from_hours(7 * 24), duration(KEEP));
+    let keep_runs = section.or("keep_runs", Duration::from_hours(30 * 24), duration(KEEP_RUNS));
     section.close();
-    Some(StoreSettings { keep: keep? })
+    Some(StoreSettings { keep: keep?, keep_runs: keep_runs? })
 }
 
 fn tables(sections: &[Section<'_>]) -> Option<Vec<TableRule>> {

@@ -202,6 +202,9 @@ pub struct StoreSettings {
     /// How long part files stay after their load; zero deletes them at once.
     #[serde(serialize_with = "seconds")]
     pub keep: Duration,
+    /// How long it is known who ran what.
+    #[serde(serialize_with = "seconds")]
+    pub keep_runs: Duration,
 }
 
 /// `[[table]]`: what holds for the tables whose `schema.table` matches `name`.

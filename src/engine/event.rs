@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use crate::model::order::PrepareOptions;
 use crate::model::{Epoch, Fault, Seq, TableName};
 
 /// What is done with a table.
@@ -179,6 +180,8 @@ pub struct TableReport {
     pub job: Job,
     pub table: TableName,
     pub outcome: Result<Outcome, Fault>,
+    /// What a prepare was told.
+    pub order: Option<PrepareOptions>,
 }
 
 /// A job that ended well.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::fault::FaultDocument;
+use super::order::PrepareOptions;
 use super::{Epoch, Lsn, TableName};
 
 /// `control/<t>.json`: what an operator ordered, and the intent of a snapshot under way.
@@ -38,6 +39,9 @@ pub struct Intent {
     pub run: Uuid,
     /// The epoch that it opens.
     pub epoch: Epoch,
+    /// What it was told; absent in one that an older version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<PrepareOptions>,
     /// Low-water mark of the capture instance when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_lsn: Option<Lsn>,
@@ -125,4 +129,7 @@ pub struct RunTable {
     pub batches: u64,
     /// Rows of these batches.
     pub rows: u64,
+    /// What a prepare was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<PrepareOptions>,
 }

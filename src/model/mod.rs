@@ -8,6 +8,7 @@ pub mod control;
 pub mod fault;
 pub mod lsn;
 pub mod name;
+pub mod order;
 pub mod privilege;
 pub mod record;
 pub mod shape;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use bytes::Bytes;
+use jiff::civil::Date;
 use uuid::Uuid;
 
 pub use self::fleet::{AppliedSeqs, Files, StoredTable};
@@ -205,4 +206,8 @@ pub trait ChangeStore: Send + Sync + 'static {
 
     /// The newest runs, newest first.
     fn runs(&self, most: usize) -> impl Future<Output = Result<Vec<RunRecord>, Fault>> + Send;
+
+    /// Deletes the runs that began before a day (UTC); says how many. One listing where there are
+    /// none.
+    fn delete_runs(&self, before: Date) -> impl Future<Output = Result<usize, Fault>> + Send;
 }

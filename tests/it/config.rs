@@ -57,6 +57,7 @@ fn a_short_file_suffices_and_the_defaults_hold() {
     assert_eq!(settings.redshift.target_schema, "public");
     assert_eq!(settings.extract.part_bytes, 64_000_000);
     assert_eq!(settings.store.keep, Duration::from_hours(168));
+    assert_eq!(settings.store.keep_runs, Duration::from_hours(720));
     assert!(settings.tables.is_empty() && settings.warnings.is_empty() && settings.s3.credentials.is_none());
 }
 

@@ -101,7 +101,7 @@ async fn control_and_leases_show_by_their_length_and_never_come_back_with_an_old
     let at = s3_lab().await;
     let table = of("t");
     let paused = Some(Paused { by: "ops".into(), why: "trouble".into(), since: Timestamp::now() });
-    let intent = Some(Intent { run: Uuid::new_v4(), epoch: 2, min_lsn: None, l0: None, since: Timestamp::now() });
+    let intent = Some(Intent { run: Uuid::new_v4(), epoch: 2, order: None, min_lsn: None, l0: None, since: Timestamp::now() });
     let mut etags: Vec<db_to_redshift::store::ETag> = Vec::new();
     for (paused, intent) in [(None, None), (paused.clone(), None), (None, intent.clone()), (paused, intent), (None, None)] {
         let value = Control { paused, intent };

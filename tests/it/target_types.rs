@@ -125,6 +125,26 @@ async fn every_type_arrives_and_so_does_null() {
     assert!(rows[1].iter().all(|value| value == "~"), "{:?}", rows[1]);
 }
 
+/// A column of n bytes in UTF-8 may be full of NUL, each of which becomes three bytes on the way.
+#[tokio::test]
+async fn a_utf8_column_full_of_nul_fits() {
+    let lab = target_lab().await;
+    let table = TableName::new("dbo", "Nuls");
+    let text =
+        |name, id, sql_type| Column { collation: Some("Latin1_General_100_CI_AS_SC_UTF8".into()), ..column(name, id, sql_type, None) };
+    let shape = TableShape::new(vec![
+        column("Id", 1, SqlType::Int, Some(1)),
+        text("v", 2, SqlType::VarChar { length: 4 }),
+        text("c", 3, SqlType::Char { length: 4 }),
+        text("n", 4, SqlType::NVarChar { length: 4 }),
+    ]);
+    let nuls = || Value::Text("\0\0\0\0".into());
+    let applied = load(&lab, &table, &shape, vec![row(1, vec![Value::Int(1), nuls(), nuls(), nuls()], &shape)]).await;
+    assert_eq!(applied.inserted, 1);
+    let found = lab.sql().await.rows("SELECT \"v\", \"c\", \"n\" FROM \"shop\".\"nuls\"").await;
+    assert_eq!(found, [["\u{fffd}".repeat(4), "\u{fffd}".repeat(4), "\u{fffd}".repeat(4)]]);
+}
+
 #[tokio::test]
 async fn odd_names_and_composite_keys_are_carried() {
     let lab = target_lab().await;

@@ -38,17 +38,19 @@ pub(crate) struct Loaded {
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Loads everything that is recorded for the given tables. One report a table, in their order.
     pub async fn load(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
-        futures::stream::iter(tables.iter().cloned())
+        let reports = futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
                 let started = Instant::now();
                 self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
                 let outcome = self.load_table(&table).await.map(|loaded| loaded.outcome);
                 self.finished(Job::Load, &table, &outcome, started).await;
-                TableReport { job: Job::Load, table, outcome }
+                TableReport { job: Job::Load, table, outcome, order: None }
             })
             .buffered(self.settings.load.parallel.max(1))
-            .collect()
-            .await
+            .collect::<Vec<_>>()
+            .await;
+        self.sweep_runs(&reports).await;
+        reports
     }
 
     pub(crate) async fn load_table(&self, table: &TableName) -> Result<Loaded, Fault> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::Engine;
-use crate::engine::event::Job;
+use crate::engine::event::{Job, TableReport};
 use crate::model::{CommitRecord, Epoch, Fault, Seq, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -38,6 +39,19 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 self.events.warn(Job::Load, table, format!("old files were not deleted: {fault}")).await;
                 Swept::default()
             }
+        }
+    }
+
+    /// Runs of days past `store.keep_runs`. Once a job, whatever the number of its tables, and
+    /// only where it moved something: a poll that finds nothing asks nothing more.
+    pub(super) async fn sweep_runs(&self, reports: &[TableReport]) {
+        let Some(busy) = reports.iter().find(|report| report.outcome.as_ref().is_ok_and(|outcome| outcome.batches > 0)) else { return };
+        let keep = SignedDuration::try_from(self.settings.store.keep_runs).unwrap_or(SignedDuration::MAX);
+        let Ok(before) = Timestamp::now().checked_sub(keep) else { return };
+        match self.store.delete_runs(before.to_zoned(TimeZone::UTC).date()).await {
+            Ok(0) => {}
+            Ok(runs) => self.events.note(Job::Load, &busy.table, format!("{runs} runs past store.keep_runs were deleted")).await,
+            Err(fault) => self.events.warn(Job::Load, &busy.table, format!("old runs were not deleted: {fault}")).await,
         }
     }
 

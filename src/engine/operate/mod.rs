@@ -8,6 +8,7 @@ mod adopt;
 mod leases;
 mod pause;
 mod recover;
+mod reprepare;
 mod retry;
 mod skip;
 

@@ -7,13 +7,14 @@ use uuid::Uuid;
 use crate::engine::control::change;
 use crate::model::control::{Control, Intent};
 use crate::model::fault::sync;
+use crate::model::order::PrepareOptions;
 use crate::model::{Epoch, Fault, Lsn, TableName};
 use crate::store::ChangeStore;
 
 /// Writes the intent. An older one is replaced: whoever wrote it has lost the lease that we hold.
-pub async fn declare<C: ChangeStore>(store: &C, table: &TableName, run: Uuid, epoch: Epoch) -> Result<(), Fault> {
+pub async fn declare<C: ChangeStore>(store: &C, table: &TableName, run: Uuid, epoch: Epoch, order: PrepareOptions) -> Result<(), Fault> {
     change(store, table, |control| {
-        control.intent = Some(Intent { run, epoch, min_lsn: None, l0: None, since: Timestamp::now() });
+        control.intent = Some(Intent { run, epoch, order: Some(order), min_lsn: None, l0: None, since: Timestamp::now() });
         Ok(())
     })
     .await

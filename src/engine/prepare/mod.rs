@@ -17,31 +17,11 @@ use crate::engine::extract::guards;
 use crate::engine::{lease, policy};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
+pub use crate::model::order::{OpenMode, PrepareOptions};
 use crate::model::{Epoch, Fault, TableName};
 use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
 use crate::target::{Loader, Target};
-
-/// How an epoch begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum OpenMode {
-    /// A scan of the table.
-    #[default]
-    Snapshot,
-    /// Changes only, into an empty production.
-    Start,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct PrepareOptions {
-    pub mode: OpenMode,
-    /// Open another epoch although one is open.
-    pub new_epoch: bool,
-    /// `start` over rows in production that the operator vouches for.
-    pub trusted: bool,
-    /// A first snapshot may replace rows that this program did not load.
-    pub replace: bool,
-}
 
 /// A table that is about to get its epoch.
 struct Opening<'a> {
@@ -56,6 +36,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// epochs as batches.
     pub async fn prepare(self: &Arc<Self>, tables: &[TableName], options: PrepareOptions) -> Vec<TableReport> {
         let started = Instant::now();
+        let report = |table, outcome| TableReport { job: Job::Prepare, table, outcome, order: Some(options) };
         let Some(first) = tables.first() else { return Vec::new() };
         let mut retries = self.retries(Job::Prepare, first);
         let looked = loop {
@@ -70,8 +51,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let (server, looked) = match looked {
             Ok(looked) => looked,
             Err(fault) => {
-                let report = |table: &TableName| TableReport { job: Job::Prepare, table: table.clone(), outcome: Err(fault.clone()) };
-                return tables.iter().map(report).collect();
+                let failed = |table: &TableName| report(table.clone(), Err(fault.clone()));
+                return tables.iter().map(failed).collect();
             }
         };
         let server = &server;
@@ -83,7 +64,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     Err(fault) => Err(fault),
                 };
                 self.finished(Job::Prepare, &table, &outcome, started).await;
-                TableReport { job: Job::Prepare, table, outcome }
+                report(table, outcome)
             })
             .buffered(self.settings.extract.parallel.max(1))
             .collect()

@@ -29,7 +29,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub(super) async fn open_epoch(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<u64, Fault> {
         let started = Instant::now();
         let table = &opening.facts.name;
-        intent::declare(&*self.store, table, self.run.id, epoch).await?;
+        intent::declare(&*self.store, table, self.run.id, epoch, opening.options).await?;
         let mut retries = self.retries(Job::Prepare, table);
         // Each try reads its bounds anew, beneath the intent that stands.
         let record = loop {

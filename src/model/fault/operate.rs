@@ -59,4 +59,12 @@ pub const NOT_OURS: Page = Page {
     ],
 };
 
-pub const PAGES: &[&Page] = &[&CONFIRM, &NOT_SKIPPABLE, &OTHER_BATCH, &CONTROL_BUSY, &NOT_ADOPTABLE, &NOT_OURS];
+pub const PREPARE_BY_HAND: Page = Page {
+    code: "SYNC-046",
+    title: "a prepare waits for an order",
+    class: Class::Human,
+    meaning: "A prepare that failed is given again by itself only where it was told to take a snapshot over nothing, or over rows that this program loaded. What you vouched for, or let go, held for that moment; nothing was changed.",
+    next: &["db-to-redshift runs # shows the run that failed"],
+};
+
+pub const PAGES: &[&Page] = &[&CONFIRM, &NOT_SKIPPABLE, &OTHER_BATCH, &CONTROL_BUSY, &NOT_ADOPTABLE, &NOT_OURS, &PREPARE_BY_HAND];

@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
+use jiff::civil::Date;
 use uuid::Uuid;
 
 use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
@@ -192,5 +193,9 @@ impl ChangeStore for S3Store {
 
     async fn runs(&self, most: usize) -> Result<Vec<RunRecord>, Fault> {
         self.newest_runs(most).await
+    }
+
+    async fn delete_runs(&self, before: Date) -> Result<usize, Fault> {
+        self.delete_old_runs(before).await
     }
 }

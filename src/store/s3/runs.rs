@@ -1,11 +1,13 @@
 //! Runs: who ran what, and how it ended. (Control and leases are plain conditional objects.)
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::civil::Date;
 
 use super::S3Store;
 use super::conditional::write_json;
 use crate::model::Fault;
 use crate::model::control::RunRecord;
+use crate::store::ChangeStore as _;
 
 /// Runs that are read at once.
 const AT_ONCE: usize = 8;
@@ -14,6 +16,23 @@ impl S3Store {
     pub(super) async fn write_run(&self, run: &RunRecord) -> Result<(), Fault> {
         let key = self.keys.run(run);
         self.put_object(&key, write_json(&key, run)?, "application/json").await
+    }
+
+    /// Whole days at a time: the folder of a day says when its runs began.
+    pub(super) async fn delete_old_runs(&self, before: Date) -> Result<usize, Fault> {
+        let root = self.keys.runs();
+        let mut deleted = 0;
+        for folder in self.list_folders(&root).await? {
+            let day = folder.strip_prefix(&root).and_then(|day| day.trim_end_matches('/').parse::<Date>().ok());
+            // A folder of another name is not of this program's making.
+            if day.is_none_or(|day| day >= before) {
+                continue;
+            }
+            let keys: Vec<String> = self.list(&folder, None).await?.into_iter().map(|object| object.key).collect();
+            self.delete(&keys).await?;
+            deleted += keys.len();
+        }
+        Ok(deleted)
     }
 
     /// Goes back day by day until enough are found.

@@ -71,7 +71,7 @@ mod tests {
     fn the_length_of_a_control_object_tells_what_it_holds() {
         for by in ["", "a", "ab", "abc", "ops"] {
             let paused = Some(Paused { by: by.into(), why: "x".into(), since: Timestamp::UNIX_EPOCH });
-            let intent = Some(Intent { run: Uuid::nil(), epoch: 1, min_lsn: None, l0: None, since: Timestamp::UNIX_EPOCH });
+            let intent = Some(Intent { run: Uuid::nil(), epoch: 1, order: None, min_lsn: None, l0: None, since: Timestamp::UNIX_EPOCH });
             for (paused, intent) in [(None, None), (paused.clone(), None), (None, intent.clone()), (paused, intent)] {
                 let value = Control { paused, intent };
                 let bytes = control("k", &value).unwrap();

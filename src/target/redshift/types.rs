@@ -89,15 +89,15 @@ const SUPER_STRING: &str = "a JSON string, up to 16,000,000 bytes: over 65,535 b
 /// The one place that says which Redshift type carries a source column.
 ///
 /// Lengths of `VARCHAR` are bytes: a UTF-16 unit takes three at the most, and so does a character
-/// of any code page; a column with a UTF-8 collation is declared in bytes already.
+/// of any code page. A column with a UTF-8 collation is declared in bytes already, but its room is
+/// three for each of them too: NUL takes one there and becomes U+FFFD, which takes three.
 /// `DECIMAL(19,s)` is stored as a 64-bit integer and cannot hold every 19-digit number, hence 20.
 /// `decimal(38,38)` becomes text: its digits are exact and of one form for one number, so text
 /// loses nothing but the type, where refusing would keep the whole table out.
 pub fn map(column: &Column) -> Result<Mapped, Refused> {
     let exact = |rs| Ok(Mapped { rs, lossy: Vec::new() });
     let lossy = |rs, why: String| Ok(Mapped { rs, lossy: vec![why] });
-    let utf8 = column.collation.as_deref().is_some_and(|name| name.to_ascii_uppercase().ends_with("_UTF8"));
-    let text = |units: u16, bytes_each: u32| RsType::VarChar((u32::from(units) * bytes_each).clamp(1, VARCHAR_MAX));
+    let text = |units: u16| RsType::VarChar((u32::from(units) * 3).clamp(1, VARCHAR_MAX));
     let too_long = |limit: u32| match column.unfit {
         Unfit::Truncate => format!("a value over {limit} bytes is cut and counted"),
         Unfit::Null => format!("a value over {limit} bytes becomes NULL and is counted"),
@@ -123,8 +123,9 @@ pub fn map(column: &Column) -> Result<Mapped, Refused> {
         SqlType::SmallMoney => exact(RsType::Decimal { precision: 10, scale: 4 }),
         SqlType::Real => lossy(RsType::Real, BINARY_FLOAT.into()),
         SqlType::Float => lossy(RsType::Double, BINARY_FLOAT.into()),
-        SqlType::Char { length } | SqlType::VarChar { length } => exact(text(*length, if utf8 { 1 } else { 3 })),
-        SqlType::NChar { length } | SqlType::NVarChar { length } => exact(text(*length, 3)),
+        SqlType::Char { length } | SqlType::VarChar { length } | SqlType::NChar { length } | SqlType::NVarChar { length } => {
+            exact(text(*length))
+        }
         SqlType::VarCharMax | SqlType::NVarCharMax | SqlType::Text | SqlType::NText | SqlType::Xml => {
             let (rs, why) = long_text();
             lossy(rs, why)
@@ -309,10 +310,12 @@ mod tests {
     row!(uniqueidentifier: SqlType::UniqueIdentifier => "CHAR(36)", 0);
 
     #[test]
-    fn a_utf8_collation_is_declared_in_bytes() {
+    fn a_utf8_collation_has_room_for_the_stand_in_of_each_nul() {
         let mut utf8 = column(SqlType::VarChar { length: 100 });
         utf8.collation = Some("Latin1_General_100_CI_AS_SC_UTF8".into());
-        assert_eq!(map(&utf8).unwrap().rs, RsType::VarChar(100));
+        assert_eq!(map(&utf8).unwrap().rs, RsType::VarChar(300));
+        utf8.sql_type = SqlType::Char { length: 8000 };
+        assert_eq!(map(&utf8).unwrap().rs, RsType::VarChar(24_000));
         utf8.sql_type = SqlType::NVarChar { length: 100 };
         assert_eq!(map(&utf8).unwrap().rs, RsType::VarChar(300), "nvarchar is UTF-16 whatever its collation");
     }

@@ -2,8 +2,9 @@
 
 use db_to_redshift::engine::Run;
 use db_to_redshift::engine::operate::SkipOrder;
+use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::s3::{Effect, Rule};
-use db_to_redshift::model::control::{Holder, Lease, LeaseKind};
+use db_to_redshift::model::control::{Holder, Lease, LeaseKind, RunTable};
 use db_to_redshift::model::fault::operate;
 use db_to_redshift::model::{Fault, TableName};
 use db_to_redshift::store::ChangeStore;
@@ -20,6 +21,7 @@ provocations! {
     bare [operate::CONTROL_BUSY] => a_pause_that_never_gets_its_turn,
     [operate::NOT_ADOPTABLE] => a_state_that_guards_another_table,
     [operate::NOT_OURS] => a_lease_of_somebody_else,
+    [operate::PREPARE_BY_HAND] => a_prepare_that_an_operator_vouched_for,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +77,16 @@ async fn a_state_that_guards_another_table() -> Fault {
     rig.query(&format!("UPDATE {state} SET source_table = 'dbo.other'")).await;
     let to = seen.identity.clone();
     rig.target().loader(&table).await.unwrap().adopt(&Adopt { seen, to, diverged: None }).await.unwrap_err()
+}
+
+async fn a_prepare_that_an_operator_vouched_for() -> Fault {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    let order = Some(PrepareOptions { replace: true, ..PrepareOptions::default() });
+    let line = RunTable { table: table.clone(), outcome: "prepare RS-010".into(), fault: None, batches: 0, rows: 0, order };
+    rig.engine().note_run(vec![line], Some(Timestamp::now())).await;
+    let mut retried = rig.engine().retry(std::slice::from_ref(&table)).await.unwrap();
+    retried.again.remove(0).1.outcome.unwrap_err()
 }
 
 async fn a_lease_of_somebody_else() -> Fault {

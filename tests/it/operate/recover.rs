@@ -1,10 +1,13 @@
 //! Recover: lost log lines, left-over manifests, intents of dead snapshots.
 
+use std::time::Duration;
+
+use db_to_redshift::config::Settings;
 use db_to_redshift::engine::Run;
-use db_to_redshift::model::control::{Control, Holder, Intent, Lease, LeaseKind};
+use db_to_redshift::model::control::{Control, Holder, Intent, Lease, LeaseKind, RunRecord};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{Loader, Target};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{log, one, outcome, record, recorded};
@@ -118,8 +121,37 @@ async fn manifests_go_once_their_range_is_loaded() {
     assert_eq!(rig.s3.store.manifests(&table).await.unwrap(), []);
 }
 
+/// Runs past `store.keep_runs` go with a load that moves something, and with no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_runs_go_by_the_day() {
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 1).await;
+    let now = Timestamp::now();
+    let mut runs = Vec::new();
+    for days in [0, 1, 3, 40] {
+        let since = now - SignedDuration::from_hours(24 * days);
+        let by = Holder { run: Uuid::new_v4(), host: "h".into(), user: "u".into(), pid: 1, machine: None, since };
+        let run = RunRecord { run: by.run, command: "sync".into(), by, finished: Some(since), tables: Vec::new() };
+        rig.s3.store.put_run(&run).await.unwrap();
+        runs.push(run.run);
+    }
+    let left = async || rig.s3.store.runs(10).await.unwrap().into_iter().map(|run| run.run).collect::<Vec<_>>();
+    let keeping = |settings: &mut Settings| settings.store.keep_runs = Duration::from_hours(24 * 7);
+    rig.load(&table).await;
+    assert_eq!(left().await, runs[..2], "whole days before yesterday");
+
+    let old = RunRecord { run: runs[3], ..rig.s3.store.runs(1).await.unwrap().remove(0) };
+    let by = Holder { since: now - SignedDuration::from_hours(24 * 40), ..old.by.clone() };
+    rig.s3.store.put_run(&RunRecord { by, ..old }).await.unwrap();
+    rig.load(&table).await;
+    assert_eq!(left().await.len(), 3, "nothing was moved: nobody asked");
+    record(&rig, &table, [2]).await;
+    crate::support::rig::done(rig.engine_with(keeping).load(one(&table)).await);
+    assert_eq!(left().await, runs[..2]);
+}
+
 async fn intend(rig: &Rig, table: &db_to_redshift::model::TableName, epoch: u32) {
-    let intent = Intent { run: Uuid::new_v4(), epoch, min_lsn: None, l0: None, since: Timestamp::now() };
+    let intent = Intent { run: Uuid::new_v4(), epoch, order: None, min_lsn: None, l0: None, since: Timestamp::now() };
     let present = rig.s3.store.control(table).await.unwrap();
     let control = Control { intent: Some(intent), ..Control::default() };
     rig.s3.store.put_control(table, &control, present.as_ref().map(|(_, etag)| etag)).await.unwrap();

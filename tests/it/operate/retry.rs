@@ -1,20 +1,30 @@
 //! Retry: the step that failed, and nothing else.
 
 use db_to_redshift::engine::event::{Job, Outcome, TableReport};
+use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
 use db_to_redshift::lab::redshift::Action;
-use db_to_redshift::model::control::RunTable;
+use db_to_redshift::model::control::{Control, Intent, RunTable};
+use db_to_redshift::model::fault::src;
 use db_to_redshift::model::{Fault, TableName};
-
+use db_to_redshift::store::ChangeStore;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{ids, one, recorded};
-use crate::support::rig::{Rig, TestEngine, row};
+use crate::support::rig::{Rig, TestEngine, done, row};
 
 /// As the command line notes its jobs.
 async fn note(engine: &TestEngine, reports: &[TableReport]) {
     let line = |report: &TableReport| {
         let outcome = report.outcome.as_ref().map_or_else(Fault::code, Outcome::as_str);
-        RunTable { table: report.table.clone(), outcome: format!("{} {outcome}", report.job.as_str()), fault: None, batches: 0, rows: 0 }
+        RunTable {
+            table: report.table.clone(),
+            outcome: format!("{} {outcome}", report.job.as_str()),
+            fault: None,
+            batches: 0,
+            rows: 0,
+            order: report.order,
+        }
     };
     engine.note_run(reports.iter().map(line).collect(), Some(Timestamp::now())).await;
 }
@@ -71,4 +81,97 @@ async fn rows_left_in_staging_call_for_a_load() {
     assert!(planted.was_hit());
     assert_eq!(retry(&rig, &table).await, [(Job::Load, "rows stand in staging".into(), true)]);
     rig.assert_equal(&table).await;
+}
+
+/// Prepares with these options while the scan of the source breaks off; noted like any run.
+async fn broken_prepare(rig: &Rig, table: &TableName, options: PrepareOptions) {
+    let engine = rig.engine_with(|settings| settings.extract.retries = 0);
+    rig.source.with(|inner| inner.fail_scans = true);
+    let reports = engine.prepare(one(table), options).await;
+    rig.source.with(|inner| inner.fail_scans = false);
+    assert!(reports[0].outcome.as_ref().unwrap_err().is(&src::CONNECTION_LOST), "{reports:?}");
+    note(&engine, &reports).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_failed_is_taken_again_as_it_was_ordered() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    broken_prepare(&rig, &table, PrepareOptions::default()).await;
+    assert_eq!(retry(&rig, &table).await, [(Job::Prepare, "SRC-012".into(), true)]);
+    assert_eq!(retry(&rig, &table).await, []);
+    rig.load(&table).await;
+    rig.assert_equal(&table).await;
+
+    let anew = PrepareOptions { new_epoch: true, ..PrepareOptions::default() };
+    broken_prepare(&rig, &table, anew).await;
+    assert_eq!(retry(&rig, &table).await, [(Job::Prepare, "SRC-012".into(), true)]);
+    assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(2), "another epoch, since that was the order");
+    assert_eq!(retry(&rig, &table).await, []);
+
+    // The stream went on: nobody wants its epoch thrown away any more.
+    broken_prepare(&rig, &table, anew).await;
+    let engine = rig.engine();
+    note(&engine, &engine.sync(one(&table)).await).await;
+    assert_eq!(retry(&rig, &table).await, []);
+    // Somebody else opened an epoch meanwhile, which noted no run.
+    broken_prepare(&rig, &table, anew).await;
+    done(rig.engine().prepare(one(&table), anew).await);
+    assert_eq!(retry(&rig, &table).await, []);
+    assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(3));
+    rig.load(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// A prepare that was killed noted nothing but its intent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_that_stands_calls_for_its_snapshot() {
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 1).await;
+    let order = Some(PrepareOptions { new_epoch: true, ..PrepareOptions::default() });
+    let intent = Intent { run: Uuid::new_v4(), epoch: 2, order, min_lsn: None, l0: None, since: Timestamp::now() };
+    let put = |intent| {
+        let control = Control { intent: Some(intent), ..Control::default() };
+        let (rig, table) = (&rig, &table);
+        async move {
+            let etag = rig.s3.store.control(table).await.unwrap().map(|(_, etag)| etag);
+            rig.s3.store.put_control(table, &control, etag.as_ref()).await.unwrap();
+        }
+    };
+    put(intent.clone()).await;
+    assert_eq!(retry(&rig, &table).await, [(Job::Prepare, "the snapshot of epoch 2 did not end".into(), true)]);
+    assert_eq!(retry(&rig, &table).await, []);
+    // Of an older version, which did not note the order.
+    put(Intent { epoch: 3, order: None, ..intent }).await;
+    assert_eq!(retry(&rig, &table).await, [(Job::Prepare, "the snapshot of epoch 3 did not end".into(), false)]);
+    assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_vouched_for_is_told_and_not_repeated() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    for (options, command) in [
+        (
+            PrepareOptions { mode: OpenMode::Start, trusted: true, new_epoch: true, replace: false },
+            "db-to-redshift prepare --mode start --new-epoch --trusted --table 'dbo.t'",
+        ),
+        (PrepareOptions { replace: true, ..PrepareOptions::default() }, "db-to-redshift prepare --replace --table 'dbo.t'"),
+    ] {
+        let engine = rig.engine();
+        let outcome = Err(Fault::new(&src::CONNECTION_LOST, "x"));
+        note(&engine, &[TableReport { job: Job::Prepare, table: table.clone(), outcome, order: Some(options) }]).await;
+        // Asked twice, it says the same.
+        for _ in 0..2 {
+            let retried = rig.engine().retry(one(&table)).await.unwrap();
+            let [(why, report)] = &retried.again[..] else { panic!("{retried:?}") };
+            let fault = report.outcome.as_ref().unwrap_err();
+            assert_eq!((why.as_str(), fault.code()), ("SRC-012", "SYNC-046"));
+            assert!(fault.actions().any(|action| action == command), "{:?}", fault.actions().collect::<Vec<_>>());
+            let (_, reports): (Vec<_>, Vec<_>) = retried.again.into_iter().unzip();
+            note(&rig.engine(), &reports).await;
+        }
+    }
+    assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), None);
 }

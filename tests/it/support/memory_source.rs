@@ -39,6 +39,8 @@ pub struct Inner {
     pub clock: DateTime,
     pub next: u32,
     pub rereads: usize,
+    /// Every scan breaks off.
+    pub fail_scans: bool,
     pub probes: usize,
     /// Questions about the time mapping.
     pub mapped: usize,
@@ -103,7 +105,17 @@ impl MemorySource {
     pub fn new() -> Self {
         let identity = SourceIdentity { server: "MEMORY".into(), database: "shop".into(), database_guid: None, recovery_fork_guid: None };
         let clock = date(2026, 3, 2).at(9, 0, 0, 0);
-        let inner = Inner { identity, tables: BTreeMap::new(), mapping: Vec::new(), clock, next: 100, rereads: 0, probes: 0, mapped: 0 };
+        let inner = Inner {
+            identity,
+            tables: BTreeMap::new(),
+            mapping: Vec::new(),
+            clock,
+            next: 100,
+            rereads: 0,
+            fail_scans: false,
+            probes: 0,
+            mapped: 0,
+        };
         let source = Self { inner: Arc::new(Mutex::new(inner)), hooks: Arc::default(), gates: Arc::default() };
         source.with(Inner::idle);
         source
@@ -406,7 +418,9 @@ impl Source for MemorySource {
     }
 
     async fn scan(&self, table: &TableName, _: &TableShape, _: ScanIsolation) -> Result<Self::Scan, Fault> {
-        Ok(self.enter("scan", |inner| ReadyPages(inner.get(table).rows.values().cloned().collect::<Vec<_>>().into_iter())).await)
+        let rows = self.enter("scan", |inner| (!inner.fail_scans).then(|| inner.get(table).rows.values().cloned().collect::<Vec<_>>()));
+        let broken = || Fault::new(&src::CONNECTION_LOST, format!("the scan of {table} broke off")).evidence("error", "on purpose");
+        rows.await.map(|rows| ReadyPages(rows.into_iter())).ok_or_else(broken)
     }
 
     async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, Fault> {

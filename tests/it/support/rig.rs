@@ -201,7 +201,7 @@ fn settings(s3: &S3Lab, redshift: &LabRedshift) -> Settings {
             compression_level: 1,
         },
         load: LoadSettings { parallel: 2, retries: 5, coalesce_batches: 100, coalesce_rows: 1_000_000 },
-        store: StoreSettings { keep: Duration::ZERO },
+        store: StoreSettings { keep: Duration::ZERO, keep_runs: Duration::from_hours(24) },
         tables: Vec::new(),
         warnings: Vec::new(),
     }
