@@ -9,6 +9,7 @@ pub mod failpoint;
 
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod encode;
 pub mod engine;
 #[cfg(feature = "lab")]

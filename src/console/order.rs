@@ -1,0 +1,236 @@
+//! Orders: everything that the console can change, and how dangerous each is.
+
+use crate::model::{Seq, TableName};
+
+/// Something that changes a system, given for one or more tables.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Order {
+    Extract,
+    Load,
+    /// Load what waits, extract, load again.
+    Sync,
+    /// The step that failed last.
+    Retry,
+    Pause {
+        why: String,
+    },
+    Resume,
+    /// Opens the first epoch, or with `new_epoch` another one: production is replaced.
+    Prepare {
+        new_epoch: bool,
+    },
+    Recover,
+    Verify,
+    /// Frees a lease that nobody renews.
+    TakeOver,
+    /// Frees the leases of this machine's processes that ended.
+    Release,
+    /// Leaves one batch out.
+    Skip {
+        batch: Option<Seq>,
+        why: String,
+    },
+    /// Widens a column, then loads.
+    Widen {
+        column: Option<String>,
+        to: Option<u32>,
+    },
+    TruncateStaging,
+    Analyze,
+    Vacuum,
+    /// Switches CDC on for the database and the tables.
+    Enable {
+        role: Option<String>,
+    },
+}
+
+/// How much stands between a key and what it does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Danger {
+    /// Idempotent: runs at once, outside protected profiles.
+    Retry,
+    /// A sheet says what will happen; `y` runs it.
+    Sheet,
+    /// A name must be typed.
+    Typed,
+}
+
+/// More tables at once than this ask for a typed word.
+pub const MANY: usize = 50;
+
+impl Order {
+    /// As the command line calls it.
+    #[must_use]
+    pub fn command(&self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Load => "load",
+            Self::Sync => "sync",
+            Self::Retry => "retry",
+            Self::Pause { .. } => "pause",
+            Self::Resume => "resume",
+            Self::Prepare { .. } => "prepare",
+            Self::Recover => "recover",
+            Self::Verify => "verify",
+            Self::TakeOver | Self::Release => "lease",
+            Self::Skip { .. } => "skip",
+            Self::Widen { .. } => "widen",
+            Self::TruncateStaging | Self::Analyze | Self::Vacuum => "maintain",
+            Self::Enable { .. } => "enable",
+        }
+    }
+
+    /// For a title, as in `Extract`.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Extract => "Extract",
+            Self::Load => "Load",
+            Self::Sync => "Extract and load",
+            Self::Retry => "Retry the failed step",
+            Self::Pause { .. } => "Pause",
+            Self::Resume => "Resume",
+            Self::Prepare { new_epoch: false } => "Prepare",
+            Self::Prepare { new_epoch: true } => "Replace by a new snapshot",
+            Self::Recover => "Recover",
+            Self::Verify => "Verify",
+            Self::TakeOver => "Take over the lease",
+            Self::Release => "Release own leases",
+            Self::Skip { .. } => "Skip a batch",
+            Self::Widen { .. } => "Widen a column",
+            Self::TruncateStaging => "Empty staging",
+            Self::Analyze => "Analyze",
+            Self::Vacuum => "Vacuum",
+            Self::Enable { .. } => "Enable CDC",
+        }
+    }
+
+    /// What it does, in one sentence, with the kind of its SQL.
+    #[must_use]
+    pub fn does(&self) -> &'static str {
+        match self {
+            Self::Extract => "Reads new changes from SQL Server (SELECT only) and writes change files to S3.",
+            Self::Load => "COPY into staging, then delete and insert into production in one transaction.",
+            Self::Sync => "Loads what waits in S3, extracts new changes, and loads these.",
+            Self::Retry => "Runs the step that failed last once more. Repeating it is safe.",
+            Self::Pause { .. } => "Nobody extracts or loads the table until it is resumed. Jobs at work stop after their batch.",
+            Self::Resume => "Lets a paused table go on.",
+            Self::Prepare { new_epoch: false } => {
+                "Creates what is missing (CREATE TABLE in Redshift) and takes the first snapshot into S3."
+            }
+            Self::Prepare { new_epoch: true } => {
+                "Takes a new snapshot; the next load deletes every row of production and inserts the snapshot."
+            }
+            Self::Recover => "Applies what is staged, loads what is recorded, completes the log, and deletes what nobody needs.",
+            Self::Verify => "Reads both sides and compares them. Sets or clears the mark `diverged`.",
+            Self::TakeOver => "Watches the lease for 60 s and frees it if nobody renews it.",
+            Self::Release => "Frees leases of processes of yours on this machine that have ended.",
+            Self::Skip { .. } => "Production goes on without the rows of one batch, and counts as diverged.",
+            Self::Widen { .. } => "ALTER TABLE in production and staging, then load again what was refused.",
+            Self::TruncateStaging => "TRUNCATE of the staging table; refused while rows in it wait to be applied.",
+            Self::Analyze => "Refreshes the planner's statistics of production (ANALYZE).",
+            Self::Vacuum => "Frees the room of deleted rows of production and sorts it (VACUUM).",
+            Self::Enable { .. } => "Switches CDC on for the database and for the tables (sys.sp_cdc_enable_db, sys.sp_cdc_enable_table).",
+        }
+    }
+
+    /// How dangerous it is for so many tables.
+    #[must_use]
+    pub fn danger(&self, tables: usize, protected: bool) -> Danger {
+        match self {
+            Self::Prepare { new_epoch: true } | Self::Skip { .. } | Self::TruncateStaging => Danger::Typed,
+            _ if tables > MANY => Danger::Typed,
+            Self::Retry if !protected => Danger::Retry,
+            _ => Danger::Sheet,
+        }
+    }
+
+    /// Only for one table at a time.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        matches!(self, Self::Skip { .. } | Self::Widen { .. })
+    }
+
+    /// Needs a reason in words.
+    #[must_use]
+    pub fn wants_reason(&self) -> bool {
+        matches!(self, Self::Skip { .. } | Self::Pause { .. })
+    }
+
+    /// Gives it the reason that was asked for.
+    #[must_use]
+    pub fn because(self, reason: &str) -> Self {
+        let why = reason.to_owned();
+        match self {
+            Self::Skip { batch, .. } => Self::Skip { batch, why },
+            Self::Pause { .. } => Self::Pause { why },
+            other => other,
+        }
+    }
+
+    /// The command line that does the same.
+    #[must_use]
+    pub fn command_line(&self, tables: &[TableName], profile: &str) -> String {
+        let mut words = vec!["db-to-redshift".to_owned(), self.command().to_owned()];
+        if let Self::TruncateStaging | Self::Analyze | Self::Vacuum = self {
+            words.push(match self {
+                Self::TruncateStaging => "truncate-staging".into(),
+                Self::Analyze => "analyze".into(),
+                _ => "vacuum".into(),
+            });
+        }
+        if profile != "default" && !profile.is_empty() {
+            words.push(format!("--profile {}", quoted(profile)));
+        }
+        words.extend(tables.iter().map(|table| format!("--table {}", quoted(&table.to_string()))));
+        match self {
+            Self::Pause { why } => words.push(format!("--reason {}", quoted(why))),
+            Self::Prepare { new_epoch: true } => words.push("--new-epoch".into()),
+            Self::TakeOver => words.push("--take-over --confirm".into()),
+            Self::Release => words.push("--release".into()),
+            Self::Skip { batch: Some(batch), why } => {
+                let table = tables.first().map(ToString::to_string).unwrap_or_default();
+                words.push(format!("--batch {batch} --confirm {} --reason {}", quoted(&table), quoted(why)));
+            }
+            Self::Widen { column, to } => {
+                words.extend(column.as_ref().map(|column| format!("--column {}", quoted(column))));
+                words.extend(to.map(|to| format!("--to {to}")));
+                words.push("--confirm".into());
+            }
+            Self::Enable { role: Some(role) } => words.push(format!("--role {}", quoted(role))),
+            _ => {}
+        }
+        words.join(" ")
+    }
+}
+
+/// A word as a POSIX shell takes it.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_replaces_or_loses_rows_asks_for_a_typed_name() {
+        assert_eq!(Order::Prepare { new_epoch: true }.danger(1, false), Danger::Typed);
+        assert_eq!(Order::Skip { batch: None, why: String::new() }.danger(1, false), Danger::Typed);
+        assert_eq!(Order::Load.danger(MANY + 1, false), Danger::Typed);
+        assert_eq!(Order::Retry.danger(3, false), Danger::Retry);
+        assert_eq!(Order::Retry.danger(3, true), Danger::Sheet, "a protected profile always shows the sheet");
+        assert_eq!(Order::Load.danger(1, false), Danger::Sheet);
+    }
+
+    #[test]
+    fn an_order_has_its_command_line() {
+        let table = TableName::new("dbo", "it's");
+        let order = Order::Widen { column: Some("Name".into()), to: Some(600) };
+        assert_eq!(
+            order.command_line(&[table], "prod"),
+            r"db-to-redshift widen --profile 'prod' --table 'dbo.it'\''s' --column 'Name' --to 600 --confirm"
+        );
+    }
+}

@@ -1,0 +1,345 @@
+//! The tables of the list: what is known of each, in the order of their trouble.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::filter::Filter;
+use crate::console::page::Tone;
+use crate::model::TableName;
+use crate::model::control::RunRecord;
+use crate::model::fault::FaultDocument;
+use crate::model::status::{StatusReport, TableStatus, Verdict};
+
+/// What to look at first: the order is the order of the list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Trouble {
+    /// Its last job failed.
+    Failed,
+    Gap,
+    Diverged,
+    Stuck,
+    Lagging,
+    Running,
+    Unknown,
+    Staged,
+    Pending,
+    Behind,
+    NotPrepared,
+    Paused,
+    NotTracked,
+    Ok,
+}
+
+impl Trouble {
+    fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Diverged => Self::Diverged,
+            Verdict::Gap => Self::Gap,
+            Verdict::Lagging => Self::Lagging,
+            Verdict::Paused => Self::Paused,
+            Verdict::NotTracked => Self::NotTracked,
+            Verdict::NotPrepared => Self::NotPrepared,
+            Verdict::Stuck => Self::Stuck,
+            Verdict::Staged => Self::Staged,
+            Verdict::Pending => Self::Pending,
+            Verdict::Behind => Self::Behind,
+            Verdict::Current => Self::Ok,
+        }
+    }
+
+    /// Somebody should do something.
+    #[must_use]
+    pub fn is_problem(self) -> bool {
+        self <= Self::Lagging
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "FAILED",
+            Self::Gap => "GAP",
+            Self::Diverged => "DIVERGED",
+            Self::Stuck => "STUCK",
+            Self::Lagging => "LAGGING",
+            Self::Running => "running",
+            Self::Unknown => "unknown",
+            Self::Staged => "staged",
+            Self::Pending => "pending",
+            Self::Behind => "behind",
+            Self::NotPrepared => "not prepared",
+            Self::Paused => "paused",
+            Self::NotTracked => "no CDC",
+            Self::Ok => "ok",
+        }
+    }
+
+    /// As a filter names it.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Ok => "current",
+            Self::NotTracked => "untracked",
+            Self::NotPrepared => "unprepared",
+            _ => "",
+        }
+    }
+
+    /// Its sign, and the same in ASCII.
+    #[must_use]
+    pub fn glyph(self, ascii: bool) -> &'static str {
+        let (unicode, plain) = match self {
+            Self::Failed => ("✗", "x"),
+            Self::Gap => ("⊘", "G"),
+            Self::Diverged => ("≠", "D"),
+            Self::Stuck => ("■", "#"),
+            Self::Lagging => ("▲", "^"),
+            Self::Running => ("▶", ">"),
+            Self::Unknown => ("?", "?"),
+            Self::Staged | Self::Pending | Self::Behind => ("•", "."),
+            Self::NotPrepared | Self::NotTracked => ("○", "o"),
+            Self::Paused => ("‖", "="),
+            Self::Ok => ("✓", "+"),
+        };
+        if ascii { plain } else { unicode }
+    }
+
+    #[must_use]
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Failed | Self::Gap | Self::Diverged => Tone::Bad,
+            Self::Stuck | Self::Lagging => Tone::Warn,
+            Self::Running | Self::Staged => Tone::Busy,
+            Self::Pending | Self::Behind => Tone::Plain,
+            Self::Unknown | Self::NotPrepared | Self::Paused | Self::NotTracked => Tone::Dim,
+            Self::Ok => Tone::Good,
+        }
+    }
+}
+
+/// A line of the list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row {
+    pub table: TableName,
+    /// As shown and searched.
+    pub name: String,
+    pub trouble: Trouble,
+    /// Seconds that production is behind the newest captured commit, by both hops.
+    pub lag: Option<i64>,
+    /// Records that wait in S3.
+    pub waiting: u64,
+    /// Index into the report.
+    pub at: usize,
+}
+
+/// What the list is sorted by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sort {
+    #[default]
+    Trouble,
+    Name,
+    Lag,
+    Waiting,
+}
+
+impl Sort {
+    pub const ALL: [Self; 4] = [Self::Trouble, Self::Name, Self::Lag, Self::Waiting];
+
+    #[must_use]
+    pub fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|sort| *sort == self).unwrap_or(0);
+        Self::ALL[(at + 1) % Self::ALL.len()]
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trouble => "state",
+            Self::Name => "name",
+            Self::Lag => "lag",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sort| sort.name() == name)
+    }
+}
+
+/// The last fault of a table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LastFault {
+    /// As the run noted it, as in `load RS-018`.
+    pub outcome: String,
+    pub fault: FaultDocument,
+    /// When the run ended, or began.
+    pub at: Timestamp,
+}
+
+/// All tables, and which of them are shown in which order.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    pub report: Option<StatusReport>,
+    /// When Redshift was asked last.
+    pub target_at: Option<Timestamp>,
+    /// Tables whose newest job failed.
+    pub failed: BTreeMap<TableName, LastFault>,
+    /// Of this console's jobs: tables at work.
+    pub running: BTreeSet<TableName>,
+    /// By the report's order.
+    rows: Vec<Row>,
+    /// Rows that are shown, in their order.
+    shown: Vec<usize>,
+    pub sort: Sort,
+    pub reverse: bool,
+    pub filter: Filter,
+    pub problems_only: bool,
+}
+
+impl Fleet {
+    /// Takes a new report over.
+    pub fn take(&mut self, report: StatusReport, target_at: Option<Timestamp>) {
+        self.report = Some(report);
+        self.target_at = target_at.or(self.target_at);
+        self.judge();
+    }
+
+    /// Takes over which jobs failed last, by the newest runs; the newest run stands first. A table
+    /// is failed while no later job of the same kind went well.
+    pub fn take_runs(&mut self, runs: &[RunRecord]) {
+        let mut settled: BTreeSet<(TableName, String)> = BTreeSet::new();
+        self.failed.clear();
+        for run in runs {
+            for line in run.tables.iter().rev() {
+                let job = line.outcome.split(' ').next().unwrap_or_default().to_owned();
+                if !settled.insert((line.table.clone(), job)) {
+                    continue;
+                }
+                if let Some(fault) = &line.fault {
+                    let at = run.finished.unwrap_or(run.by.since);
+                    let last = LastFault { outcome: line.outcome.clone(), fault: fault.clone(), at };
+                    self.failed.entry(line.table.clone()).or_insert(last);
+                }
+            }
+        }
+        self.judge();
+    }
+
+    /// What each row's word is, then [`Self::arrange`].
+    pub fn judge(&mut self) {
+        let Some(report) = &self.report else { return };
+        self.rows = report
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(at, status)| Row {
+                name: status.table.to_string(),
+                trouble: self.trouble(status),
+                lag: lag(status),
+                waiting: status.store.as_ref().and_then(|store| store.pending).unwrap_or(0),
+                table: status.table.clone(),
+                at,
+            })
+            .collect();
+        self.arrange();
+    }
+
+    fn trouble(&self, status: &TableStatus) -> Trouble {
+        let busy =
+            status.store.as_ref().is_some_and(|store| [&store.extracting, &store.loading].into_iter().flatten().any(|busy| !busy.silent));
+        if self.running.contains(&status.table) {
+            Trouble::Running
+        } else if self.failed.contains_key(&status.table) {
+            Trouble::Failed
+        } else {
+            let own = Trouble::of(status.verdict);
+            if busy && own > Trouble::Running { Trouble::Running } else { own }
+        }
+    }
+
+    /// Which rows are shown, in which order.
+    pub fn arrange(&mut self) {
+        let (mut matcher, mut buffer) = (Filter::matcher(), Vec::new());
+        let mut shown: Vec<usize> = Vec::with_capacity(self.rows.len());
+        for (at, row) in self.rows.iter().enumerate() {
+            if (!self.problems_only || row.trouble.is_problem())
+                && (self.filter.is_empty() || self.filter.takes(row, &mut matcher, &mut buffer))
+            {
+                shown.push(at);
+            }
+        }
+        let rows = &self.rows;
+        match self.sort {
+            Sort::Trouble => shown.sort_by_cached_key(|at| {
+                let row = &rows[*at];
+                (row.trouble, Reverse(row.lag), row.at)
+            }),
+            // The report comes by name.
+            Sort::Name => {}
+            Sort::Lag => shown.sort_by_key(|at| (Reverse(rows[*at].lag), *at)),
+            Sort::Waiting => shown.sort_by_key(|at| (Reverse(rows[*at].waiting), *at)),
+        }
+        if self.reverse {
+            shown.reverse();
+        }
+        self.shown = shown;
+    }
+
+    /// Rows that are shown, in their order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &Row> + DoubleEndedIterator {
+        self.shown.iter().map(|at| &self.rows[*at])
+    }
+
+    /// How many are shown, and how many there are.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.shown.len(), self.rows.len())
+    }
+
+    /// The row at a place of the shown ones.
+    #[must_use]
+    pub fn row(&self, place: usize) -> Option<&Row> {
+        self.shown.get(place).map(|at| &self.rows[*at])
+    }
+
+    /// The place of a table among the shown ones.
+    #[must_use]
+    pub fn place(&self, table: &TableName) -> Option<usize> {
+        self.shown.iter().position(|at| self.rows[*at].table == *table)
+    }
+
+    #[must_use]
+    pub fn status(&self, table: &TableName) -> Option<&TableStatus> {
+        let report = self.report.as_ref()?;
+        report.tables.binary_search_by(|status| status.table.cmp(table)).ok().map(|at| &report.tables[at])
+    }
+
+    #[must_use]
+    pub fn status_of(&self, row: &Row) -> Option<&TableStatus> {
+        self.report.as_ref()?.tables.get(row.at)
+    }
+
+    #[must_use]
+    pub fn trouble_of(&self, table: &TableName) -> Option<Trouble> {
+        self.status(table).map(|status| self.trouble(status))
+    }
+
+    /// How many tables are in which trouble, the worst first; of all, not only the shown ones.
+    #[must_use]
+    pub fn tally(&self) -> Vec<(Trouble, usize)> {
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            *counts.entry(row.trouble).or_insert(0) += 1;
+        }
+        counts.into_iter().collect()
+    }
+}
+
+/// How far production is behind: the larger of both hops of ours.
+fn lag(status: &TableStatus) -> Option<i64> {
+    let hops = &status.hops;
+    [&hops.extract, &hops.load].into_iter().filter_map(|hop| hop.lag_seconds.max(hop.waiting_seconds)).max()
+}

@@ -1,0 +1,172 @@
+//! The real terminal: taking it over, giving it back whatever happens, and what only it can do.
+
+use std::io::{self, Stdout, Write as _, stdout};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Once;
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, EventStream};
+use crossterm::execute;
+use crossterm::style::force_color_output;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::msg::{Effect, Msg};
+use super::run::{Input, Outside};
+use super::state::session::{Session, Sessions};
+
+/// A terminal that is ours until it is dropped.
+pub struct Taken {
+    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Taken {
+    /// Takes the terminal over. A panic gives it back before its message is printed.
+    ///
+    /// # Errors
+    /// When standard output is no terminal, or cannot be written to.
+    pub fn take(mouse: bool) -> io::Result<Self> {
+        // With NO_COLOR crossterm writes a bare reset that undoes REVERSED, too: our own colourless
+        // theme is what keeps colours out.
+        force_color_output(true);
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                let _ = give_back();
+                before(panic);
+            }));
+        });
+        enter(mouse)?;
+        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? })
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let _ = give_back();
+    }
+}
+
+fn enter(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+    if mouse {
+        execute!(stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
+}
+
+/// Undoes everything that [`enter`] does; harmless when it was undone before.
+fn give_back() -> io::Result<()> {
+    execute!(stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, crossterm::cursor::Show)?;
+    disable_raw_mode()
+}
+
+/// Keys, mouse, resizes, and the signals that end a program.
+///
+/// # Errors
+/// When the signals cannot be listened to.
+pub fn input() -> io::Result<impl Stream<Item = Input> + Unpin> {
+    let keys = EventStream::new().filter_map(|event| Box::pin(async move { event.ok().map(Input::Event) }));
+    let ended = |kind| -> io::Result<_> {
+        let mut signals = signal(kind)?;
+        Ok(Box::pin(futures::stream::poll_fn(move |context| signals.poll_recv(context)).map(|()| Input::Terminate)))
+    };
+    let signals = futures::stream::select(ended(SignalKind::terminate())?, ended(SignalKind::hangup())?);
+    Ok(futures::stream::select(keys, signals))
+}
+
+/// What only the outside can do.
+pub struct Shell {
+    pub mouse: bool,
+    /// Where sessions are kept; `None`: nowhere.
+    pub sessions: Option<PathBuf>,
+}
+
+impl Shell {
+    fn recalled(&self) -> Sessions {
+        let text = self.sessions.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+        text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// Writes beside and renames, so that a crash leaves the old or the new file.
+    fn remember(&self, profile: String, session: Session) -> io::Result<()> {
+        let Some(path) = &self.sessions else { return Ok(()) };
+        let mut sessions = self.recalled();
+        sessions.profiles.insert(profile, session);
+        let folder = path.parent().unwrap_or(std::path::Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let text = toml::to_string(&sessions).map_err(io::Error::other)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Gives the terminal to somebody else, and takes it back.
+    fn aside<R>(&self, work: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        give_back()?;
+        let done = work();
+        enter(self.mouse)?;
+        done
+    }
+}
+
+impl Outside for Shell {
+    fn perform(&mut self, effect: Effect) -> Option<Msg> {
+        let said = |done: io::Result<String>| Some(Msg::Done(done.map_err(|error| error.to_string())));
+        match effect {
+            Effect::Copy(text) => {
+                let size = text.len();
+                said(execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).map(|()| format!("copied {size} bytes to the clipboard")))
+            }
+            Effect::Write { path, text } => said(write_new(&path, &text).map(|()| format!("written: {}", path.display()))),
+            Effect::Pager(text) => said(self.aside(|| pager(&text)).map(|()| String::new())),
+            Effect::Suspend => {
+                let done = self.aside(|| {
+                    let me = rustix::process::getpid();
+                    rustix::process::kill_process(me, rustix::process::Signal::TSTP).map_err(io::Error::from)
+                });
+                if let Err(error) = done {
+                    return Some(Msg::Done(Err(error.to_string())));
+                }
+                Some(Msg::Resumed)
+            }
+            Effect::Remember { profile, session } => match self.remember(profile, session) {
+                Ok(()) => None,
+                Err(error) => Some(Msg::Done(Err(format!("the view could not be remembered: {error}")))),
+            },
+            Effect::Ask(..) | Effect::Recall { .. } | Effect::Quit => None,
+        }
+    }
+
+    fn recall(&mut self, profile: &str) -> Session {
+        self.recalled().profiles.remove(profile).unwrap_or_default()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Never writes over a file.
+fn write_new(path: &std::path::Path, text: &str) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn pager(text: &str) -> io::Result<()> {
+    let program = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).unwrap_or_else(|| "less".into());
+    let mut child = Command::new("sh").arg("-c").arg(&program).stdin(Stdio::piped()).spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // A pager that is left early closes its end.
+        let _ = input.write_all(text.as_bytes());
+    }
+    child.wait().map(drop)
+}

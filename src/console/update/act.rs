@@ -1,0 +1,272 @@
+//! What the actions do that only look: moves, views, marks, sort and filter.
+
+use jiff::Timestamp;
+use tui_input::Input;
+
+use super::{leave, orders, overlays, picks, screens};
+use crate::console::action::Action;
+use crate::console::msg::Effect;
+use crate::console::page::{Page, Tone};
+use crate::console::state::filter::Filter;
+use crate::console::state::fleet::Sort;
+use crate::console::state::overlay::{Overlay, Prompt, PromptKind};
+use crate::console::state::screen::Screen;
+use crate::console::state::{State, View};
+use crate::console::view::areas::Areas;
+
+/// Does what an action asks for.
+pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    state.dirty = true;
+    let page = isize::try_from(Areas::of(state).rows).unwrap_or(1).max(1);
+    match action {
+        Action::Down => step(state, 1),
+        Action::Up => step(state, -1),
+        Action::PageDown => step(state, page),
+        Action::PageUp => step(state, -page),
+        Action::HalfDown => wheel(state, page / 2),
+        Action::HalfUp => wheel(state, -(page / 2)),
+        Action::First => step(state, isize::MIN),
+        Action::Last => step(state, isize::MAX),
+        Action::NextMatch => problem(state, true),
+        Action::PreviousMatch => problem(state, false),
+        Action::Open => open(state, effects),
+        Action::Back => back(state),
+        Action::NextTab => screens::turn(state, 1, effects),
+        Action::PreviousTab => screens::turn(state, -1, effects),
+        Action::Tables => show(state, View::Tables, effects),
+        Action::Files => show(state, View::Files, effects),
+        Action::Redshift => show(state, View::Redshift, effects),
+        Action::Runs => show(state, View::Runs, effects),
+        Action::Log => show(state, View::Log, effects),
+        Action::Setup | Action::EnableCdc => show(state, View::Setup, effects),
+        Action::FullScreen => state.full_screen = !state.full_screen,
+        Action::Filter => filter(state),
+        Action::Problems => {
+            state.fleet.problems_only = !state.fleet.problems_only;
+            state.fleet.arrange();
+        }
+        Action::SortNext => sort(state, state.fleet.sort.next()),
+        Action::SortReverse => {
+            state.fleet.reverse = !state.fleet.reverse;
+            state.fleet.arrange();
+        }
+        Action::Mark => mark(state),
+        Action::MarkRange => mark_range(state),
+        Action::MarkAll => mark_all(state),
+        Action::Unmark => state.marks.clear(),
+        Action::Fault => screens::fault(state, effects),
+        Action::Reveal => screens::reveal(state, effects),
+        Action::DryRun => screens::dry_run(state, effects),
+        Action::Trace => trace(state),
+        Action::Refresh => refresh(state, effects),
+        Action::Freeze => state.frozen = !state.frozen,
+        Action::Copy => picks::copy(state),
+        Action::Export => picks::export(state),
+        Action::Pager => effects.push(Effect::Pager(super::super::export::text(state))),
+        Action::Bundle => screens::bundle(state, effects),
+        Action::History => screens::history(state),
+        Action::Cancel => orders::cancel(state, effects),
+        Action::Unlock => overlays::unlock(state, effects),
+        Action::Menu => picks::menu(state),
+        Action::Palette => picks::palette(state),
+        Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
+        Action::Profiles => picks::profiles(state),
+        Action::Theme => state.look.theme = state.look.theme.next(),
+        Action::Suspend => effects.push(Effect::Suspend),
+        Action::Quit => quit(state, effects),
+        order => orders::begin(state, order, effects),
+    }
+}
+
+/// How many lines the list of the view has.
+pub fn len(state: &State) -> usize {
+    match state.view {
+        View::Runs => state.runs.len(),
+        View::Log => state.log.len(),
+        View::Setup => state.setup.shown().map_or(0, |list| list.steps.len() + list.untracked.len()),
+        _ => state.fleet.counts().0,
+    }
+}
+
+fn step(state: &mut State, by: isize) {
+    if state.stack.is_empty() {
+        let len = len(state);
+        state.cursor_mut().step(by, len);
+        state.table = None;
+    } else {
+        screens::step(state, by);
+    }
+}
+
+/// Scrolls without leaving the line, as far as that goes.
+pub fn wheel(state: &mut State, by: isize) {
+    state.dirty = true;
+    match &mut state.overlay {
+        Some(Overlay::Help { scroll }) => *scroll = scroll.saturating_add_signed(by),
+        Some(Overlay::Sheet(sheet)) => sheet.scroll = sheet.scroll.saturating_add_signed(by),
+        Some(Overlay::Pick(pick)) => overlays::step(pick, by),
+        Some(_) => {}
+        None if !state.stack.is_empty() => screens::scroll(state, by),
+        None => step(state, by),
+    }
+}
+
+/// To a line of the list.
+pub fn go(state: &mut State, place: usize) {
+    state.cursor_mut().at = place;
+    state.table = None;
+}
+
+/// To the next table with a problem, round the end.
+fn problem(state: &mut State, forward: bool) {
+    if !state.stack.is_empty() || !state.view.lists_tables() {
+        return;
+    }
+    let (at, len) = (state.cursor().at, len(state));
+    let found = (1..len).map(|by| if forward { (at + by) % len } else { (at + len - by) % len });
+    match { found }.find(|place| state.fleet.row(*place).is_some_and(|row| row.trouble.is_problem())) {
+        Some(place) => go(state, place),
+        None => state.say(Tone::Good, "no other table has a problem"),
+    }
+}
+
+pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
+    if !state.stack.is_empty() {
+        return screens::open_stop(state, effects);
+    }
+    match state.view {
+        View::Runs => screens::run(state),
+        View::Log => {}
+        View::Setup => screens::setup_step(state, effects),
+        view => {
+            if let Some(table) = state.row().map(|row| row.table.clone()) {
+                screens::table(state, table, view.tab(), effects);
+            }
+        }
+    }
+}
+
+/// One step back: the page, the filter, the marks, the view. Never out.
+pub fn back(state: &mut State) {
+    state.message = None;
+    if state.stack.pop().is_some() {
+        return;
+    }
+    if !state.fleet.filter.is_empty() {
+        state.fleet.filter = Filter::default();
+        state.fleet.arrange();
+    } else if state.fleet.problems_only {
+        state.fleet.problems_only = false;
+        state.fleet.arrange();
+    } else if !state.marks.is_empty() {
+        state.marks.clear();
+    } else {
+        state.view = View::Tables;
+    }
+}
+
+pub fn show(state: &mut State, view: View, effects: &mut Vec<Effect>) {
+    state.stack.clear();
+    state.view = view;
+    if view == View::Setup {
+        screens::setup(state, effects);
+    }
+}
+
+/// Sorts by a column; by the same once more: the other way round.
+pub fn sort(state: &mut State, sort: Sort) {
+    if state.fleet.sort == sort {
+        state.fleet.reverse = !state.fleet.reverse;
+    } else {
+        state.fleet.sort = sort;
+        state.fleet.reverse = false;
+    }
+    state.fleet.arrange();
+}
+
+fn filter(state: &mut State) {
+    if !state.view.lists_tables() {
+        state.view = View::Tables;
+    }
+    state.stack.clear();
+    state.typing = Some(Input::new(state.fleet.filter.text.clone()));
+}
+
+fn mark(state: &mut State) {
+    if !state.view.lists_tables() || !state.stack.is_empty() {
+        return;
+    }
+    if let Some(table) = state.row().map(|row| row.table.clone()) {
+        if !state.marks.remove(&table) {
+            state.marks.insert(table);
+        }
+        step(state, 1);
+    }
+}
+
+fn mark_range(state: &mut State) {
+    if !state.view.lists_tables() || !state.stack.is_empty() {
+        return;
+    }
+    let at = state.cursor().at;
+    let Some(table) = state.row().map(|row| row.table.clone()) else { return };
+    match state.range.take().and_then(|from| state.fleet.place(&from)) {
+        None => {
+            state.say(Tone::Plain, "range begins here: move, then v again");
+            state.range = Some(table);
+        }
+        Some(from) => {
+            let (low, high) = (from.min(at), from.max(at));
+            let tables: Vec<_> = (low..=high).filter_map(|place| state.fleet.row(place)).map(|row| row.table.clone()).collect();
+            state.marks.extend(tables);
+            state.message = None;
+        }
+    }
+}
+
+fn mark_all(state: &mut State) {
+    if state.view.lists_tables() && state.stack.is_empty() {
+        let tables: Vec<_> = state.fleet.rows().map(|row| row.table.clone()).collect();
+        state.marks.extend(tables);
+    }
+}
+
+fn trace(state: &mut State) {
+    let Some(table) = state.chosen().into_iter().next() else { return };
+    state.overlay = Some(Overlay::Prompt(Prompt {
+        title: format!("Trace a key of {table}"),
+        help: "the key's columns in their order, separated by blanks; quote a value with blanks as 'in this'".into(),
+        kind: PromptKind::Trace(table),
+        input: Input::default(),
+    }));
+}
+
+fn refresh(state: &mut State, effects: &mut Vec<Effect>) {
+    state.polls.fleet = Some(Timestamp::MIN);
+    state.polls.target = Some(Timestamp::MIN);
+    state.polls.runs = Some(Timestamp::MIN);
+    let now = state.now;
+    super::time::poll(state, now, effects);
+    screens::again(state, effects);
+    if state.view == View::Setup {
+        screens::setup(state, effects);
+    }
+    state.say(Tone::Plain, "asking all three systems");
+}
+
+fn quit(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.jobs.is_idle() {
+        leave(state, effects);
+    } else {
+        state.overlay = Some(Overlay::Leaving);
+    }
+}
+
+/// Lays a page over the rest.
+pub fn push(state: &mut State, page: Page) {
+    let screen = crate::console::state::screen::PageScreen {
+        page: crate::console::state::screen::Loaded::Ready(Box::new(page)),
+        ..Default::default()
+    };
+    state.stack.push(Screen::Page(screen));
+}

@@ -1,0 +1,244 @@
+//! What the engine says.
+
+use super::{screens, time};
+use crate::console::msg::Effect;
+use crate::console::page::Tone;
+use crate::console::seam::{Answer, Id, Reply, TableEnd};
+use crate::console::state::links::System;
+use crate::console::state::overlay::Overlay;
+use crate::console::state::{Purpose, State};
+use crate::engine::event::Event;
+use crate::model::fault::FaultDocument;
+use crate::model::status::StatusReport;
+
+pub fn take(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
+    match reply {
+        Reply::Answer { id, answer } => {
+            // Nobody waits for it any more: it was overtaken.
+            if let Some(purpose) = state.waiting.remove(&id) {
+                state.dirty |= !state.frozen;
+                answered(state, id, &purpose, answer, effects);
+            }
+        }
+        Reply::Event { job, event } => {
+            state.jobs.note(job, &event);
+            note(state, &event);
+            state.dirty = true;
+        }
+        Reply::Progress { job, progress } => state.jobs.progress(job, progress),
+        Reply::Ended { job, tables } => ended(state, job, tables, effects),
+    }
+}
+
+fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effects: &mut Vec<Effect>) {
+    match (purpose, answer) {
+        (Purpose::Connect, Answer::Connected { place, access }) => {
+            state.place = *place;
+            state.access = access;
+            state.connected = true;
+            let now = state.now;
+            time::poll(state, now, effects);
+            if state.view == crate::console::state::View::Setup {
+                screens::setup(state, effects);
+            }
+        }
+        (Purpose::Fleet { target, asked }, Answer::Fleet { report, target_at }) => {
+            fleet(state, *report, *target);
+            state.fleet.target_at = target_at.or(state.fleet.target_at);
+            time::after_fleet(state, *asked, *target);
+        }
+        (Purpose::Runs, Answer::Runs(runs)) => {
+            state.fleet.take_runs(&runs);
+            state.runs = runs;
+            time::after_runs(state);
+        }
+        (Purpose::Setup, Answer::Setup(list)) => drop(state.setup.take(id, Ok(*list))),
+        (Purpose::Page, Answer::Page(page)) => screens::loaded(state, id, Ok(page)),
+        (Purpose::Plan, Answer::Plan(plan)) => {
+            if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
+                sheet.plan.take(id, Ok(*plan));
+            }
+        }
+        (Purpose::Bundle, Answer::Written(path)) => {
+            let text = format!("incident bundle: {}", path.display());
+            let now = state.now;
+            state.log.push(now, Tone::Good, text.clone());
+            state.say(Tone::Good, text);
+        }
+        (Purpose::Access, Answer::Access(access)) => {
+            state.access = access;
+            let open = access.may_write(state.now);
+            state.say(
+                if open { Tone::Warn } else { Tone::Good },
+                if open { "writing is allowed for 15 minutes" } else { "writing is forbidden again" },
+            );
+        }
+        (purpose, Answer::Failed(fault)) => failed(state, id, purpose, fault),
+        // A backend that answers another question than was asked: the answer is of no use.
+        _ => {}
+    }
+}
+
+fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument>) {
+    let now = state.now;
+    let text = format!("{}: {}", fault.code, fault.what);
+    match purpose {
+        Purpose::Connect => {
+            state.log.push(now, Tone::Bad, text);
+            let page = crate::console::page::Page::of_fault(&fault, None);
+            super::act::push(state, page);
+        }
+        Purpose::Page => screens::loaded(state, id, Err(fault)),
+        Purpose::Plan => {
+            if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
+                sheet.plan.take(id, Err(fault));
+            }
+        }
+        Purpose::Setup => drop(state.setup.take(id, Err(fault))),
+        Purpose::Fleet { target, asked } => {
+            state.log.push(now, Tone::Bad, text);
+            let (target, asked) = (*target, *asked);
+            for system in [System::Source, System::Store] {
+                state.links.note(system, Some(&fault), now);
+            }
+            time::after_fleet(state, asked, target);
+        }
+        Purpose::Runs => {
+            state.log.push(now, Tone::Bad, text);
+            time::after_runs(state);
+        }
+        Purpose::Bundle | Purpose::Access => {
+            state.log.push(now, Tone::Bad, text.clone());
+            state.say(Tone::Bad, text);
+        }
+    }
+}
+
+/// Takes a report over. Of a system that did not answer the last good data stay.
+fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
+    let now = state.now;
+    let systems = &report.systems;
+    let faults = [
+        (System::Source, systems.source.fault.clone(), true),
+        (System::Store, systems.store.fault.clone(), true),
+        (System::Target, systems.target.fault.clone(), asked_target),
+    ];
+    if let Some(before) = state.fleet.report.take() {
+        keep(&mut report, before);
+    }
+    for (system, fault, asked) in faults {
+        if !asked {
+            continue;
+        }
+        match state.links.note(system, fault.as_ref(), now) {
+            Some(false) => {
+                let why = fault.map_or_else(String::new, |fault| format!("{}: {}", fault.code, fault.what));
+                state.log.push(now, Tone::Bad, format!("{} does not answer: {why}", system.name()));
+            }
+            Some(true) => state.log.push(now, Tone::Good, format!("{} answers again", system.name())),
+            None => {}
+        }
+    }
+    state.fleet.take(report, None);
+}
+
+/// Fills what a silent system left empty with what it said before.
+fn keep(report: &mut StatusReport, before: StatusReport) {
+    let lost = (report.systems.source.fault.is_some(), report.systems.store.fault.is_some(), report.systems.target.fault.is_some());
+    if lost == (false, false, false) {
+        return;
+    }
+    let all_lost = lost == (true, true, true);
+    if lost.0 {
+        report.systems.source.capture = before.systems.source.capture.clone();
+    }
+    let mut known = before.tables.into_iter().peekable();
+    let mut merged = Vec::with_capacity(report.tables.len());
+    for mut status in std::mem::take(&mut report.tables) {
+        while let Some(old) = known.next_if(|old| old.table < status.table) {
+            merged.push(old);
+        }
+        if let Some(old) = known.next_if(|old| old.table == status.table) {
+            if all_lost {
+                merged.push(old);
+                continue;
+            }
+            if lost.0 {
+                status.source = status.source.or(old.source);
+                status.hops.extract = old.hops.extract;
+            }
+            if lost.1 {
+                status.store = status.store.or(old.store);
+            } else if let (Some(store), Some(old)) = (&mut status.store, old.store) {
+                store.pending = store.pending.or(old.pending);
+                store.pending_files = store.pending_files.or(old.pending_files);
+                store.pending_bytes = store.pending_bytes.or(old.pending_bytes);
+            }
+            if lost.2 {
+                status.target = status.target.or(old.target);
+            }
+            if lost.1 || lost.2 {
+                status.hops.load = old.hops.load;
+            }
+            status.retention = status.retention.or(old.retention);
+            status.verdict = old.verdict;
+        }
+        merged.push(status);
+    }
+    merged.extend(known);
+    report.tables = merged;
+}
+
+/// What of a job's life is worth a line of the log.
+fn note(state: &mut State, event: &Event) {
+    let now = state.now;
+    match event {
+        Event::Warning { table, text, job } => state.log.push(now, Tone::Warn, format!("{table}  {}: {text}", job.as_str())),
+        Event::Note { table, text, job } => state.log.push(now, Tone::Plain, format!("{table}  {}: {text}", job.as_str())),
+        Event::Recorded { table, epoch, seq, rows, .. } => {
+            state.log.push(now, Tone::Plain, format!("{table}  extract: epoch {epoch} batch {seq}, {rows} rows"));
+        }
+        Event::Applied { table, from, to, deleted, inserted, .. } => {
+            state.log.push(now, Tone::Plain, format!("{table}  load: batches {from} to {to}, -{deleted} +{inserted} rows"));
+        }
+        Event::Started { .. } | Event::Staged { .. } | Event::Finished { .. } => {}
+    }
+}
+
+fn ended(state: &mut State, id: Id, tables: Vec<TableEnd>, effects: &mut Vec<Effect>) {
+    let now = state.now;
+    state.dirty = true;
+    let Some(job) = state.jobs.get_mut(id) else { return };
+    job.ended = Some(now);
+    job.progress.clear();
+    let failed = tables.iter().filter(|end| end.fault.is_some()).count();
+    let (title, rows) = (job.order.title(), tables.iter().map(|end| end.rows).sum::<u64>());
+    let worked: Vec<_> = job.tables.clone();
+    job.ends.clone_from(&tables);
+    for table in &worked {
+        state.fleet.running.remove(table);
+    }
+    for end in &tables {
+        let (tone, text) = match &end.fault {
+            Some(fault) => (Tone::Bad, format!("{}  {}: {}", end.table, fault.code, fault.what)),
+            None => (Tone::Good, format!("{}  {}: {}, {} rows", end.table, title, end.outcome, end.rows)),
+        };
+        state.log.push(now, tone, text);
+    }
+    let (tone, text) = match (failed, tables.len()) {
+        (0, 1) => (Tone::Good, format!("{title}: {}, {rows} rows", tables[0].outcome)),
+        (0, many) => (Tone::Good, format!("{title}: {many} steps ended well, {rows} rows")),
+        (1, 1) => (Tone::Bad, format!("{title} failed: {}  (e tells why)", tables[0].outcome)),
+        (failed, many) => (Tone::Bad, format!("{title}: {failed} of {many} steps failed (! shows them)")),
+    };
+    state.say(tone, text);
+    state.fleet.judge();
+    screens::note_ends(state, &tables);
+    // Its effects are news to every system.
+    time::all_due(state);
+    time::poll(state, now, effects);
+    screens::again(state, effects);
+    if state.leaving && state.jobs.is_idle() {
+        super::leave(state, effects);
+    }
+}

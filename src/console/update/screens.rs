@@ -1,0 +1,384 @@
+//! Screens over the list: opening them, moving in them, asking for their pages.
+
+use std::collections::BTreeMap;
+
+use super::act;
+use crate::console::msg::Effect;
+use crate::console::page::{Block, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
+use crate::console::seam::{Ask, Id, Tab, TableEnd};
+use crate::console::setup::StepState;
+use crate::console::state::fleet::LastFault;
+use crate::console::state::overlay::{Overlay, Pick, PickKind, PickLine, Picked};
+use crate::console::state::screen::{PageScreen, Screen, TableScreen};
+use crate::console::state::{Purpose, State, View};
+use crate::console::view::areas::Areas;
+use crate::console::view::page::layout_of;
+use crate::model::TableName;
+use crate::model::fault::FaultDocument;
+
+pub fn connect(state: &mut State, profile: String, effects: &mut Vec<Effect>) {
+    let id = state.id();
+    state.connected = false;
+    state.waiting.clear();
+    state.waiting.insert(id, Purpose::Connect);
+    effects.push(Effect::Ask(id, Ask::Connect { profile }));
+}
+
+/// Asks for the page of the given screen, and keeps what it shows until the answer.
+fn ask_page(state: &mut State, ask: Ask, effects: &mut Vec<Effect>) {
+    let id = state.id();
+    let Some(screen) = state.stack.last_mut() else { return };
+    let page = screen.page_mut();
+    page.page.ask(id);
+    page.ask = Some(ask.clone());
+    state.waiting.insert(id, Purpose::Page);
+    effects.push(Effect::Ask(id, ask));
+}
+
+/// Opens the page of a table.
+pub fn table(state: &mut State, table: TableName, tab: Tab, effects: &mut Vec<Effect>) {
+    state.stack.push(Screen::Table(TableScreen { table, tab, tabs: BTreeMap::new() }));
+    load_tab(state, effects);
+}
+
+fn load_tab(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(Screen::Table(screen)) = state.stack.last() else { return };
+    let (table, tab) = (screen.table.clone(), screen.tab);
+    let show_values = screen.tabs.get(&tab).is_some_and(|page| page.revealed);
+    if tab == Tab::Fault {
+        let page = last_fault(state, &table);
+        if let Some(screen) = state.stack.last_mut() {
+            screen.page_mut().page = crate::console::state::screen::Loaded::Ready(Box::new(page));
+        }
+        return;
+    }
+    ask_page(state, Ask::Tab { table, tab, show_values }, effects);
+}
+
+/// The page of a table's last fault; says so when there is none.
+fn last_fault(state: &State, table: &TableName) -> Page {
+    match state.fleet.failed.get(table) {
+        Some(last) => {
+            let mut page = Page::of_fault(&last.fault, Some(table));
+            let when = last.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+            page.blocks.push(Block::Facts(vec![Fact::new("failed", format!("{} at {when}", last.outcome))]));
+            page
+        }
+        None => Page {
+            title: "No fault".into(),
+            table: Some(table.clone()),
+            blocks: vec![Block::Text(Tone::Good, "The newest job on this table did not fail.".into())],
+            reveal: None,
+        },
+    }
+}
+
+/// `e`: the fault behind what the cursor is on.
+pub fn fault(state: &mut State, effects: &mut Vec<Effect>) {
+    if let Some(Screen::Table(screen)) = state.stack.last_mut() {
+        screen.tab = Tab::Fault;
+        return load_tab(state, effects);
+    }
+    if state.stack.is_empty() && state.view == View::Runs {
+        return run(state);
+    }
+    let Some(table) = state.chosen().into_iter().next() else {
+        return system_fault(state);
+    };
+    if state.fleet.failed.contains_key(&table) {
+        let page = last_fault(state, &table);
+        return act::push(state, page);
+    }
+    // No failed job: then what the table's word means, and what helps.
+    let Some(status) = state.fleet.status(&table) else { return system_fault(state) };
+    if status.next.is_empty() && System::any_lost(state) {
+        return system_fault(state);
+    }
+    let page = super::super::pages::verdict(status);
+    act::push(state, page);
+}
+
+struct System;
+
+impl System {
+    fn any_lost(state: &State) -> bool {
+        let links = &state.links;
+        [&links.source, &links.store, &links.target].into_iter().any(|link| link.lost.is_some())
+    }
+}
+
+/// The fault of a system that does not answer.
+fn system_fault(state: &mut State) {
+    let links = &state.links;
+    let lost = [&links.source, &links.store, &links.target].into_iter().find_map(|link| link.lost.as_ref());
+    match lost {
+        Some(lost) => {
+            let page = Page::of_fault(&lost.fault, None);
+            act::push(state, page);
+        }
+        None => state.say(Tone::Good, "nothing is wrong here"),
+    }
+}
+
+/// Another side of the table.
+pub fn tab(state: &mut State, tab: Tab, effects: &mut Vec<Effect>) {
+    if let Some(Screen::Table(screen)) = state.stack.last_mut() {
+        screen.tab = tab;
+        load_tab(state, effects);
+    }
+}
+
+/// The next or the previous side; on the list: the next view.
+pub fn turn(state: &mut State, by: isize, effects: &mut Vec<Effect>) {
+    let turned = |at: usize, len: usize| (at + len).saturating_add_signed(by) % len;
+    match state.stack.last() {
+        Some(Screen::Table(screen)) => {
+            let at = Tab::ALL.iter().position(|tab| *tab == screen.tab).unwrap_or(0);
+            tab(state, Tab::ALL[turned(at, Tab::ALL.len())], effects);
+        }
+        Some(Screen::Page(_)) => {}
+        None => {
+            let at = View::ALL.iter().position(|view| *view == state.view).unwrap_or(0);
+            act::show(state, View::ALL[turned(at, View::ALL.len())], effects);
+        }
+    }
+}
+
+/// Moves the cursor among what can be opened; a page with nothing to open scrolls.
+pub fn step(state: &mut State, by: isize) {
+    let area = Areas::of(state).page;
+    let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
+    let Some(page) = screen.page.shown() else { return };
+    let stops = page.stops();
+    let layout = layout_of(page, area.width);
+    let last = layout.height.saturating_sub(usize::from(area.height));
+    let before = screen.cursor;
+    if stops > 0 {
+        screen.cursor = screen.cursor.saturating_add_signed(by).min(stops - 1);
+        if let Some(line) = layout.stops.get(screen.cursor).copied() {
+            let height = usize::from(area.height);
+            if screen.cursor == 0 && by < 0 {
+                screen.scroll = 0;
+            } else if line < screen.scroll {
+                screen.scroll = line;
+            } else if line >= screen.scroll + height {
+                screen.scroll = line + 1 - height;
+            }
+        }
+    }
+    if stops == 0 || (screen.cursor == before && by > 0) {
+        screen.scroll = screen.scroll.saturating_add_signed(by);
+    }
+    screen.scroll = screen.scroll.min(last);
+}
+
+pub fn scroll(state: &mut State, by: isize) {
+    let area = Areas::of(state).page;
+    let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
+    let height = screen.page.shown().map_or(0, |page| layout_of(page, area.width).height);
+    screen.scroll = screen.scroll.saturating_add_signed(by).min(height.saturating_sub(usize::from(area.height)));
+}
+
+/// The cursor to a row or choice; on it already: opens it.
+pub fn stop(state: &mut State, at: usize, effects: &mut Vec<Effect>) {
+    let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
+    if screen.cursor == at {
+        return open_stop(state, effects);
+    }
+    screen.cursor = at;
+}
+
+/// What stands behind the row or choice under the cursor.
+pub fn open_stop(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(screen) = state.stack.last().and_then(Screen::page) else { return };
+    let Some(page) = screen.page.shown() else { return };
+    let about = page.table.clone().or_else(|| state.stack.last().and_then(Screen::table).cloned());
+    let mut at = screen.cursor;
+    for block in &page.blocks {
+        match block {
+            Block::Grid(grid) => {
+                let rows: Vec<&Open> = grid.rows.iter().filter_map(|row| row.open.as_ref()).collect();
+                if let Some(open) = rows.get(at) {
+                    let open = (*open).clone();
+                    return follow(state, open, effects);
+                }
+                at -= rows.len();
+            }
+            Block::Choices(choices) => {
+                if let Some(choice) = choices.get(at) {
+                    let (text, order) = (choice.text.clone(), choice.order.clone());
+                    match order {
+                        Some(order) => {
+                            let tables = about.map_or_else(|| state.chosen(), |table| vec![table]);
+                            super::orders::prepare(state, order, tables, effects);
+                        }
+                        None => {
+                            effects.push(Effect::Copy(text));
+                        }
+                    }
+                    return;
+                }
+                at -= choices.len();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn follow(state: &mut State, open: Open, effects: &mut Vec<Effect>) {
+    match open {
+        Open::Ask(ask) => page(state, ask, effects),
+        Open::Fault { fault, table } => {
+            let page = Page::of_fault(&fault, table.as_ref());
+            act::push(state, page);
+        }
+    }
+}
+
+/// Opens a page of its own.
+pub fn page(state: &mut State, ask: Ask, effects: &mut Vec<Effect>) {
+    state.stack.push(Screen::Page(PageScreen::default()));
+    ask_page(state, ask, effects);
+}
+
+/// Asks for the page on top once more.
+pub fn again(state: &mut State, effects: &mut Vec<Effect>) {
+    match state.stack.last() {
+        Some(Screen::Table(_)) => load_tab(state, effects),
+        Some(Screen::Page(screen)) => {
+            if let Some(ask) = screen.ask.clone() {
+                ask_page(state, ask, effects);
+            }
+        }
+        None => {}
+    }
+}
+
+/// A page has come, or a fault instead.
+pub fn loaded(state: &mut State, id: Id, answer: Result<Page, Box<FaultDocument>>) {
+    for screen in &mut state.stack {
+        for page in screen.pages_mut() {
+            if page.page.take(id, answer.clone()) {
+                let stops = page.page.shown().map_or(0, Page::stops);
+                page.cursor = page.cursor.min(stops.saturating_sub(1));
+                return;
+            }
+        }
+    }
+}
+
+/// Shows or hides the values of rows.
+pub fn reveal(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(screen) = state.stack.last_mut() else {
+        return state.say(Tone::Plain, "values are shown on pages of files, staging, traces");
+    };
+    let page = screen.page_mut();
+    let Some(ask) = &mut page.ask else { return };
+    match ask {
+        Ask::Tab { show_values, .. } | Ask::Preview { show_values, .. } | Ask::Trace { show_values, .. } => {
+            *show_values = !*show_values;
+            page.revealed = *show_values;
+        }
+        _ => return state.say(Tone::Plain, "this page has no values"),
+    }
+    again(state, effects);
+}
+
+pub fn dry_run(state: &mut State, effects: &mut Vec<Effect>) {
+    if let Some(table) = state.chosen().into_iter().next() {
+        page(state, Ask::DryRun { table }, effects);
+    }
+}
+
+pub fn bundle(state: &mut State, effects: &mut Vec<Effect>) {
+    let id = state.id();
+    state.waiting.insert(id, Purpose::Bundle);
+    effects.push(Effect::Ask(id, Ask::Bundle { tables: state.marks.iter().cloned().collect() }));
+    state.say(Tone::Busy, "writing an incident bundle");
+}
+
+pub fn setup(state: &mut State, effects: &mut Vec<Effect>) {
+    if !state.connected || state.awaits(|purpose| *purpose == Purpose::Setup) {
+        return;
+    }
+    let id = state.id();
+    state.setup.ask(id);
+    state.waiting.insert(id, Purpose::Setup);
+    effects.push(Effect::Ask(id, Ask::Setup));
+}
+
+/// Enter on a step: its choices. On a table without CDC: the sheet that enables it.
+pub fn setup_step(state: &mut State, effects: &mut Vec<Effect>) {
+    let at = state.cursor().at;
+    let Some(list) = state.setup.shown() else { return };
+    if let Some(step) = list.steps.get(at) {
+        let why = match step.state {
+            StepState::Open => String::new(),
+            StepState::Done => "this step is done".to_owned(),
+            StepState::Waits => "another step comes first".to_owned(),
+            StepState::Unknown => "it could not be found out whether this is needed".to_owned(),
+        };
+        let (order, sql) = (step.order.clone(), step.sql.clone());
+        match order {
+            Some((order, tables)) if why.is_empty() => super::orders::prepare(state, order, tables, effects),
+            _ if !sql.is_empty() => {
+                let line = PickLine { text: "copy its SQL for your DBA".into(), note: why, enabled: true, pick: Picked::Copy(sql) };
+                let pick = Pick { kind: PickKind::Copy, title: "This step", lines: vec![line], cursor: 0, input: None };
+                state.overlay = Some(Overlay::Pick(pick));
+            }
+            _ => state.say(Tone::Plain, if why.is_empty() { "nothing to run for this step".to_owned() } else { why }),
+        }
+    } else if let Some(table) = list.untracked.get(at - list.steps.len()).cloned() {
+        super::orders::prepare(state, crate::console::order::Order::Enable { role: None }, vec![table], effects);
+    }
+}
+
+/// The page of the run under the cursor.
+pub fn run(state: &mut State) {
+    let Some(run) = state.runs.get(state.cursor().at) else { return };
+    let page = super::super::pages::run(run);
+    act::push(state, page);
+}
+
+/// What was changed from here.
+pub fn history(state: &mut State) {
+    let row = |job: &crate::console::state::jobs::Job| {
+        let outcome = match (job.ended, job.failed()) {
+            (None, _) => "running".to_owned(),
+            (Some(_), 0) => "done".to_owned(),
+            (Some(_), failed) => format!("{failed} failed"),
+        };
+        let tables = match job.tables.as_slice() {
+            [table] => table.to_string(),
+            many => format!("{} tables", many.len()),
+        };
+        let tone = if job.failed() > 0 { Tone::Bad } else { Tone::Plain };
+        let fault = job.ends.iter().find_map(|end| Some((end.fault.clone()?, end.table.clone())));
+        GridRow {
+            cells: vec![job.started.strftime("%H:%M:%SZ").to_string(), job.order.title().into(), tables, outcome],
+            tone,
+            open: fault.map(|(fault, table)| Open::Fault { fault: Box::new(fault), table: Some(table) }),
+        }
+    };
+    let grid = Grid {
+        columns: ["WHEN", "ORDER", "TABLES", "OUTCOME"].map(GridColumn::left).to_vec(),
+        rows: state.jobs.iter().map(row).collect(),
+        empty: "nothing was changed from here".into(),
+    };
+    act::push(state, Page { title: "Orders given from this console".into(), blocks: vec![Block::Grid(grid)], ..Page::default() });
+}
+
+/// A job of ours ended: its faults count at once, before the runs are read again.
+pub fn note_ends(state: &mut State, ends: &[TableEnd]) {
+    for end in ends {
+        match &end.fault {
+            Some(fault) => {
+                let last = LastFault { outcome: end.outcome.clone(), fault: fault.clone(), at: state.now };
+                state.fleet.failed.insert(end.table.clone(), last);
+            }
+            None if end.batches > 0 || end.outcome == "nothing to do" => drop(state.fleet.failed.remove(&end.table)),
+            None => {}
+        }
+    }
+    state.fleet.judge();
+}

@@ -1,0 +1,86 @@
+//! Time: when the systems are asked again, and what ages.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::screens;
+use crate::console::msg::Effect;
+use crate::console::page::Tone;
+use crate::console::seam::{Access, Ask, Tab};
+use crate::console::state::screen::Screen;
+use crate::console::state::{Purpose, State};
+
+/// Between two looks at Redshift, which bills by the second.
+const TARGET_EVERY: i64 = 60;
+/// Between two looks at the runs.
+const RUNS_EVERY: i64 = 30;
+/// Between two looks at the open page of a table.
+const PAGE_EVERY: i64 = 15;
+
+pub fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let second = state.now.as_second() != now.as_second();
+    state.now = now;
+    state.jobs.measure(now);
+    if let Access::Until(end) = state.access
+        && end <= now
+    {
+        state.access = Access::Locked;
+        state.say(Tone::Warn, "the profile is locked again");
+    }
+    if state.frozen {
+        return;
+    }
+    // Ages count in seconds; spinners turn faster, while a job runs.
+    if second || !state.jobs.is_idle() {
+        state.dirty = true;
+    }
+    poll(state, now, effects);
+    let overview = matches!(state.stack.last(), Some(Screen::Table(screen)) if screen.tab == Tab::Overview);
+    if second && overview && now.as_second() % PAGE_EVERY == 0 {
+        screens::again(state, effects);
+    }
+}
+
+/// Asks what is due, one question of a kind at a time.
+pub fn poll(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    if !state.connected || state.leaving {
+        return;
+    }
+    let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
+    if due(state.polls.fleet) && !state.awaits(|purpose| matches!(purpose, Purpose::Fleet { .. })) {
+        let target = due(state.polls.target);
+        let id = state.id();
+        state.waiting.insert(id, Purpose::Fleet { target, asked: now });
+        effects.push(Effect::Ask(id, Ask::Fleet { target }));
+    }
+    if due(state.polls.runs) && !state.awaits(|purpose| *purpose == Purpose::Runs) {
+        let id = state.id();
+        state.waiting.insert(id, Purpose::Runs);
+        effects.push(Effect::Ask(id, Ask::Runs));
+    }
+}
+
+/// When the fleet is asked again: after five seconds, later while a system does not answer or
+/// when the last answer took long.
+pub fn after_fleet(state: &mut State, asked: Timestamp, target: bool) {
+    let took = state.now.duration_since(asked).as_secs().max(0);
+    let pause = state.links.patience().max(took * 4);
+    state.polls.fleet = later(state.now, pause);
+    if target {
+        state.polls.target = later(state.now, if state.links.target.lost.is_some() { pause } else { TARGET_EVERY });
+    }
+}
+
+pub fn after_runs(state: &mut State) {
+    state.polls.runs = later(state.now, RUNS_EVERY);
+}
+
+/// Everything again at once: a job of ours has changed it.
+pub fn all_due(state: &mut State) {
+    state.polls.fleet = Some(Timestamp::MIN);
+    state.polls.target = Some(Timestamp::MIN);
+    state.polls.runs = Some(Timestamp::MIN);
+}
+
+fn later(now: Timestamp, seconds: i64) -> Option<Timestamp> {
+    now.checked_add(SignedDuration::from_secs(seconds)).ok()
+}

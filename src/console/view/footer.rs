@@ -1,0 +1,89 @@
+//! The two lines at the bottom: what just happened, and which keys do what here.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::paint::put;
+use crate::console::action::{ACTIONS, Action};
+use crate::console::page::Tone;
+use crate::console::state::State;
+use crate::console::state::overlay::Overlay;
+use crate::console::state::screen::Screen;
+
+pub fn message(state: &State, area: Rect, buf: &mut Buffer) {
+    let Some(message) = &state.message else { return };
+    put(buf, area.x + 1, area.y, area.width.saturating_sub(2), &message.text, state.look.theme.tone(message.tone));
+}
+
+/// Hints by priority: what has no room is dropped from the end.
+pub fn footer(state: &State, area: Rect, buf: &mut Buffer) {
+    let theme = state.look.theme;
+    let mut x = area.x + 1;
+    for (key, hint) in hints(state) {
+        let width = u16::try_from(key.chars().count() + hint.chars().count() + 3).unwrap_or(u16::MAX);
+        if x + width > area.right() {
+            break;
+        }
+        x += put(buf, x, area.y, area.right().saturating_sub(x), &key, theme.tone(Tone::Accent));
+        x += put(buf, x, area.y, area.right().saturating_sub(x), &format!(" {hint}  "), theme.tone(Tone::Dim));
+    }
+}
+
+fn hints(state: &State) -> Vec<(String, String)> {
+    let fixed = |hints: &[(&str, &str)]| hints.iter().map(|(key, hint)| ((*key).to_owned(), (*hint).to_owned())).collect();
+    match &state.overlay {
+        Some(Overlay::Sheet(sheet)) => return super::sheet::hints(sheet),
+        Some(Overlay::Pick(_)) => return fixed(&[("Enter", "choose"), ("Esc", "close")]),
+        Some(Overlay::Prompt(_)) => return fixed(&[("Enter", "go"), ("Esc", "cancel")]),
+        Some(Overlay::Help { .. }) => return fixed(&[("j k", "scroll"), ("Esc", "close")]),
+        Some(Overlay::Leaving) => return fixed(&[("w", "wait for the jobs"), ("c", "stop them and leave"), ("s", "stay")]),
+        None => {}
+    }
+    if state.typing.is_some() {
+        return fixed(&[("Enter", "keep"), ("Esc", "clear"), ("state: lag> schema: !word", "narrow")]);
+    }
+    let wanted = wanted(state);
+    let known = |action: &Action| ACTIONS.iter().find(|info| info.action == *action && !info.hint.is_empty());
+    wanted
+        .iter()
+        .filter_map(known)
+        .map(|info| (state.keymap.key(info.action), info.hint.to_owned()))
+        .filter(|(key, _)| !key.is_empty())
+        .collect()
+}
+
+/// What an operator would want here, the likeliest first.
+fn wanted(state: &State) -> Vec<Action> {
+    use Action::{
+        Back, Both, Cancel, Copy, DryRun, EnableCdc, Extract, Fault, Filter, Freeze, Help, Load, Mark, Menu, NextTab, Open, Pause,
+        Problems, Quit, Retry, Reveal, SortNext, Trace,
+    };
+    let mut wanted = Vec::new();
+    let failed = state.chosen().iter().any(|table| state.fleet.failed.contains_key(table));
+    if failed {
+        wanted.extend([Fault, Retry]);
+    }
+    match state.stack.last() {
+        Some(Screen::Table(_)) => wanted.extend([Back, NextTab, Both, Extract, Load, Reveal, Menu, Copy, DryRun, Trace, Pause]),
+        Some(Screen::Page(screen)) => {
+            if screen.page.shown().is_some_and(|page| page.stops() > 0) {
+                wanted.push(Open);
+            }
+            if screen.page.shown().is_some_and(|page| page.reveal.is_some()) {
+                wanted.push(Reveal);
+            }
+            wanted.extend([Back, Menu, Copy]);
+        }
+        None if state.view.lists_tables() => {
+            wanted.extend([Open, Both, Extract, Load, Filter, Menu, Pause, Mark, Problems, SortNext, EnableCdc, Freeze]);
+        }
+        None => wanted.extend([Open, Back, Menu, Copy]),
+    }
+    if !state.jobs.is_idle() {
+        wanted.insert(0, Cancel);
+    }
+    // Help and the way out are always told.
+    wanted.insert(wanted.len().min(5), Help);
+    wanted.insert(wanted.len().min(6), Quit);
+    wanted
+}

@@ -1,0 +1,77 @@
+//! A line for each running job, and for each that ended and was not looked at.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::paint::{bytes, count, run, span};
+use crate::console::page::Tone;
+use crate::console::state::State;
+use crate::console::state::jobs::Job;
+
+const TURNS: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
+const ASCII_TURNS: [&str; 4] = ["|", "/", "-", "\\"];
+
+pub fn jobs(state: &State, area: Rect, buf: &mut Buffer) {
+    for (job, y) in state.jobs.on_screen().zip(area.top()..area.bottom()) {
+        line(state, job, Rect { y, height: 1, ..area }, buf);
+    }
+}
+
+fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
+    let theme = state.look.theme;
+    let (sign, tone) = match (job.is_running(), job.failed()) {
+        (true, _) => (spinner(state), Tone::Busy),
+        (false, 0) => (if state.look.ascii { "+" } else { "✓" }, Tone::Good),
+        (false, _) => (if state.look.ascii { "x" } else { "✗" }, Tone::Bad),
+    };
+    let what = match job.tables.as_slice() {
+        [table] => format!(" {}  {table}  ", job.order.title()),
+        many => format!(" {}  {} tables  ", job.order.title(), many.len()),
+    };
+    let (rows, size) = job.volume();
+    let mut detail = String::new();
+    if let Some(progress) = job.phase(None) {
+        detail.push_str(progress.phase);
+        detail.push_str("  ");
+    }
+    if job.tables.len() > 1 {
+        detail.push_str(&format!("{} of {} steps  ", job.done, job.tables.len().max(job.done)));
+    }
+    if rows > 0 {
+        detail.push_str(&format!("{} rows  ", count(rows)));
+    }
+    if let Some(rate) = job.rate.filter(|_| job.is_running() && rows > 0) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is not negative and far below the bound")]
+        detail.push_str(&format!("{}/s  ", count(rate as u64)));
+    }
+    if size > 0 {
+        detail.push_str(&format!("{}  ", bytes(size)));
+    }
+    detail.push_str(&span(job.seconds(state.now)));
+    let end = match (job.is_running(), job.cancelling, job.failed()) {
+        (true, true, _) => "  stops at the next safe point".to_owned(),
+        (true, false, _) => String::new(),
+        (false, _, 0) => "  done".to_owned(),
+        (false, _, failed) => format!("  {failed} failed"),
+    };
+    run(
+        buf,
+        area,
+        [
+            (" ", theme.tone(Tone::Plain)),
+            (sign, theme.tone(tone)),
+            (what.as_str(), theme.tone(Tone::Plain)),
+            (detail.as_str(), theme.tone(Tone::Dim)),
+            (end.as_str(), theme.tone(tone)),
+        ],
+    );
+}
+
+/// Turns five times a second, by the ticks alone.
+fn spinner(state: &State) -> &'static str {
+    if !state.look.motion {
+        return if state.look.ascii { ">" } else { "▶" };
+    }
+    let turn = usize::try_from(state.now.as_millisecond() / 200).unwrap_or(0);
+    if state.look.ascii { ASCII_TURNS[turn % ASCII_TURNS.len()] } else { TURNS[turn % TURNS.len()] }
+}

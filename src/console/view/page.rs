@@ -1,0 +1,240 @@
+//! A page laid out in lines, and the screen around it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+use unicode_width::UnicodeWidthStr;
+
+use super::Hits;
+use super::areas::Areas;
+use super::paint::{fill, put, wrap};
+use crate::console::action::Action;
+use crate::console::msg::Hit;
+use crate::console::page::{Block, Grid, Page, Tone};
+use crate::console::seam::Tab;
+use crate::console::state::State;
+use crate::console::state::screen::{Loaded, PageScreen, Screen};
+
+/// The widest a column of a grid becomes while others need the room.
+const WIDEST: usize = 44;
+
+/// A line of a page.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Line {
+    pub parts: Vec<(String, Tone)>,
+    /// The row or choice that it belongs to.
+    pub stop: Option<usize>,
+    pub heading: bool,
+}
+
+/// A page in lines of a width.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PageLayout {
+    pub lines: Vec<Line>,
+    pub height: usize,
+    /// The first line of each row or choice that can be opened.
+    pub stops: Vec<usize>,
+}
+
+/// Lays a page out.
+#[must_use]
+pub fn layout_of(page: &Page, width: u16) -> PageLayout {
+    let width = usize::from(width.max(20));
+    let mut layout = PageLayout::default();
+    for block in &page.blocks {
+        if !layout.lines.is_empty() && !matches!(layout.lines.last(), Some(line) if line.heading) {
+            layout.lines.push(Line::default());
+        }
+        match block {
+            Block::Heading(text) => {
+                layout.lines.push(Line { parts: vec![(text.clone(), Tone::Accent)], stop: None, heading: true });
+            }
+            Block::Text(tone, text) => layout.lines.extend(wrap(text, width).into_iter().map(|text| plain(text, *tone))),
+            Block::Code(code) => layout.lines.extend(code.lines().map(|line| plain(line.to_owned(), Tone::Plain))),
+            Block::Facts(facts) => {
+                let names = facts.iter().map(|fact| fact.name.width()).max().unwrap_or(0).min(width / 2);
+                for fact in facts {
+                    for (at, value) in wrap(&fact.value, width.saturating_sub(names + 2)).into_iter().enumerate() {
+                        let name = if at == 0 { fact.name.as_str() } else { "" };
+                        layout
+                            .lines
+                            .push(Line { parts: vec![(padded(name, names + 2), Tone::Dim), (value, fact.tone)], ..Line::default() });
+                    }
+                }
+            }
+            Block::Grid(grid) => grid_lines(grid, width, &mut layout),
+            Block::Choices(choices) => {
+                for (number, choice) in (1..).zip(choices) {
+                    let stop = layout.stops.len();
+                    layout.stops.push(layout.lines.len());
+                    let tone = if choice.order.is_some() { Tone::Accent } else { Tone::Plain };
+                    let note = if choice.order.is_some() { "  (Enter)" } else { "  (Enter copies)" };
+                    for (at, text) in wrap(&format!("{}{note}", choice.text), width.saturating_sub(4)).into_iter().enumerate() {
+                        let mark = if at == 0 { format!("{number:>2}. ") } else { "    ".into() };
+                        layout.lines.push(Line { parts: vec![(mark, Tone::Dim), (text, tone)], stop: Some(stop), heading: false });
+                    }
+                }
+            }
+        }
+    }
+    layout.height = layout.lines.len();
+    layout
+}
+
+fn plain(text: String, tone: Tone) -> Line {
+    Line { parts: vec![(text, tone)], ..Line::default() }
+}
+
+/// A text in at least so many columns; a longer one is cut.
+fn padded(text: &str, width: usize) -> String {
+    let used = text.width();
+    if used <= width {
+        return format!("{text}{}", " ".repeat(width - used));
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.width() + 1 + unicode_width::UnicodeWidthChar::width(c).unwrap_or(0) > width {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    let used = out.width();
+    out + &" ".repeat(width.saturating_sub(used))
+}
+
+fn grid_lines(grid: &Grid, width: usize, layout: &mut PageLayout) {
+    if grid.rows.is_empty() {
+        layout.lines.push(plain(grid.empty.clone(), Tone::Dim));
+        return;
+    }
+    let mut widths: Vec<usize> = grid
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let cells = grid.rows.iter().filter_map(|row| row.cells.get(at)).map(|cell| first_line(cell).width());
+            cells.chain([column.name.width()]).max().unwrap_or(0)
+        })
+        .collect();
+    // The widest give way first, down to what the page has.
+    let gaps = widths.len() * 2;
+    while widths.iter().sum::<usize>() + gaps > width {
+        let Some(at) = (0..widths.len()).max_by_key(|at| widths[*at]).filter(|at| widths[*at] > 6) else { break };
+        let over = widths.iter().sum::<usize>() + gaps - width;
+        let cut = over.min(widths[at].saturating_sub(WIDEST).max(1));
+        widths[at] -= cut;
+    }
+    let cell = |text: &str, at: usize| {
+        let (text, width) = (first_line(text), widths[at]);
+        if grid.columns[at].right && text.width() < width {
+            format!("{}{text}  ", " ".repeat(width - text.width()))
+        } else {
+            format!("{}  ", padded(text, width))
+        }
+    };
+    let header = grid.columns.iter().enumerate().map(|(at, column)| (cell(&column.name, at), Tone::Dim)).collect();
+    layout.lines.push(Line { parts: header, ..Line::default() });
+    for row in &grid.rows {
+        let stop = row.open.as_ref().map(|_| layout.stops.len());
+        if stop.is_some() {
+            layout.stops.push(layout.lines.len());
+        }
+        let parts = row.cells.iter().enumerate().take(widths.len()).map(|(at, text)| (cell(text, at), row.tone)).collect();
+        layout.lines.push(Line { parts, stop, heading: false });
+    }
+}
+
+/// A cell is one line: what follows is told by an arrow.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// The screen on top of the stack.
+pub fn screen(state: &State, screen: &Screen, areas: &Areas, buf: &mut Buffer, hits: &mut Hits) {
+    title(state, screen, areas.page_title, buf, hits);
+    let Some(shown) = screen.page() else { return };
+    content(state, shown, areas.page, buf, hits);
+}
+
+fn title(state: &State, screen: &Screen, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
+    let theme = state.look.theme;
+    let mut x = area.x + 1;
+    let rest = |x: u16| area.right().saturating_sub(x);
+    match screen {
+        Screen::Table(screen) => {
+            x += put(buf, x, area.y, rest(x), &screen.table.to_string(), theme.tone(Tone::Accent));
+            if let Some(trouble) = state.fleet.trouble_of(&screen.table) {
+                let word = format!(" {} {} ", trouble.glyph(state.look.ascii), trouble.word());
+                x += put(buf, x, area.y, rest(x), &word, theme.tone(trouble.tone()));
+            }
+            x += 1;
+            for tab in Tab::ALL {
+                let here = tab == screen.tab;
+                let style = if here { theme.tone(Tone::Accent).add_modifier(Modifier::REVERSED) } else { theme.tone(Tone::Dim) };
+                let used = put(buf, x, area.y, rest(x), &format!(" {} ", tab.title()), style);
+                hits.add(Rect { x, y: area.y, width: used, height: 1 }, Hit::Tab(tab));
+                x += used;
+            }
+        }
+        Screen::Page(screen) => {
+            let text = screen.page.shown().map_or("", |page| page.title.as_str());
+            x += put(buf, x, area.y, rest(x), text, theme.tone(Tone::Accent));
+            if let Some(table) = screen.page.shown().and_then(|page| page.table.as_ref()) {
+                put(buf, x + 2, area.y, rest(x + 2), &table.to_string(), theme.tone(Tone::Plain));
+            }
+        }
+    }
+}
+
+fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
+    let theme = state.look.theme;
+    let Some(page) = screen.page.shown() else {
+        match &screen.page {
+            Loaded::Failed(fault, _) => {
+                let page = Page::of_fault(fault, None);
+                lines(state, &layout_of(&page, area.width), screen, area, buf, hits);
+            }
+            _ => drop(put(buf, area.x, area.y, area.width, "asking", theme.tone(Tone::Dim))),
+        }
+        return;
+    };
+    let mut area = area;
+    if let Loaded::Failed(fault, _) = &screen.page {
+        let text = format!("not up to date: {}: {}", fault.code, fault.what);
+        put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Bad));
+        area = below(area);
+    }
+    if page.reveal.is_some() && !screen.revealed {
+        let text = format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal));
+        put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Dim));
+        area = below(area);
+    }
+    lines(state, &layout_of(page, area.width), screen, area, buf, hits);
+}
+
+fn below(area: Rect) -> Rect {
+    Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
+}
+
+fn lines(state: &State, layout: &PageLayout, screen: &PageScreen, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
+    let theme = state.look.theme;
+    for (line, y) in layout.lines.iter().skip(screen.scroll).zip(area.top()..area.bottom()) {
+        let row = Rect { y, height: 1, ..area };
+        let mut x = area.x;
+        for (text, tone) in &line.parts {
+            x += put(buf, x, y, area.right().saturating_sub(x), text, theme.tone(*tone));
+        }
+        if let Some(stop) = line.stop {
+            if stop == screen.cursor {
+                fill(buf, row, theme.selected());
+            }
+            hits.add(row, Hit::Stop(stop));
+        }
+    }
+    let more = layout.height.saturating_sub(screen.scroll + usize::from(area.height));
+    if more > 0 {
+        let text = format!(" {more} more lines ");
+        super::paint::put_right(buf, area.x, area.bottom().saturating_sub(1), area.width, &text, theme.badge(Tone::Dim));
+    }
+}
