@@ -17,6 +17,9 @@ pub enum Action {
     Conflict,
     /// This SQLSTATE and message instead of the statement; the transaction fails.
     Refuse(&'static str, &'static str),
+    /// A COPY refuses this column of its first record with this load error code: for codes that no
+    /// field of a CSV file leads to. The load views tell it like any other.
+    RefuseValue(&'static str, i32),
     /// The statement waits, not yet run, until [`Planted::release`].
     Hold,
 }

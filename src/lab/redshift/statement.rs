@@ -35,10 +35,14 @@ impl Session {
                 self.tell(&SqlError::new(sqlstate, *message)).await?;
                 return Ok(false);
             }
-            Some((Action::CutAfter, _)) | None => {}
+            Some((Action::CutAfter | Action::RefuseValue(..), _)) | None => {}
         }
         let silent = matches!(due, Some((Action::CutAfter, _)));
-        let result = self.work(planned, silent).await?;
+        let refuse = match due {
+            Some((Action::RefuseValue(column, code), _)) => Some((column, code)),
+            _ => None,
+        };
+        let result = self.work(planned, silent, refuse).await?;
         if silent {
             return Err(cut());
         }
@@ -54,7 +58,7 @@ impl Session {
     }
 
     /// The inner error is one that the client has not been told yet.
-    async fn work(&mut self, planned: &Planned, silent: bool) -> io::Result<Result<(), Option<SqlError>>> {
+    async fn work(&mut self, planned: &Planned, silent: bool, refuse: Option<load::Refused>) -> io::Result<Result<(), Option<SqlError>>> {
         if self.backend.standing == Standing::Failed && !matches!(planned.work, Work::Pass { .. }) {
             return Ok(Err(Some(SqlError::new(
                 "25P02",
@@ -86,7 +90,7 @@ impl Session {
                 self.quietly(&[&moved], "ALTER TABLE APPEND", silent).await
             }
             Work::Copy(copy) => {
-                let ended = load::run(&mut self.backend, &self.shared, copy, load::Who { pid: self.pid, user: &self.user }).await?;
+                let ended = load::run(&mut self.backend, &self.shared, copy, load::Who { pid: self.pid, user: &self.user }, refuse).await?;
                 if let Some(id) = ended.id {
                     let rows = ended.result.as_ref().map_or(0, |rows| i64::try_from(*rows).unwrap_or(i64::MAX));
                     self.last_copy = (rows, id);

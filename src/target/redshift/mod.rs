@@ -50,6 +50,7 @@ use loader::Shared;
 use names::Names;
 
 pub use copy::{CopyAccess, CopyAccessSource, CopyLogin};
+pub use load_errors::meaning as load_error_meaning;
 pub use loader::RedshiftLoader;
 pub use reading::RedshiftRows;
 

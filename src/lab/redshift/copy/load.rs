@@ -28,6 +28,9 @@ pub(in super::super) struct Who<'a> {
     pub user: &'a str,
 }
 
+/// A column whose first value a planned fault refuses, and the load error code.
+pub(in super::super) type Refused = (&'static str, i32);
+
 /// How a COPY ended.
 #[derive(Debug)]
 pub(in super::super) struct Ended {
@@ -57,7 +60,13 @@ impl From<io::Error> for Stop {
     }
 }
 
-pub(in super::super) async fn run(backend: &mut Backend, shared: &Shared, copy: &CopyStatement, who: Who<'_>) -> io::Result<Ended> {
+pub(in super::super) async fn run(
+    backend: &mut Backend,
+    shared: &Shared,
+    copy: &CopyStatement,
+    who: Who<'_>,
+    refuse: Option<Refused>,
+) -> io::Result<Ended> {
     let table = match table::read(backend, copy).await? {
         Ok(table) => table,
         Err(error) => return Ok(Ended::before(error)),
@@ -86,7 +95,7 @@ pub(in super::super) async fn run(backend: &mut Backend, shared: &Shared, copy: 
         }
     }
     let began = std::time::SystemTime::now();
-    let streamed = stream(backend, copy, &table, &files, source.as_ref()).await;
+    let streamed = stream(backend, copy, &table, &files, source.as_ref(), refuse).await;
     let result = match streamed {
         Ok(rows) => {
             backend.writer.send(b'c', &[]).await?;
@@ -128,6 +137,7 @@ async fn stream(
     table: &Table,
     files: &[File],
     source: &dyn ObjectSource,
+    refuse: Option<Refused>,
 ) -> Result<u64, Stop> {
     let reading = Reading {
         null_as: copy.null_as.clone().into_bytes(),
@@ -144,6 +154,9 @@ async fn stream(
         let mut take = |reader: &mut CsvReader, out: &mut Vec<u8>| -> Result<(), Stop> {
             if header > 0 {
                 header -= 1;
+            } else if let Some((name, code)) = refuse {
+                let at = table.columns.iter().position(|column| column.name == name);
+                return Err(refused(file, reader.current(), table, at, ValueError::new(code, "Refused by a planned fault")));
             } else {
                 write_row(reader.current(), table, &reading, out)
                     .map_err(|(at, error)| refused(file, reader.current(), table, at, error))?;
