@@ -125,7 +125,7 @@ async fn ordinary_statements_share_a_connection_until_one_fails() {
     assert_eq!(source.clock().await.unwrap().to_string(), "2026-11-23T08:00:00");
     source.clock().await.unwrap();
     assert_eq!(script.logins(), 1);
-    assert!(script.statements()[0].starts_with("SET NOCOUNT ON;"));
+    assert!(script.statements()[0].starts_with("SET NOCOUNT OFF;"));
 
     let fault = source.clean_up_mark(Lsn::MAX).await.unwrap_err();
     assert!(fault.is(&src::INTERRUPTED) && fault.class() == Class::Transient, "{fault:?}");
@@ -236,6 +236,36 @@ async fn an_error_amid_rows_is_never_an_end() {
     let (_server, source) = plain(&script).await;
     let fault = scan(&source, &id_shape()).await.unwrap_err();
     assert!(fault.is(&src::INTERRUPTED), "{fault:?}");
+}
+
+/// The server says how many rows it sent; fewer are not the end, whatever is read: a scan, an
+/// empty page of a change table, net changes.
+#[tokio::test]
+async fn an_answer_that_is_not_whole_is_never_an_end() {
+    let script = Scripted::default();
+    script.on("FROM [dbo].[Orders]", |_, sink| {
+        begin(&[("id", DataType::Int)], sink)?;
+        sink.row(&[Datum::Int(1)])?;
+        sink.done(Some(3))
+    });
+    script.on_rows("'__$command_id'", vec![("found", DataType::Int)], vec![vec![Datum::Int(1)]]);
+    script.on("[cdc].[dbo_Orders_CT]", |_, sink| {
+        begin(&change_columns(), sink)?;
+        sink.done(Some(1))
+    });
+    script.on("fn_cdc_get_net_changes_dbo_Orders", |_, sink| {
+        begin(&change_columns(), sink)?;
+        sink.done(None)
+    });
+    let (_server, source) = plain(&script).await;
+    let fault = scan(&source, &id_shape()).await.unwrap_err();
+    assert!(fault.is(&src::SHORT_ANSWER) && fault.class() == Class::Transient, "{fault:?}");
+    assert!(fault.to_string().contains("rows received=1") && fault.to_string().contains("rows sent=3"), "{fault}");
+    let fault = source.changes(&request(ChangesMode::All)).await.unwrap().next_page().await.unwrap_err();
+    assert!(fault.is(&src::SHORT_ANSWER), "{fault:?}");
+    // No count and no rows: nothing was sent, and nothing is missing.
+    assert!(source.changes(&request(ChangesMode::Net)).await.unwrap().next_page().await.unwrap().is_none());
+    assert!(!script.statements().iter().any(|sql| sql.starts_with("COMMIT")));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ pub mod cells;
 pub mod changes;
 pub mod columns;
 pub mod connect;
+mod counted;
 pub mod decode;
 pub mod describe;
 pub mod error;
