@@ -409,3 +409,30 @@ async fn clean_up_tells_done_from_done_before_and_from_choose_again() {
     assert_eq!(clean_up(lsn(2)).await.unwrap(), CleanUp::ChooseAgain);
     assert!(clean_up(lsn(3)).await.unwrap_err().is(&src::CLEAN_UP_FAILED));
 }
+
+/// Rows that are read by key come in short pages where they are wide, and a missing one is no
+/// deleted one while the server says that it sent more.
+#[tokio::test]
+async fn wide_rows_read_by_key_come_in_short_pages() {
+    let script = Scripted::default();
+    script.on("FROM (VALUES", |parameters, sink| {
+        begin(&[("id", DataType::Int), ("scan", DataType::VarBinary(None))], sink)?;
+        for parameter in parameters {
+            let Datum::Int(id) = parameter.value else { continue };
+            sink.row(&[Datum::Int(id), Datum::Bytes(vec![7; 1_000_000])])?;
+        }
+        sink.done(Some(if parameters.len() == 1 { 2 } else { parameters.len() as u64 }))
+    });
+    let (_server, source) = plain(&script).await;
+    let shape = TableShape::new(vec![column(1, "id", SqlType::Int, Some(1)), column(2, "scan", SqlType::VarBinaryMax, None)]);
+    let keys: Vec<_> = (1..=40).map(|id| vec![Value::Int(id)]).collect();
+    let mut pages = source.reread(&orders(), &shape, &keys).await.unwrap();
+    let mut found = 0;
+    while let Some(page) = pages.next_page().await.unwrap() {
+        assert!(page.len() < 10, "{}", page.len());
+        found += page.len();
+    }
+    assert_eq!((found, script.logins()), (40, 1));
+    let fault = source.present_row(&orders(), &shape, &keys[0]).await.unwrap_err();
+    assert!(fault.is(&src::SHORT_ANSWER), "{fault:?}");
+}
