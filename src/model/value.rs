@@ -49,6 +49,16 @@ pub struct Decimal {
 }
 
 impl Value {
+    /// Bytes that it holds beyond its own size: what a large value costs in memory.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)

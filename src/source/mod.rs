@@ -230,13 +230,26 @@ pub trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Scan, Fault>> + Send;
 
     /// The present rows whose key equals one of `keys` bytewise, in no order; keys without a row
-    /// are simply absent. Few queries, whatever the number of keys.
-    fn reread(
+    /// are simply absent. Few queries, whatever the number of keys; pages are short where rows are
+    /// wide, as those of a scan.
+    fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> impl Future<Output = Result<Self::Scan, Fault>> + Send;
+
+    /// The present row of one key.
+    fn present_row(
         &self,
         table: &TableName,
         shape: &TableShape,
-        keys: &[Vec<Value>],
-    ) -> impl Future<Output = Result<Vec<Vec<Value>>, Fault>> + Send;
+        key: &[Value],
+    ) -> impl Future<Output = Result<Option<Vec<Value>>, Fault>> + Send {
+        async move {
+            let mut rows = self.reread(table, shape, &[key.to_vec()]).await?;
+            let mut found = None;
+            while let Some(page) = rows.next_page().await? {
+                found = found.or(page.into_iter().next());
+            }
+            Ok(found)
+        }
+    }
 
     /// The server's clock in its local zone.
     fn clock(&self) -> impl Future<Output = Result<DateTime, Fault>> + Send;

@@ -98,7 +98,7 @@ async fn every_way_of_reading_brings_the_same_text() {
     let changed = changes(&lab, &table, &shape).await;
     assert_eq!(changed.iter().map(|(_, _, row)| row.as_slice()).collect::<Vec<_>>(), [ONE.as_slice(), &two, &three]);
 
-    let reread = lab.source.reread(&table, &shape, &[vec![Value::Int(1)]]).await.unwrap();
+    let reread = rows(lab.source.reread(&table, &shape, &[vec![Value::Int(1)]]).await.unwrap()).await;
     assert_eq!(reread.iter().map(|row| all(row)).collect::<Vec<_>>(), [ONE]);
 }
 

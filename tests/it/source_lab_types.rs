@@ -169,7 +169,7 @@ async fn every_type_of_key_is_found_again() {
         }
         let shape = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0).shape;
         let keys: Vec<_> = values.iter().map(|(_, value)| vec![value.clone()]).collect();
-        let mut found = lab.source.reread(&table, &shape, &keys).await.unwrap();
+        let mut found = rows(lab.source.reread(&table, &shape, &keys).await.unwrap()).await;
         found.sort_by_key(|row| match row[1] {
             Value::Int(v) => v,
             _ => -1,

@@ -125,7 +125,7 @@ async fn ordinary_statements_share_a_connection_until_one_fails() {
     assert_eq!(source.clock().await.unwrap().to_string(), "2026-11-23T08:00:00");
     source.clock().await.unwrap();
     assert_eq!(script.logins(), 1);
-    assert!(script.statements()[0].starts_with("SET NOCOUNT ON;"));
+    assert!(script.statements()[0].starts_with("SET NOCOUNT OFF;"));
 
     let fault = source.clean_up_mark(Lsn::MAX).await.unwrap_err();
     assert!(fault.is(&src::INTERRUPTED) && fault.class() == Class::Transient, "{fault:?}");
@@ -236,6 +236,36 @@ async fn an_error_amid_rows_is_never_an_end() {
     let (_server, source) = plain(&script).await;
     let fault = scan(&source, &id_shape()).await.unwrap_err();
     assert!(fault.is(&src::INTERRUPTED), "{fault:?}");
+}
+
+/// The server says how many rows it sent; fewer are not the end, whatever is read: a scan, an
+/// empty page of a change table, net changes.
+#[tokio::test]
+async fn an_answer_that_is_not_whole_is_never_an_end() {
+    let script = Scripted::default();
+    script.on("FROM [dbo].[Orders]", |_, sink| {
+        begin(&[("id", DataType::Int)], sink)?;
+        sink.row(&[Datum::Int(1)])?;
+        sink.done(Some(3))
+    });
+    script.on_rows("'__$command_id'", vec![("found", DataType::Int)], vec![vec![Datum::Int(1)]]);
+    script.on("[cdc].[dbo_Orders_CT]", |_, sink| {
+        begin(&change_columns(), sink)?;
+        sink.done(Some(1))
+    });
+    script.on("fn_cdc_get_net_changes_dbo_Orders", |_, sink| {
+        begin(&change_columns(), sink)?;
+        sink.done(None)
+    });
+    let (_server, source) = plain(&script).await;
+    let fault = scan(&source, &id_shape()).await.unwrap_err();
+    assert!(fault.is(&src::SHORT_ANSWER) && fault.class() == Class::Transient, "{fault:?}");
+    assert!(fault.to_string().contains("rows received=1") && fault.to_string().contains("rows sent=3"), "{fault}");
+    let fault = source.changes(&request(ChangesMode::All)).await.unwrap().next_page().await.unwrap_err();
+    assert!(fault.is(&src::SHORT_ANSWER), "{fault:?}");
+    // No count and no rows: nothing was sent, and nothing is missing.
+    assert!(source.changes(&request(ChangesMode::Net)).await.unwrap().next_page().await.unwrap().is_none());
+    assert!(!script.statements().iter().any(|sql| sql.starts_with("COMMIT")));
 }
 
 #[tokio::test]
@@ -378,4 +408,31 @@ async fn clean_up_tells_done_from_done_before_and_from_choose_again() {
     assert_eq!(clean_up(lsn(1)).await.unwrap(), CleanUp::AlreadyDone);
     assert_eq!(clean_up(lsn(2)).await.unwrap(), CleanUp::ChooseAgain);
     assert!(clean_up(lsn(3)).await.unwrap_err().is(&src::CLEAN_UP_FAILED));
+}
+
+/// Rows that are read by key come in short pages where they are wide, and a missing one is no
+/// deleted one while the server says that it sent more.
+#[tokio::test]
+async fn wide_rows_read_by_key_come_in_short_pages() {
+    let script = Scripted::default();
+    script.on("FROM (VALUES", |parameters, sink| {
+        begin(&[("id", DataType::Int), ("scan", DataType::VarBinary(None))], sink)?;
+        for parameter in parameters {
+            let Datum::Int(id) = parameter.value else { continue };
+            sink.row(&[Datum::Int(id), Datum::Bytes(vec![7; 1_000_000])])?;
+        }
+        sink.done(Some(if parameters.len() == 1 { 2 } else { parameters.len() as u64 }))
+    });
+    let (_server, source) = plain(&script).await;
+    let shape = TableShape::new(vec![column(1, "id", SqlType::Int, Some(1)), column(2, "scan", SqlType::VarBinaryMax, None)]);
+    let keys: Vec<_> = (1..=40).map(|id| vec![Value::Int(id)]).collect();
+    let mut pages = source.reread(&orders(), &shape, &keys).await.unwrap();
+    let mut found = 0;
+    while let Some(page) = pages.next_page().await.unwrap() {
+        assert!(page.len() < 10, "{}", page.len());
+        found += page.len();
+    }
+    assert_eq!((found, script.logins()), (40, 1));
+    let fault = source.present_row(&orders(), &shape, &keys[0]).await.unwrap_err();
+    assert!(fault.is(&src::SHORT_ANSWER), "{fault:?}");
 }

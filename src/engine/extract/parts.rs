@@ -1,9 +1,9 @@
 //! Rows into part files: encoding, upload, rotation, and the rows that wait to be read again.
 //!
 //! Memory does not grow with the batch: a row that waits keeps its order number, is read again
-//! with some hundred others, and is written late.
+//! with others, some hundred of them or some megabytes, and is written late.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::encode::{BatchWriter, RowFormat};
 use crate::engine::Engine;
@@ -11,14 +11,18 @@ use crate::engine::event::{Job, Progress};
 use crate::engine::fold::keys::AmbiguousKeys;
 use crate::model::record::{Layout, RowCounts};
 use crate::model::{Fault, Keep, PartFile, StagedOp, StagedRow, TableShape, Value};
-use crate::source::Source;
+use crate::source::{Pages, Source};
 use crate::store::{Attempt, ChangeStore, PartUpload};
 use crate::target::Target;
 
-/// Rows that are read again together.
+/// Rows that are read again together, and bytes of theirs at which no more wait.
 const REREAD_ROWS: usize = 400;
+const REREAD_BYTES: usize = 4 << 20;
 /// Rows between two words of progress.
 const PROGRESS_ROWS: u64 = 5_000;
+
+/// A row with the columns whose values are to be read again.
+type Waiting = (StagedRow, Vec<usize>);
 
 /// Takes the rows of one attempt.
 pub struct PartSink<'a, S, C: ChangeStore, T> {
@@ -31,7 +35,8 @@ pub struct PartSink<'a, S, C: ChangeStore, T> {
     parts: Vec<PartFile>,
     rows: u64,
     bytes: u64,
-    waiting: Vec<(StagedRow, Vec<usize>)>,
+    waiting: Vec<Waiting>,
+    waiting_bytes: usize,
     /// Anything was read again from the source.
     pub reread: bool,
 }
@@ -60,6 +65,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> PartSink<'a, S, C, T> {
             rows: 0,
             bytes: 0,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             reread: false,
         })
     }
@@ -103,8 +109,9 @@ impl<'a, S: Source, C: ChangeStore, T: Target> PartSink<'a, S, C, T> {
 
     /// A row whose untouched values are read again (rule E7).
     pub async fn push_reread(&mut self, row: StagedRow, columns: Vec<usize>) -> Result<(), Fault> {
+        self.waiting_bytes += row.values.iter().map(Value::held_bytes).sum::<usize>();
         self.waiting.push((row, columns));
-        if self.waiting.len() >= REREAD_ROWS { self.read_waiting().await } else { Ok(()) }
+        if self.waiting.len() >= REREAD_ROWS || self.waiting_bytes >= REREAD_BYTES { self.read_waiting().await } else { Ok(()) }
     }
 
     async fn read_waiting(&mut self) -> Result<(), Fault> {
@@ -112,22 +119,43 @@ impl<'a, S: Source, C: ChangeStore, T: Target> PartSink<'a, S, C, T> {
             return Ok(());
         }
         self.reread = true;
-        let waiting = std::mem::take(&mut self.waiting);
-        let present = self.present_rows(waiting.iter().map(|(row, _)| self.key_of(&row.values)).collect()).await?;
-        for (mut row, columns) in waiting {
-            let found = present.get(&self.shape.key_identity(&row.values));
-            for (flag, (at, _)) in self.shape.large_columns().enumerate().filter(|(_, (at, _))| columns.contains(at)) {
-                match found {
-                    Some(values) => {
-                        row.values[at] = values[at].clone();
-                        row.keep[flag] = Keep::Value;
-                    }
-                    None => row.keep[flag] = Keep::Gone,
+        self.waiting_bytes = 0;
+        // A batch may hold several versions of a row.
+        let mut waiting: BTreeMap<Vec<u8>, Vec<Waiting>> = BTreeMap::new();
+        let mut keys = Vec::new();
+        for (row, columns) in std::mem::take(&mut self.waiting) {
+            let versions = waiting.entry(self.shape.key_identity(&row.values)).or_default();
+            if versions.is_empty() {
+                keys.push(row.values[..self.shape.key_len()].to_vec());
+            }
+            versions.push((row, columns));
+        }
+        let mut rows = self.engine.source.reread(&self.attempt.table, &self.shape, &keys).await?;
+        while let Some(page) = rows.next_page().await? {
+            for values in page {
+                for version in waiting.remove(&self.shape.key_identity(&values)).unwrap_or_default() {
+                    self.push_filled(version, Some(&values)).await?;
                 }
             }
-            self.push(&row).await?;
+        }
+        for version in waiting.into_values().flatten() {
+            self.push_filled(version, None).await?;
         }
         Ok(())
+    }
+
+    /// `present`: the row as the source holds it now, if it still does.
+    async fn push_filled(&mut self, (mut row, columns): Waiting, present: Option<&Vec<Value>>) -> Result<(), Fault> {
+        for (flag, (at, _)) in self.shape.large_columns().enumerate().filter(|(_, (at, _))| columns.contains(at)) {
+            match present {
+                Some(values) => {
+                    row.values[at] = values[at].clone();
+                    row.keep[flag] = Keep::Value;
+                }
+                None => row.keep[flag] = Keep::Gone,
+            }
+        }
+        self.push(&row).await
     }
 
     /// Keys of which one transaction made and deleted rows (rule E6): what the source holds now
@@ -140,34 +168,26 @@ impl<'a, S: Source, C: ChangeStore, T: Target> PartSink<'a, S, C, T> {
             if chunk.is_empty() {
                 return Ok(());
             }
-            let mut present = self.present_rows(chunk.clone()).await?;
-            for key in chunk {
-                let flags = self.shape.large_columns().count();
-                let found = present.remove(&self.shape.key_identity(&key));
-                let (op, order) = match found {
-                    Some(_) => (StagedOp::Upsert, &mut upsert_order),
-                    None => (StagedOp::Delete, &mut delete_order),
-                };
-                let values = found.unwrap_or_else(|| {
-                    let mut values = key;
-                    values.resize(self.shape.columns().len(), Value::Null);
-                    values
-                });
-                let row = StagedRow { op, order: *order, values, keep: vec![Keep::Value; flags] };
-                *order += 1;
-                self.push(&row).await?;
+            let mut rows = self.engine.source.reread(&self.attempt.table, &self.shape, &chunk).await?;
+            let mut absent: BTreeMap<Vec<u8>, Vec<Value>> = chunk.into_iter().map(|key| (self.shape.key_identity(&key), key)).collect();
+            while let Some(page) = rows.next_page().await? {
+                for values in page {
+                    if absent.remove(&self.shape.key_identity(&values)).is_some() {
+                        self.push_settled(StagedOp::Upsert, &mut upsert_order, values).await?;
+                    }
+                }
+            }
+            for mut key in absent.into_values() {
+                key.resize(self.shape.columns().len(), Value::Null);
+                self.push_settled(StagedOp::Delete, &mut delete_order, key).await?;
             }
         }
     }
 
-    fn key_of(&self, values: &[Value]) -> Vec<Value> {
-        values[..self.shape.key_len()].to_vec()
-    }
-
-    /// The present rows of these keys, by the bytes of the key.
-    async fn present_rows(&mut self, keys: Vec<Vec<Value>>) -> Result<HashMap<Vec<u8>, Vec<Value>>, Fault> {
-        let rows = self.engine.source.reread(&self.attempt.table, &self.shape, &keys).await?;
-        Ok(rows.into_iter().map(|values| (self.shape.key_identity(&values), values)).collect())
+    async fn push_settled(&mut self, op: StagedOp, order: &mut i64, values: Vec<Value>) -> Result<(), Fault> {
+        let row = StagedRow { op, order: *order, values, keep: vec![Keep::Value; self.shape.large_columns().count()] };
+        *order += 1;
+        self.push(&row).await
     }
 
     /// Reads what still waits, ends the last part. No rows: no parts.

@@ -121,10 +121,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let max = guards::readable(table, &instance, min, marks.max)?;
         let mut notes = Vec::new();
         let changes = self.versions_of(&subject, &instance, (min, max), &values, show_values, &mut notes).await?;
-        let present = self.source.reread(table, &shape, std::slice::from_ref(&values)).await?;
-        let source: Option<Vec<Held>> = present
-            .first()
-            .map(|values| shape.columns().iter().zip(values).map(|(column, value)| self.target.hold(column, value)).collect());
+        let present = self.source.present_row(table, &shape, &values).await?;
+        let source: Option<Vec<Held>> =
+            present.map(|values| shape.columns().iter().zip(&values).map(|(column, value)| self.target.hold(column, value)).collect());
         let records = self.records_of(&subject, &changes, digest::of_key(&key_held), show_values, &mut notes).await?;
         let rows = self.target.rows_of_key(table, &shape, &key_held).await?;
         let equal = match (&source, rows.production.as_slice()) {

@@ -213,6 +213,14 @@ pub const CA_FILE: Page = Page {
     next: &["check the path in source.tls", "the file holds certificates in PEM, or one in DER"],
 };
 
+pub const SHORT_ANSWER: Page = Page {
+    code: "SRC-025",
+    title: "fewer rows arrived than the server sent",
+    class: Class::Transient,
+    meaning: "The answer came to an end without an error, but it is not whole: the server's own count says so. What was read is not used.",
+    next: &["nothing: it is tried again", "if it comes back: look for a proxy between this machine and SQL Server", "db-to-redshift check"],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &LOGIN,
@@ -238,4 +246,5 @@ pub const PAGES: &[&Page] = &[
     &STATEMENT,
     &PROTOCOL,
     &CA_FILE,
+    &SHORT_ANSWER,
 ];

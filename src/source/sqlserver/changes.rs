@@ -1,14 +1,13 @@
 //! Change rows of one instance: the change table page by page, or the net function.
 
-use futures::TryStreamExt;
-use tiberius::{ColumnData, QueryItem, Row};
+use tiberius::{ColumnData, Row};
 
 use super::connect::Driver;
 use super::decode::RowDecoder;
 use super::error::Place;
 use super::pages::{Stream, Writer};
 use super::session::{self, Parameter, Sessions};
-use super::{columns, quote};
+use super::{columns, counted, quote};
 use crate::model::fault::src;
 use crate::model::{ChangeRow, Fault, Lsn, Operation, TableShape};
 use crate::source::{ChangesMode, ChangesRequest};
@@ -144,15 +143,15 @@ impl Reader {
         loop {
             let (sql, parameters) = self.page(last.as_ref());
             let mut rows = 0;
-            let mut stream = session::query(&sql, parameters).query(&mut driver).await.map_err(|error| self.failed(&error))?;
-            while let Some(item) = stream.try_next().await.map_err(|error| self.failed(&error))? {
-                let QueryItem::Row(row) = item else { continue };
+            let mut answer = counted::run(&mut driver, &sql, parameters).await.map_err(|error| self.failed(&error))?;
+            while let Some(row) = answer.next().await.map_err(|error| self.failed(&error))? {
                 let (position, row, bytes) = self.row(row)?;
                 last = Some(position);
                 rows += 1;
                 writer.push(row, bytes).await?;
             }
-            // Only an empty page is the end: a short one might be an answer that broke off.
+            answer.whole(&self.place)?;
+            // Only an empty page is the end: a short one would be no proof.
             if rows == 0 {
                 return Ok(writer);
             }
@@ -200,9 +199,8 @@ impl Reader {
         let ChangesRequest { instance, shape, from, to, .. } = &self.request;
         let sql = net(instance, shape);
         let parameters = vec![session::lsn(*from), session::lsn(*to)];
-        let mut stream = session::query(&sql, parameters).query(&mut driver).await.map_err(|error| self.failed(&error))?;
-        while let Some(item) = stream.try_next().await.map_err(|error| self.failed(&error))? {
-            let QueryItem::Row(row) = item else { continue };
+        let mut answer = counted::run(&mut driver, &sql, parameters).await.map_err(|error| self.failed(&error))?;
+        while let Some(row) = answer.next().await.map_err(|error| self.failed(&error))? {
             let mut cells = row.into_iter();
             let position = Position {
                 lsn: self.lsn("__$start_lsn", cells.next().as_ref())?,
@@ -214,6 +212,7 @@ impl Reader {
             let (row, bytes) = self.change(position, mask, cells)?;
             writer.push(row, bytes).await?;
         }
+        answer.whole(&self.place)?;
         Ok(writer)
     }
 

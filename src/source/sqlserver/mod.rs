@@ -8,6 +8,7 @@ pub mod cells;
 pub mod changes;
 pub mod columns;
 pub mod connect;
+mod counted;
 pub mod decode;
 pub mod describe;
 pub mod error;
@@ -22,6 +23,8 @@ pub mod reread;
 pub mod session;
 pub mod snapshot;
 pub mod times;
+
+use std::sync::Arc;
 
 use jiff::civil::DateTime;
 
@@ -40,7 +43,7 @@ const PAGE_ROWS: u32 = 20_000;
 
 /// A SQL Server database with change data capture.
 pub struct SqlServer {
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     page_rows: u32,
 }
 
@@ -48,7 +51,7 @@ impl SqlServer {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(settings: SourceSettings) -> Self {
-        Self { sessions: Sessions::new(settings), page_rows: PAGE_ROWS }
+        Self { sessions: Arc::new(Sessions::new(settings)), page_rows: PAGE_ROWS }
     }
 
     /// Rows that one statement takes from a change table (`extract.page_rows`).
@@ -115,8 +118,8 @@ impl Source for SqlServer {
         snapshot::stream(&self.sessions, table, shape, isolation).await
     }
 
-    async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, Fault> {
-        reread::rows(&self.sessions, table, shape, keys).await
+    async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Self::Scan, Fault> {
+        reread::stream(&self.sessions, table, shape, keys)
     }
 
     async fn clock(&self) -> Result<DateTime, Fault> {

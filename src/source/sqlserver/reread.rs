@@ -1,12 +1,15 @@
 //! Present rows by their keys, many keys in one statement.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tiberius::ColumnData;
 use tiberius::time::{Date, DateTime, DateTime2, DateTimeOffset, SmallDateTime, Time};
 
+use super::counted;
 use super::decode::{DAYS_TO_1900, RowDecoder};
 use super::error::Place;
+use super::pages::Stream;
 use super::session::{Parameter, Sessions};
 use super::{columns, quote};
 use crate::model::fault::src;
@@ -47,38 +50,57 @@ SELECT {}
     )
 }
 
-/// The present rows whose key equals one of `keys` bytewise. Few statements, one after the other,
-/// on one connection.
-pub async fn rows(sessions: &Sessions, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, Fault> {
+/// A statement with its parameters.
+type Statement = (String, Vec<Parameter>);
+
+/// The present rows whose key equals one of `keys` bytewise, in pages. Few statements, one after
+/// the other, on one connection, which is kept for the next.
+pub fn stream(sessions: &Arc<Sessions>, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Stream<Vec<Value>>, Fault> {
     let place = Place::new(format!("rows of {table} could not be read by key")).needs(format!("SELECT ON {}", quote::table(table)));
     let decoder = RowDecoder::new(table, shape)?;
     let mut wanted: HashSet<Vec<u8>> = HashSet::with_capacity(keys.len());
     let mut once: Vec<&Vec<Value>> = keys.iter().filter(|key| wanted.insert(shape.key_identity(key))).collect();
     // A key has no NULL: no row can equal one that does.
     once.retain(|key| !key.iter().take(shape.key_len()).any(Value::is_null));
-    if shape.key_len() == 0 || once.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for chunk in once.chunks((PARAMETERS / shape.key_len()).clamp(1, KEYS)) {
+    let statements = if shape.key_len() == 0 { Vec::new() } else { statements(&place, table, shape, &once)? };
+    let (sessions, shape) = (Arc::clone(sessions), shape.clone());
+    Ok(Stream::start(place.clone(), move |mut writer| async move {
+        if statements.is_empty() {
+            return Ok(writer);
+        }
+        let failed = |error: tiberius::error::Error| sessions.failed(&place, &error);
+        let mut driver = sessions.lend().await?;
+        for (sql, parameters) in statements {
+            let mut answer = counted::run(&mut driver, &sql, parameters).await.map_err(failed)?;
+            while let Some(row) = answer.next().await.map_err(failed)? {
+                let (values, bytes) = decoder.row(row.into_iter())?;
+                // The server finds more than bytewise equals, and finds a row once for every key
+                // that its collation holds equal.
+                if wanted.remove(&shape.key_identity(&values)) {
+                    writer.push(values, bytes).await?;
+                }
+            }
+            // A row that is missing here would pass for one that was deleted.
+            answer.whole(&place)?;
+        }
+        sessions.give_back(driver);
+        Ok(writer)
+    }))
+}
+
+fn statements(place: &Place, table: &TableName, shape: &TableShape, keys: &[&Vec<Value>]) -> Result<Vec<Statement>, Fault> {
+    let mut statements = Vec::new();
+    for chunk in keys.chunks((PARAMETERS / shape.key_len()).clamp(1, KEYS)) {
         let mut parameters = Vec::with_capacity(chunk.len() * shape.key_len());
         for key in chunk {
             for (n, column) in shape.key().iter().enumerate() {
                 let value = key.get(n).and_then(|value| parameter(&column.sql_type, value));
-                parameters.push(value.ok_or_else(|| unfit(&place, column))?);
+                parameters.push(value.ok_or_else(|| unfit(place, column))?);
             }
         }
-        let results = sessions.run(&place, &by_keys(table, shape, chunk.len()), parameters).await?;
-        for row in results.into_iter().flatten() {
-            let (values, _) = decoder.row(row.into_iter())?;
-            // The server finds more than bytewise equals, and finds a row once for every key that
-            // its collation holds equal.
-            if wanted.remove(&shape.key_identity(&values)) {
-                found.push(values);
-            }
-        }
+        statements.push((by_keys(table, shape, chunk.len()), parameters));
     }
-    Ok(found)
+    Ok(statements)
 }
 
 fn unfit(place: &Place, column: &Column) -> Fault {

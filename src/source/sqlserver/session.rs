@@ -17,9 +17,9 @@ use crate::model::{Fault, Lsn};
 /// Sent once after login, as a batch: inside `sp_executesql` a SET would end with the call.
 ///
 /// What a value looks like and how it compares must not hang on the login's or the server's
-/// defaults; nobody waits for us, and in a deadlock we are the one to go.
+/// defaults; rows are counted ([`super::counted`]), so the server must say how many; nobody waits for us, and in a deadlock we are the one to go.
 pub const SESSION: &str = "\
-SET NOCOUNT ON;
+SET NOCOUNT OFF;
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 SET ANSI_PADDING ON;
@@ -144,13 +144,25 @@ impl Sessions {
         }
     }
 
+    /// A connection that answers, for a stream that is read to its end and gives it back then. A
+    /// kept one may have died unseen.
+    pub async fn lend(&self) -> Result<Driver, Fault> {
+        if let Some(mut driver) = self.take()
+            && self.run_on(&mut driver, &Place::new("a kept connection does not answer"), "SELECT 1 AS answer;", Vec::new()).await.is_ok()
+        {
+            return Ok(driver);
+        }
+        self.open().await
+    }
+
     fn take(&self) -> Option<Driver> {
         let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         idle.retain(|(_, since)| since.elapsed() < IDLE_TIME);
         idle.pop().map(|(driver, _)| driver)
     }
 
-    fn give_back(&self, driver: Driver) {
+    /// Only with no answer half read.
+    pub fn give_back(&self, driver: Driver) {
         let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if idle.len() < IDLE_CONNECTIONS {
             idle.push((driver, Instant::now()));

@@ -1,8 +1,6 @@
 //! The rows of a table, streamed in one statement.
 
-use futures::TryStreamExt;
-use tiberius::QueryItem;
-
+use super::counted;
 use super::decode::RowDecoder;
 use super::error::Place;
 use super::pages::Stream;
@@ -41,14 +39,12 @@ pub async fn stream(
     let user = sessions.settings().user.clone();
     Ok(Stream::start(place.clone(), move |mut writer| async move {
         let failed = |error: tiberius::error::Error| place.failed(&error, &user);
-        let mut stream = driver.simple_query(sql).await.map_err(failed)?;
-        while let Some(item) = stream.try_next().await.map_err(failed)? {
-            if let QueryItem::Row(row) = item {
-                let (values, bytes) = decoder.row(row.into_iter())?;
-                writer.push(values, bytes).await?;
-            }
+        let mut rows = counted::run(&mut driver, &sql, Vec::new()).await.map_err(failed)?;
+        while let Some(row) = rows.next().await.map_err(failed)? {
+            let (values, bytes) = decoder.row(row.into_iter())?;
+            writer.push(values, bytes).await?;
         }
-        drop(stream);
+        rows.whole(&place)?;
         if isolation == ScanIsolation::Snapshot {
             driver.simple_query(COMMIT).await.map_err(failed)?.into_results().await.map_err(failed)?;
         }

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use crate::faults::{provocations, run};
 use crate::support::lab_sql_server::Lab;
 use crate::support::memory_source::column;
-use crate::support::scripted_sql_server::{Scripted, settings, trusting};
+use crate::support::scripted_sql_server::{Scripted, begin, settings, trusting};
 
 provocations! {
     [src::CONNECT] => nobody_listens,
@@ -47,6 +47,7 @@ provocations! {
     [src::CLEAN_UP_FAILED] => a_clean_up_that_fails,
     [src::STATEMENT] => a_number_of_no_page,
     [src::PROTOCOL] => a_server_of_another_kind,
+    [src::SHORT_ANSWER] => a_scan_that_breaks_off_without_a_word,
     [src::CA_FILE] => an_authority_that_is_not_there,
 }
 
@@ -97,6 +98,17 @@ async fn scan(source: &SqlServer, table: &str, shape: &TableShape, isolation: Sc
             }
         },
     }
+}
+
+async fn a_scan_that_breaks_off_without_a_word() -> Fault {
+    let script = Scripted::default();
+    script.on("FROM [dbo].[Orders]", |_, sink| {
+        begin(&[("id", DataType::Int)], sink)?;
+        sink.row(&[Datum::Int(1)])?;
+        sink.done(Some(2))
+    });
+    let server = script.serve(Options::default()).await;
+    scan(&SqlServer::new(settings(&server, Tls::Off)), "Orders", &id_shape(), ScanIsolation::Snapshot).await
 }
 
 async fn nobody_listens() -> Fault {

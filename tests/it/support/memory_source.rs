@@ -423,13 +423,13 @@ impl Source for MemorySource {
         rows.await.map(|rows| ReadyPages(rows.into_iter())).ok_or_else(broken)
     }
 
-    async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, Fault> {
-        Ok(self
-            .enter("reread", |inner| {
-                inner.rereads += 1;
-                keys.iter().filter_map(|key| inner.get(table).rows.get(&shape.key_identity(key)).cloned()).collect()
-            })
-            .await)
+    async fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> Result<Self::Scan, Fault> {
+        let rows = self.enter("reread", |inner| {
+            inner.rereads += 1;
+            let found: Vec<_> = keys.iter().filter_map(|key| inner.get(table).rows.get(&shape.key_identity(key)).cloned()).collect();
+            ReadyPages(found.into_iter())
+        });
+        Ok(rows.await)
     }
 
     async fn clock(&self) -> Result<DateTime, Fault> {

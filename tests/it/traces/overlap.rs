@@ -115,3 +115,28 @@ async fn trace_30_a_production_table_with_more_not_null_columns_is_refused() {
     assert!(fault.to_string().contains('n') && fault.code().starts_with("RS-"), "{fault}");
     assert!(rig.target().state(&table).await.unwrap().is_none(), "nothing was made");
 }
+
+/// Rows that wait to be read again are few where they are large: their own values count (E7).
+#[tokio::test(flavor = "multi_thread")]
+async fn large_rows_are_read_again_by_megabytes() {
+    let rig = Rig::start().await;
+    let columns = vec![
+        column("id", 1, SqlType::Int, Some(1)),
+        column("note", 2, SqlType::NVarCharMax, None),
+        column("more", 3, SqlType::NVarCharMax, None),
+    ];
+    let table = rig.source.table("wide", columns);
+    let words = |text: &str| Value::Text(text.repeat(1 << 20));
+    rig.source.with(|inner| {
+        inner.commit(|tran| (1..=12).for_each(|n| tran.insert(&table, vec![Value::Int(n), Value::Null, Value::Text(format!("more {n}"))])));
+    });
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    rig.source.with(|inner| {
+        inner.commit(|tran| (1..=12).for_each(|n| tran.update(&table, &id(n), &[(1, words("x"))])));
+        inner.commit(|tran| tran.update(&table, &id(1), &[(1, words("y"))]));
+        inner.rereads = 0;
+    });
+    done(rig.engine_with(|settings| settings.extract.part_bytes = 64 << 20).extract(one(&table)).await);
+    assert_eq!(rig.source.with(|inner| inner.rereads), 4, "thirteen versions of a megabyte, four at a time");
+    assert_eq!(rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap().counts.rows(), 13);
+}

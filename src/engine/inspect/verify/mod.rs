@@ -130,8 +130,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             if options.show_values {
                 production = self.target.rows_of_key(&subject.table, shape, &difference.key).await?.production.into_iter().next();
                 if let Ok(values) = key::of_held(shape, &difference.key) {
-                    let found = self.source.reread(&subject.table, shape, &[values]).await?;
-                    source = found.first().map(|values| self.hold_row(subject, values));
+                    let found = self.source.present_row(&subject.table, shape, &values).await?;
+                    source = found.map(|values| self.hold_row(subject, &values));
                 }
             }
             keys.push(WrongKey { what: difference.what, key: difference.key.clone(), columns, source, production });
