@@ -10,11 +10,13 @@
 //! whole call may be made again.
 
 pub mod held;
+mod looks;
 pub mod redshift;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,6 +25,7 @@ use crate::model::state::{Diverged, StagedRange, StreamIdentity};
 use crate::model::{CaptureIdentity, Column, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState, Value};
 
 pub use held::{ColumnWidth, Held, HeldRows, KeyRows, LoadError, StagedKeyRow, Verified, Widening};
+pub use looks::{ColumnPlan, Declared, DeclaredColumns, NextLoad, NextStep, SampledRow, SqlStatement, SqlTransaction, StagedSample};
 
 #[derive(Clone, Debug)]
 pub struct TargetFacts {
@@ -151,17 +154,27 @@ pub struct Adopt {
 ///
 /// A `recovered` line stands for batches whose own line was lost in a crash: rows come from the
 /// records, deleted and inserted are not known. Should the lost line turn up after all, it counts.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     pub table: TableName,
+    /// What happened: `staged`, `applied`, `snapshot`, `start`, `schema`, `skipped`, `recovered`, or
+    /// an event that only marks the table, as `adopted`.
     pub event: String,
+    /// Epoch of the batches.
     pub epoch: Epoch,
+    /// First batch.
     pub from: Seq,
+    /// Last batch.
     pub to: Seq,
+    /// Last LSN of their range.
     pub lsn_to: Lsn,
+    /// Rows of their files.
     pub rows: u64,
+    /// Rows of production that went.
     pub deleted: u64,
+    /// Rows that came to production.
     pub inserted: u64,
+    /// The run that did it.
     pub run: Uuid,
     /// Redshift's clock, UTC, as text; empty when written.
     pub at: String,
@@ -306,8 +319,9 @@ pub trait Target: Send + Sync + 'static {
     /// Rows in production and in staging now.
     fn row_counts(&self, table: &TableName) -> impl Future<Output = Result<(u64, u64), Fault>> + Send;
 
-    /// The newest lines of the batch log, newest first, doubles dropped.
-    fn log(&self, most: usize) -> impl Future<Output = Result<Vec<LogLine>, Fault>> + Send;
+    /// The newest lines of the batch log of a pipeline, of one table or of all: newest first, doubles
+    /// dropped.
+    fn log(&self, pipeline: &str, table: Option<&TableName>, most: usize) -> impl Future<Output = Result<Vec<LogLine>, Fault>> + Send;
 
     /// Opens a connection for a load job.
     fn loader(&self, table: &TableName) -> impl Future<Output = Result<Self::Loader, Fault>> + Send;
@@ -345,4 +359,14 @@ pub trait Target: Send + Sync + 'static {
 
     /// Frees the room of deleted rows of production and sorts it.
     fn vacuum(&self, table: &TableName) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// The first rows of staging by batch and order, and how many of each batch there are. Takes no
+    /// lock. Values are not even read unless they are asked for.
+    fn staged_rows(
+        &self,
+        table: &TableName,
+        shape: &TableShape,
+        most: usize,
+        values: bool,
+    ) -> impl Future<Output = Result<StagedSample, Fault>> + Send;
 }

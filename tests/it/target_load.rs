@@ -229,11 +229,11 @@ async fn the_log_drops_doubles_and_shows_the_newest_first() {
     for line in [line("staged", 1, 3), line("applied", 1, 3), line("applied", 1, 3), line("applied", 2, 5)] {
         loader.log(&line).await.unwrap();
     }
-    let lines = lab.target.log(10).await.unwrap();
+    let lines = lab.target.log(&identity().pipeline, None, 10).await.unwrap();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!((lines[0].to, lines[0].rows, lines[0].table.to_string().as_str()), (2, 5, "dbo.Orders"));
     assert!(!lines[0].at.is_empty());
-    assert_eq!(lab.target.log(1).await.unwrap().len(), 1);
+    assert_eq!(lab.target.log(&identity().pipeline, None, 1).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

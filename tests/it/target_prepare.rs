@@ -12,7 +12,7 @@ use crate::support::target::{column, full, identity, open, role, settings, shape
 async fn the_first_prepare_creates_and_the_second_finds() {
     let lab = target_lab().await;
     assert!(lab.target.state(&table()).await.unwrap().is_none());
-    assert!(lab.target.log(10).await.unwrap().is_empty());
+    assert!(lab.target.log(&identity().pipeline, None, 10).await.unwrap().is_empty());
     let facts = lab.target.start_up().await.unwrap();
     assert!(facts.version.contains("Redshift") && facts.user == "loader" && facts.database == "dev", "{facts:?}");
     assert!(facts.schemas.iter().all(|(_, exists)| !exists) && !facts.encrypted);

@@ -41,7 +41,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         });
         let findings = self.check(tables).await;
         let runs = self.store.runs(RUNS).await;
-        let log = self.target.log(LOG_LINES).await;
+        let log = self.target.log(&self.settings.pipeline, None, LOG_LINES).await;
         let faults = faults(&findings, runs.as_deref().unwrap_or_default());
         let checked: Vec<FindingDocument> = findings.iter().map(FindingDocument::from).collect();
         vec![

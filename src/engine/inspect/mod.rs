@@ -4,6 +4,7 @@
 //! Each answer is a report that can be serialised. Cell values stand in none unless they were
 //! asked for.
 
+pub mod batch_log;
 mod digest;
 pub mod dry_run;
 pub mod files;
@@ -14,6 +15,7 @@ mod offender;
 mod parts;
 pub mod preview;
 pub mod rows;
+pub mod staging;
 pub mod trace;
 pub mod upkeep;
 pub mod verify;

@@ -43,7 +43,7 @@ pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &
     Ok(ApplyOutcome::Applied(Applied { deleted, inserted, lost_kept }))
 }
 
-async fn batches(session: &mut Session, names: &Names) -> Result<BTreeMap<Seq, u64>, Fault> {
+pub async fn batches(session: &mut Session, names: &Names) -> Result<BTreeMap<Seq, u64>, Fault> {
     let answer = session.run("count batches in staging", &count_batches(names)).await?;
     let read = |row: &Vec<Option<String>>| -> Option<(Seq, u64)> {
         let [Some(batch), Some(rows)] = row.as_slice() else { return None };

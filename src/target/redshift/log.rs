@@ -43,21 +43,25 @@ pub fn insert(log: &Relation, pipeline: &str, line: &LogLine) -> String {
 /// What [`line`] reads, in its order.
 const COLUMNS: &str = r#""table_name", "event", "epoch", "seq_from", "seq_to", "lsn_to", "staged_rows", "deleted_rows", "inserted_rows", "run", "logged_at", "capture_instance", "diverged_why""#;
 
-/// The newest lines, newest first. Of doubles the first that was written counts.
+/// The newest lines, newest first, of one table or of all. Of doubles the first that was written
+/// counts.
 #[must_use]
-pub fn select(log: &Relation, most: usize) -> String {
+pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: usize) -> String {
+    let one = table.map_or_else(String::new, |table| format!(" AND \"table_name\" = {}", literal(&table.to_string())));
     format!(
         r#"SELECT {COLUMNS}
   FROM (
         SELECT *,
-               ROW_NUMBER() OVER (PARTITION BY "pipeline", "table_name", "epoch", "seq_from", "seq_to", "event"
+               ROW_NUMBER() OVER (PARTITION BY "table_name", "epoch", "seq_from", "seq_to", "event"
                                   ORDER BY "logged_at", "run") AS "__d2r_double"
           FROM {}
+         WHERE "pipeline" = {}{one}
        ) AS "l"
  WHERE "__d2r_double" = 1
  ORDER BY "logged_at" DESC, "epoch" DESC, "seq_to" DESC
  LIMIT {most}"#,
-        log.sql()
+        log.sql(),
+        literal(pipeline),
     )
 }
 
@@ -151,8 +155,14 @@ pub async fn last(session: &mut Session, log: &Relation, pipeline: &str, table: 
     answer.text().map(|text| text.parse().map_err(|_| unreadable())).transpose()
 }
 
-pub async fn read(session: &mut Session, log: &Relation, most: usize) -> Result<Vec<LogLine>, Fault> {
-    let answer = session.run("read batch log", &select(log, most)).await?;
+pub async fn read(
+    session: &mut Session,
+    log: &Relation,
+    pipeline: &str,
+    table: Option<&TableName>,
+    most: usize,
+) -> Result<Vec<LogLine>, Fault> {
+    let answer = session.run("read batch log", &select(log, pipeline, table, most)).await?;
     let unreadable = || Fault::new(&rs::ANSWER, format!("a line of {} cannot be read", log.sql()));
     answer.rows.iter().map(|row| line(row).ok_or_else(unreadable)).collect()
 }

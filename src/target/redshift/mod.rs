@@ -27,6 +27,7 @@ mod production;
 mod quote;
 mod reading;
 mod repair;
+mod sample;
 mod shapes;
 mod skip;
 mod stage;
@@ -39,7 +40,9 @@ mod widths;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ColumnWidth, Held, KeyRows, LoadError, LogLine, Prepared, Target, TargetFacts, TargetFleet, TargetNames, Widening};
+use super::{
+    ColumnWidth, Held, KeyRows, LoadError, LogLine, Prepared, StagedSample, Target, TargetFacts, TargetFleet, TargetNames, Widening,
+};
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
 use crate::model::privilege::Lacking;
@@ -141,13 +144,13 @@ impl Target for Redshift {
         maintenance::row_counts(&mut session, &Names::new(self.settings(), table)).await
     }
 
-    async fn log(&self, most: usize) -> Result<Vec<LogLine>, Fault> {
+    async fn log(&self, pipeline: &str, table: Option<&TableName>, most: usize) -> Result<Vec<LogLine>, Fault> {
         let mut session = Session::open(self.settings()).await?;
         let log = names::log(self.settings());
         if catalogue::oid(&mut session, &log).await?.is_none() {
             return Ok(Vec::new());
         }
-        log::read(&mut session, &log, most).await
+        log::read(&mut session, &log, pipeline, table, most).await
     }
 
     async fn loader(&self, table: &TableName) -> Result<RedshiftLoader, Fault> {
@@ -199,5 +202,9 @@ impl Target for Redshift {
 
     async fn vacuum(&self, table: &TableName) -> Result<(), Fault> {
         repair::vacuum(self.settings(), &Names::new(self.settings(), table)).await
+    }
+
+    async fn staged_rows(&self, table: &TableName, shape: &TableShape, most: usize, values: bool) -> Result<StagedSample, Fault> {
+        sample::read(self.settings(), &Names::new(self.settings(), table), shape, most, values).await
     }
 }

@@ -38,7 +38,7 @@ fn expression(column: &Column) -> String {
     }
 }
 
-fn select_list(columns: &[Column]) -> String {
+pub fn select_list(columns: &[Column]) -> String {
     let list: Vec<String> = columns.iter().enumerate().map(|(at, column)| format!("{} AS \"c{at}\"", expression(column))).collect();
     list.join(", ")
 }
@@ -46,7 +46,7 @@ fn select_list(columns: &[Column]) -> String {
 /// Every digit is shown, and dates in ISO order, whatever the user's defaults are.
 const EXACT: &[&str] = &["SET extra_float_digits TO 2", "SET datestyle TO 'ISO'"];
 
-async fn exact(session: &mut Session) -> Result<(), SqlError> {
+pub async fn exact(session: &mut Session) -> Result<(), SqlError> {
     for sql in EXACT {
         session.run("set how values are shown", sql).await?;
     }

@@ -32,7 +32,7 @@ async fn it_says_what_the_load_then_does() {
     assert_eq!(name.widest_at.as_ref().unwrap().seq, 2);
 
     rig.load(&table).await;
-    let line = rig.target().log(1).await.unwrap().remove(0);
+    let line = rig.target().log("shop", None, 1).await.unwrap().remove(0);
     assert_eq!((line.deleted, line.inserted), (report.deletes, report.inserts));
     let report = rig.engine().dry_run(&table).await.unwrap();
     assert_eq!((report.records, report.from, report.rows), (0, None, 0));

@@ -1,9 +1,11 @@
 //! Inspection and repair against the lab.
 
+mod batch_log;
 mod commands;
 mod dry_run;
 mod files;
 mod preview;
+mod staging;
 mod trace;
 mod upkeep;
 mod verify;

@@ -34,7 +34,7 @@ async fn after_a_kill_between_apply_and_log_recover_completes_the_log() {
     assert!(did.iter().any(|did| did.starts_with("completed the batch log")), "{said}");
 
     let engine = pipeline.engine().await;
-    let lines = engine.target.log(1_000).await.unwrap();
+    let lines = engine.target.log(&engine.settings.pipeline, None, 1_000).await.unwrap();
     for table in &tables {
         let state = engine.target.state(table).await.unwrap().unwrap();
         let told = lines.iter().filter(|line| line.table == *table && line.event != "staged").map(|line| line.to).max();
@@ -69,7 +69,7 @@ async fn a_skip_that_was_killed_is_whole_or_not_there() {
     let state = engine.target.state(&name).await.unwrap().unwrap();
     assert!(state.applied_seq == Some(1) && state.diverged.is_some());
     assert!(pipeline.program(&["load", "--table", table]).output().await.unwrap().status.success());
-    let lines = engine.target.log(1_000).await.unwrap();
+    let lines = engine.target.log(&engine.settings.pipeline, None, 1_000).await.unwrap();
     let told: Vec<&str> =
         lines.iter().filter(|line| line.table == name && line.event != "staged").map(|line| line.event.as_str()).collect();
     assert_eq!(told, ["recovered", "snapshot"]);
