@@ -15,8 +15,8 @@ use super::document::Document;
 use super::{exit, output, select};
 use crate::engine::bundle::archive;
 use crate::engine::event::EventReceiver;
-use crate::model::Fault;
 use crate::model::fault::{cfg, sync};
+use crate::model::{Fault, TableName};
 
 /// The bundle that was written.
 #[derive(Serialize, JsonSchema)]
@@ -41,10 +41,28 @@ pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveE
         Err(_) => select::tables(&engine, &global.tables, select::From::Store).await.unwrap_or_default(),
         Ok(tables) => tables,
     };
+    let Written { path, bytes, members: names } = write(&engine, &tables, bundle.out.clone()).await?;
+    if global.json {
+        output::document(&Bundled { path: path.display().to_string(), bytes, members: names });
+    } else {
+        output::line(format_args!("wrote {} ({}): {}", path.display(), output::bytes(bytes as u64), names.join(", ")));
+    }
+    Ok(exit::DONE)
+}
+
+/// A bundle that was written.
+pub struct Written {
+    pub path: PathBuf,
+    pub bytes: usize,
+    pub members: Vec<&'static str>,
+}
+
+/// Gathers a bundle and writes it as a new file that only this user may read.
+pub async fn write(engine: &Arc<LiveEngine>, tables: &[TableName], out: Option<PathBuf>) -> Result<Written, Fault> {
     let now = Timestamp::now();
     let folder = format!("db-to-redshift-{}-{}", engine.settings.pipeline, now.strftime("%Y%m%dT%H%M%SZ"));
-    let path = bundle.out.clone().unwrap_or_else(|| PathBuf::from(format!("{folder}.tar.gz")));
-    let members = engine.bundle(&tables).await;
+    let path = out.unwrap_or_else(|| PathBuf::from(format!("{folder}.tar.gz")));
+    let members = engine.bundle(tables).await;
     let fault = |error: std::io::Error| {
         Fault::new(&cfg::NOT_WRITTEN, format!("{} was not written", path.display())).evidence("error", error.kind()).caused_by(error)
     };
@@ -54,11 +72,6 @@ pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveE
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(&path).and_then(|mut file| file.write_all(&bytes)).map_err(fault)?;
-    let names: Vec<_> = members.iter().map(|member| member.name).collect();
-    if global.json {
-        output::document(&Bundled { path: path.display().to_string(), bytes: bytes.len(), members: names });
-    } else {
-        output::line(format_args!("wrote {} ({}): {}", path.display(), output::bytes(bytes.len() as u64), names.join(", ")));
-    }
-    Ok(exit::DONE)
+    let names = members.iter().map(|member| member.name).collect();
+    Ok(Written { path, bytes: bytes.len(), members: names })
 }

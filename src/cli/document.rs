@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::reports::Orders;
-use super::{buckets, bundle, check, enable, explain, jobs, lease, load_errors, retry, runs, schema, tables};
+use super::{buckets, bundle, check, enable, explain, jobs, keys, lease, load_errors, retry, runs, schema, tables};
 #[cfg(feature = "lab")]
 use super::{demo, lab};
 use crate::engine::event::Event;
@@ -63,6 +63,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<runs::RunList>(&["runs"]),
     Kind::of::<enable::Enabled>(&["enable"]),
     Kind::of::<bundle::Bundled>(&["bundle"]),
+    Kind::of::<keys::KeyList>(&["keys"]),
     Kind::of::<Orders<'static, PauseChange>>(&["pause"]),
     Kind::of::<Orders<'static, Resumed>>(&["resume"]),
     Kind::of::<Orders<'static, Option<Skipped>>>(&["skip"]),
@@ -207,7 +208,7 @@ mod tests {
     use crate::model::fault::sync;
 
     /// Commands whose output is no document: text for a shell, a pager or a file.
-    const TEXT_ONLY: [&str; 3] = ["completions", "man", "init"];
+    const TEXT_ONLY: [&str; 4] = ["completions", "man", "init", "console"];
 
     #[test]
     fn every_command_that_prints_json_has_a_document() {

@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod completions;
 pub mod connect;
+mod console;
 #[cfg(feature = "lab")]
 mod demo;
 pub mod document;
@@ -18,6 +19,7 @@ mod exit;
 mod explain;
 mod init;
 mod jobs;
+mod keys;
 #[cfg(feature = "lab")]
 mod lab;
 mod lease;
@@ -58,10 +60,11 @@ use self::connect::LiveEngine;
 /// Runs a command and returns the exit code of the process.
 pub async fn run(cli: Cli) -> u8 {
     let global = cli.global.clone();
+    let Some(command) = cli.command.or_else(console::by_default) else { return console::no_command() };
     // A job stops at the first signal by itself; reading commands have nothing to put in order.
-    let patience = if cli.command.stops_by_itself() { 2 } else { 1 };
+    let patience = if command.stops_by_itself() { 2 } else { 1 };
     let ended = tokio::select! {
-        ended = Box::pin(dispatch(cli)) => ended,
+        ended = Box::pin(dispatch(&global, command)) => ended,
         code = signals::after(patience) => return code,
     };
     let code = match ended {
@@ -80,44 +83,46 @@ pub async fn run(cli: Cli) -> u8 {
     }
 }
 
-async fn dispatch(Cli { global, command }: Cli) -> Result<u8, Fault> {
+async fn dispatch(global: &Global, command: Command) -> Result<u8, Fault> {
     if global.read_only && command.writes() {
         return Err(Fault::new(&cfg::READ_ONLY, format!("{} writes, and --read-only forbids it", command.name())));
     }
     match &command {
-        Command::Explain(explain) => explain::run(&global, explain),
-        Command::Schema(schema) => schema::run(&global, schema),
+        Command::Console(options) => Box::pin(console::run(global, options)).await,
+        Command::Keys => keys::run(global),
+        Command::Explain(explain) => explain::run(global, explain),
+        Command::Schema(schema) => schema::run(global, schema),
         Command::Completions(completions) => completions::run(completions),
         Command::Man(man) => man::run(man),
         Command::Init(init) => init::run(init),
         #[cfg(feature = "lab")]
-        Command::Demo(demo) => Box::pin(demo::run(&global, demo)).await,
+        Command::Demo(demo) => Box::pin(demo::run(global, demo)).await,
         #[cfg(feature = "lab")]
-        Command::Lab(lab) => lab::run(&global, lab).await,
-        Command::Bundle(bundle) => bundle::run(&global, bundle, connected(&global, &command).await?).await,
-        Command::Check => check::run(&global, connected(&global, &command).await?).await,
-        Command::Status => status::run(&global, connected(&global, &command).await?).await,
-        Command::Verify(verify) => verify::run(&global, verify, connected(&global, &command).await?).await,
-        Command::Trace(trace) => trace::run(&global, trace, connected(&global, &command).await?).await,
-        Command::DryRun => dry_run::run(&global, connected(&global, &command).await?).await,
-        Command::Widen(widen) => widen::run(&global, widen, connected(&global, &command).await?).await,
-        Command::LoadErrors(errors) => load_errors::run(&global, errors, connected(&global, &command).await?).await,
-        Command::Maintain(what) => maintain::run(&global, what, connected(&global, &command).await?).await,
-        Command::Lsn(lsn) => lsn::run(&global, lsn, connected(&global, &command).await?).await,
-        Command::Buckets => buckets::run(&global, connected(&global, &command).await?).await,
-        Command::Pause(pause) => pause::pause(&global, pause, connected(&global, &command).await?).await,
-        Command::Resume => pause::resume(&global, connected(&global, &command).await?).await,
-        Command::Retry => retry::run(&global, connected(&global, &command).await?).await,
-        Command::Recover => recover::run(&global, connected(&global, &command).await?).await,
-        Command::Lease(lease) => lease::run(&global, lease, connected(&global, &command).await?).await,
-        Command::Skip(skip) => skip::run(&global, skip, connected(&global, &command).await?).await,
-        Command::Adopt(adopt) => adopt::run(&global, adopt, connected(&global, &command).await?).await,
-        Command::Tables => tables::run(&global, connected(&global, &command).await?).await,
-        Command::Runs(most) => runs::run(&global, most.most, connected(&global, &command).await?).await,
-        Command::Enable(enable) => enable::run(&global, enable, connected(&global, &command).await?).await,
-        Command::Sync(Sync { every: Some(every) }) => every::run(&global, &command, *every).await,
+        Command::Lab(lab) => lab::run(global, lab).await,
+        Command::Bundle(bundle) => bundle::run(global, bundle, connected(global, &command).await?).await,
+        Command::Check => check::run(global, connected(global, &command).await?).await,
+        Command::Status => status::run(global, connected(global, &command).await?).await,
+        Command::Verify(verify) => verify::run(global, verify, connected(global, &command).await?).await,
+        Command::Trace(trace) => trace::run(global, trace, connected(global, &command).await?).await,
+        Command::DryRun => dry_run::run(global, connected(global, &command).await?).await,
+        Command::Widen(widen) => widen::run(global, widen, connected(global, &command).await?).await,
+        Command::LoadErrors(errors) => load_errors::run(global, errors, connected(global, &command).await?).await,
+        Command::Maintain(what) => maintain::run(global, what, connected(global, &command).await?).await,
+        Command::Lsn(lsn) => lsn::run(global, lsn, connected(global, &command).await?).await,
+        Command::Buckets => buckets::run(global, connected(global, &command).await?).await,
+        Command::Pause(pause) => pause::pause(global, pause, connected(global, &command).await?).await,
+        Command::Resume => pause::resume(global, connected(global, &command).await?).await,
+        Command::Retry => retry::run(global, connected(global, &command).await?).await,
+        Command::Recover => recover::run(global, connected(global, &command).await?).await,
+        Command::Lease(lease) => lease::run(global, lease, connected(global, &command).await?).await,
+        Command::Skip(skip) => skip::run(global, skip, connected(global, &command).await?).await,
+        Command::Adopt(adopt) => adopt::run(global, adopt, connected(global, &command).await?).await,
+        Command::Tables => tables::run(global, connected(global, &command).await?).await,
+        Command::Runs(most) => runs::run(global, most.most, connected(global, &command).await?).await,
+        Command::Enable(enable) => enable::run(global, enable, connected(global, &command).await?).await,
+        Command::Sync(Sync { every: Some(every) }) => every::run(global, &command, *every).await,
         Command::Prepare(_) | Command::Extract | Command::Load | Command::Sync(_) => {
-            jobs::run(&global, &command, connected(&global, &command).await?).await
+            jobs::run(global, &command, connected(global, &command).await?).await
         }
     }
 }

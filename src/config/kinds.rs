@@ -21,6 +21,14 @@ pub fn text(value: &DeValue<'_>) -> Read<String> {
     if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// One text, or a list of them.
+pub fn texts(value: &DeValue<'_>) -> Read<Vec<String>> {
+    match value {
+        DeValue::Array(list) => list.iter().map(|value| text(value.get_ref())).collect(),
+        one => text(one).map(|text| vec![text]),
+    }
+}
+
 pub fn path(value: &DeValue<'_>) -> Read<PathBuf> {
     text(value).map(PathBuf::from)
 }

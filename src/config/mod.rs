@@ -25,8 +25,8 @@ use crate::model::fault::cfg::{INVALID, UNREADABLE};
 pub use model::known_keys;
 pub use secret::Secret;
 pub use settings::{
-    Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Settings, SourceSettings,
-    StoreSettings, TableRule, Tls, last_match,
+    Changes, CleanUpPolicy, ConsoleSettings, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Settings,
+    SourceSettings, StoreSettings, TableRule, Tls, last_match,
 };
 
 /// Time between two rounds, as in `30s` or `5m`: one second to a day.
@@ -55,6 +55,20 @@ pub fn load(explicit: Option<&Path>, profile: Option<&str>) -> Result<Settings, 
     let folder =
         std::env::current_dir().map_err(|error| Fault::new(&UNREADABLE, "the working directory cannot be found").caused_by(error))?;
     load_in(&Surroundings { variable: &|name| std::env::var(name).ok(), folder }, explicit, profile)
+}
+
+/// The names of all profiles of the file that [`load`] would read, `default` among them.
+///
+/// # Errors
+/// `NOT_FOUND` or `UNREADABLE`. A file that is no TOML has the profile `default` only: [`load`]
+/// tells what is wrong with it.
+pub fn profiles(explicit: Option<&Path>) -> Result<Vec<String>, Fault> {
+    let folder =
+        std::env::current_dir().map_err(|error| Fault::new(&UNREADABLE, "the working directory cannot be found").caused_by(error))?;
+    let file = discover::find(&Surroundings { variable: &|name| std::env::var(name).ok(), folder }, explicit)?;
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Fault::new(&UNREADABLE, "the configuration cannot be read").evidence("file", file.display()).caused_by(error))?;
+    Ok(model::profile_names(&text))
 }
 
 /// [`load`] with surroundings of the caller's choice.

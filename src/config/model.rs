@@ -10,11 +10,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::{Problem, Report, Section, unknown};
-use super::kinds::{boolean, bucket, choice, duration, number, path, prefix, schema, size, text, url, word};
+use super::kinds::{boolean, bucket, choice, duration, number, path, prefix, schema, size, text, texts, url, word};
 use super::secret::SecretPlace;
 use super::{
-    Changes, CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Secret, Settings, SourceSettings,
-    StoreSettings, Surroundings, TableRule, Tls,
+    Changes, CleanUpPolicy, ConsoleSettings, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Secret, Settings,
+    SourceSettings, StoreSettings, Surroundings, TableRule, Tls,
 };
 use crate::model::Unfit;
 
@@ -88,6 +88,17 @@ pub fn known_keys() -> Vec<String> {
     report.into_asked()
 }
 
+/// The names of all profiles in a file's text, `default` first.
+#[must_use]
+pub fn profile_names(source: &str) -> Vec<String> {
+    let report = Report::new(source);
+    let (root, _) = DeTable::parse_recoverable(source);
+    let found = profiles(root.get_ref(), &report);
+    let mut names = vec![DEFAULT_PROFILE.to_owned()];
+    names.extend(found.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name != DEFAULT_PROFILE));
+    names
+}
+
 /// The tables `[profile.X]` by name.
 fn profiles<'t>(root: &'t DeTable<'_>, report: &Report<'_>) -> Vec<(&'t str, &'t DeTable<'t>)> {
     let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == "profile") else { return Vec::new() };
@@ -119,6 +130,7 @@ fn settings(top: &Section<'_>, context: &Context<'_>, profile: &str) -> Option<S
     let load = load(&top.section("load"));
     let store = store(&top.section("store"));
     let tables = tables(&top.list("table"));
+    let console = console(&top.section("console"));
     top.close();
     Some(Settings {
         pipeline: pipeline?,
@@ -131,6 +143,7 @@ fn settings(top: &Section<'_>, context: &Context<'_>, profile: &str) -> Option<S
         load: load?,
         store: store?,
         tables: tables?,
+        console: console?,
         warnings: Vec::new(),
     })
 }
@@ -295,6 +308,18 @@ fn tls(section: &Section<'_>, context: &Context<'_>) -> Option<Tls> {
         section.problem("ca_file", "has no meaning unless tls = \"verify\"");
     }
     Some(mode.clone())
+}
+
+fn console(section: &Section<'_>) -> Option<ConsoleSettings> {
+    const THEMES: &[(&str, &str)] =
+        &[("auto", "auto"), ("dark", "dark"), ("light", "light"), ("high-contrast", "high-contrast"), ("mono", "mono")];
+    let theme = section.or("theme", "auto", choice(THEMES));
+    let mouse = section.or("mouse", true, boolean);
+    let ascii = section.or("ascii", false, boolean);
+    let motion = section.or("motion", true, boolean);
+    let keys = section.names("keys", "action", texts);
+    section.close();
+    Some(ConsoleSettings { theme: theme?, mouse: mouse?, ascii: ascii?, motion: motion?, keys: keys? })
 }
 
 fn copy_role(value: &DeValue<'_>) -> Result<String, String> {

@@ -27,6 +27,7 @@ pub struct Settings {
     pub load: LoadSettings,
     pub store: StoreSettings,
     pub tables: Vec<TableRule>,
+    pub console: ConsoleSettings,
     /// What `check` should say about the file, as of a password in plain text.
     pub warnings: Vec<String>,
 }
@@ -205,6 +206,20 @@ pub struct StoreSettings {
     /// How long it is known who ran what.
     #[serde(serialize_with = "seconds")]
     pub keep_runs: Duration,
+}
+
+/// How the console looks and which keys it takes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ConsoleSettings {
+    /// `auto` asks the terminal for its background.
+    pub theme: &'static str,
+    pub mouse: bool,
+    /// No character beyond ASCII.
+    pub ascii: bool,
+    /// Spinners turn.
+    pub motion: bool,
+    /// Keys instead of the default ones, by the name of the action.
+    pub keys: Vec<(String, Vec<String>)>,
 }
 
 /// `[[table]]`: what holds for the tables whose `schema.table` matches `name`.

@@ -2,7 +2,7 @@
 //! exports it; it does not know what it is about.
 
 use super::order::Order;
-use super::seam::Ask;
+use super::seam::Look;
 use crate::model::TableName;
 use crate::model::fault::FaultDocument;
 
@@ -29,8 +29,8 @@ pub struct Page {
     /// The table that it is about, where it is about one: orders given on the page are for it.
     pub table: Option<TableName>,
     pub blocks: Vec<Block>,
-    /// Values of rows are hidden, and this question shows them.
-    pub reveal: Option<Ask>,
+    /// It has values of rows, which can be shown or hidden.
+    pub reveal: bool,
 }
 
 /// A part of a page.
@@ -108,7 +108,7 @@ pub struct GridRow {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Open {
     /// A question whose answer is a page.
-    Ask(Ask),
+    Look(Look),
     /// A fault's page.
     Fault { fault: Box<FaultDocument>, table: Option<TableName> },
 }
@@ -155,10 +155,21 @@ impl Page {
             Block::Heading("What to do".into()),
             Block::Choices(choices.collect()),
         ];
+        let refused = fault.evidence.iter().any(|fact| fact.name == "file") && fault.evidence.iter().any(|fact| fact.name == "line");
+        if let Some(table) = table.filter(|_| refused) {
+            let look = Look::LoadErrors { table: table.clone(), show_values: false };
+            let row = GridRow {
+                cells: vec!["file, line, column, type, length, raw field".into()],
+                tone: Tone::Plain,
+                open: Some(Open::Look(look)),
+            };
+            let columns = vec![GridColumn::left("WHAT REDSHIFT NOTED")];
+            blocks.push(Block::Grid(Grid { columns, rows: vec![row], empty: String::new() }));
+        }
         if !fault.evidence.is_empty() {
             let facts = fault.evidence.iter().map(|fact| Fact::new(&fact.name, &fact.value));
             blocks.extend([Block::Heading("Evidence".into()), Block::Facts(facts.collect())]);
         }
-        Self { title: format!("{}: {}", fault.code, fault.title), table: table.cloned(), blocks, reveal: None }
+        Self { title: format!("{}: {}", fault.code, fault.title), table: table.cloned(), blocks, reveal: false }
     }
 }

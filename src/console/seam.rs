@@ -26,6 +26,21 @@ pub type Id = u64;
 pub enum Ask {
     /// Connect as this profile says; everything asked later is asked of it.
     Connect { profile: String },
+    /// Find something out.
+    Look(Look),
+    /// Allows writing in a protected profile for a quarter of an hour.
+    Unlock { typed: String },
+    /// Takes that back.
+    Lock,
+    /// Carries an order out. The one question that changes a system.
+    Run { order: Order, tables: Vec<TableName> },
+    /// Stops the job with this id at its next safe point.
+    Cancel { job: Id },
+}
+
+/// Questions that change nothing in the three systems.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Look {
     /// Every table. Redshift bills by the second: with `target` it is asked too, else what it
     /// said last counts.
     Fleet { target: bool },
@@ -37,6 +52,8 @@ pub enum Ask {
     Preview { table: TableName, seq: Seq, show_values: bool },
     /// One key from the change table to production.
     Trace { table: TableName, key: Vec<String>, show_values: bool },
+    /// The values of the table's files that Redshift refused.
+    LoadErrors { table: TableName, show_values: bool },
     /// What the next load would do.
     DryRun { table: TableName },
     /// What an order would do, before it is given.
@@ -45,14 +62,6 @@ pub enum Ask {
     Setup,
     /// Writes an incident bundle of these tables (none: of all) into the working folder.
     Bundle { tables: Vec<TableName> },
-    /// Allows writing in a protected profile for a quarter of an hour.
-    Unlock { typed: String },
-    /// Takes that back.
-    Lock,
-    /// Carries an order out. The one question that changes a system.
-    Run { order: Order, tables: Vec<TableName> },
-    /// Stops the job with this id at its next safe point.
-    Cancel { job: Id },
 }
 
 impl Ask {

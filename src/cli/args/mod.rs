@@ -16,7 +16,7 @@ pub use jobs::{Mode, Prepare, Sync};
 #[cfg(feature = "lab")]
 pub use lab::{Demo, Lab};
 pub use orders::{Adopt, Enable, Lease, Maintain, Pause, Skip, Widen};
-pub use program::{Completions, Explain, Init, Man, Schema};
+pub use program::{Completions, Console, Explain, Init, Man, Schema};
 
 /// Carries the changes that SQL Server CDC records through files in S3 into Amazon Redshift.
 ///
@@ -28,8 +28,9 @@ pub use program::{Completions, Explain, Init, Man, Schema};
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
+    /// Without a command the console opens, on a terminal.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -60,6 +61,13 @@ pub struct Global {
 
 #[derive(Subcommand, Debug, Clone)]
 pub enum Command {
+    /// Open the console: every table's CDC, change files and staging, and its jobs. The default on a terminal.
+    ///
+    /// Arrow keys move, Enter opens, `?` helps, `q` quits. Only upper-case letters change anything,
+    /// and each asks first.
+    Console(Console),
+    /// List the console's keys, as the configuration has them, or check a change of them.
+    Keys,
     /// Look at connections, permissions and unfinished work; change nothing.
     Check,
     /// Create bucket, target tables and state, and open an epoch for each table.
@@ -164,6 +172,8 @@ impl Command {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Console(_) => "console",
+            Self::Keys => "keys",
             Self::Check => "check",
             Self::Prepare(_) => "prepare",
             Self::Extract => "extract",
@@ -207,6 +217,7 @@ impl Command {
         match self {
             #[cfg(feature = "lab")]
             Self::Demo(_) | Self::Lab(_) => true,
+            Self::Console(_) => true,
             other => other.writes(),
         }
     }

@@ -4,6 +4,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+#[derive(Args, Debug, Clone, Default)]
+pub struct Console {
+    /// Colours [default: as the configuration says, else by the terminal's background].
+    #[arg(long, value_name = "NAME", value_parser = ["auto", "dark", "light", "high-contrast", "mono"])]
+    pub theme: Option<String>,
+    /// No character beyond ASCII.
+    #[arg(long)]
+    pub ascii: bool,
+    /// Nothing moves by itself.
+    #[arg(long)]
+    pub no_motion: bool,
+    /// Leave the mouse to the terminal, so that it selects text.
+    #[arg(long)]
+    pub no_mouse: bool,
+    /// No screen: print the state of every table, and again when it has changed. For screen readers.
+    #[arg(long)]
+    pub plain: bool,
+}
+
 #[derive(Args, Debug, Clone)]
 pub struct Explain {
     /// As in SYNC-002.

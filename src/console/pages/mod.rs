@@ -1,5 +1,14 @@
 //! Pages of what the engine knows, as data for the screen. Pure: from an answer to a page.
 
+mod inspect;
+mod rows;
+mod table;
+mod words;
+
+pub use inspect::{dry_run, load_errors, trace};
+pub use rows::{preview, staging};
+pub use table::{files, log, overview};
+
 use super::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
 use crate::model::control::RunRecord;
 use crate::model::status::TableStatus;
@@ -14,11 +23,17 @@ pub fn verdict(status: &TableStatus) -> Page {
     if let Some(diverged) = status.target.as_ref().and_then(|target| target.diverged.as_ref()) {
         blocks.push(Block::Text(Tone::Bad, format!("Diverged since {}: {}", diverged.since, diverged.why)));
     }
-    if !status.next.is_empty() {
-        let choices = status.next.iter().map(|text| Choice { text: text.clone(), order: super::advice::order(text) });
-        blocks.extend([Block::Heading("What to do".into()), Block::Choices(choices.collect())]);
+    blocks.extend(advised(&status.next));
+    Page { title: format!("{}: {}", status.table, status.verdict.as_str()), table: Some(status.table.clone()), blocks, reveal: false }
+}
+
+/// What to do, as choices; nothing when there is nothing.
+fn advised(next: &[String]) -> Vec<Block> {
+    if next.is_empty() {
+        return Vec::new();
     }
-    Page { title: format!("{}: {}", status.table, status.verdict.as_str()), table: Some(status.table.clone()), blocks, reveal: None }
+    let choices = next.iter().map(|text| Choice { text: text.clone(), order: super::advice::order(text) });
+    vec![Block::Heading("What to do".into()), Block::Choices(choices.collect())]
 }
 
 fn meaning(status: &TableStatus) -> String {
@@ -62,5 +77,5 @@ pub fn run(run: &RunRecord) -> Page {
         rows: rows.collect(),
         empty: "no step ended yet".into(),
     };
-    Page { title: format!("Run of {}", run.command), table: None, blocks: vec![Block::Facts(facts), Block::Grid(grid)], reveal: None }
+    Page { title: format!("Run of {}", run.command), table: None, blocks: vec![Block::Facts(facts), Block::Grid(grid)], reveal: false }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::console::page::Page;
-use crate::console::seam::{Ask, Id, Tab};
+use crate::console::seam::{Id, Look, Tab};
 use crate::model::TableName;
 use crate::model::fault::FaultDocument;
 
@@ -59,7 +59,7 @@ impl<T> Loaded<T> {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct PageScreen {
     /// How it is asked for again; `None`: it is as it is.
-    pub ask: Option<Ask>,
+    pub ask: Option<Look>,
     pub page: Loaded<Page>,
     /// Among the rows and choices that can be opened.
     pub cursor: usize,
@@ -91,7 +91,9 @@ impl Screen {
         match self {
             Self::Table(screen) => Some(&screen.table),
             Self::Page(screen) => screen.page.shown().and_then(|page| page.table.as_ref()).or(match &screen.ask {
-                Some(Ask::Preview { table, .. } | Ask::Trace { table, .. } | Ask::DryRun { table }) => Some(table),
+                Some(Look::Preview { table, .. } | Look::Trace { table, .. } | Look::LoadErrors { table, .. } | Look::DryRun { table }) => {
+                    Some(table)
+                }
                 _ => None,
             }),
         }

@@ -6,7 +6,7 @@ use crate::console::action::Action;
 use crate::console::msg::Effect;
 use crate::console::order::{Danger, Order};
 use crate::console::page::Tone;
-use crate::console::seam::{Access, Ask};
+use crate::console::seam::{Access, Ask, Look};
 use crate::console::state::overlay::{Field, Overlay, Sheet};
 use crate::console::state::screen::Loaded;
 use crate::console::state::{Purpose, State};
@@ -74,7 +74,7 @@ pub fn prepare(state: &mut State, order: Order, mut tables: Vec<TableName>, effe
     let mut plan = Loaded::Empty;
     plan.ask(id);
     state.waiting.insert(id, Purpose::Plan);
-    effects.push(Effect::Ask(id, Ask::Plan { order: order.clone(), tables: tables.clone() }));
+    effects.push(Effect::Ask(id, Ask::Look(Look::Plan { order: order.clone(), tables: tables.clone() })));
     let reason = order.wants_reason().then(Input::default);
     let typed = (danger == Danger::Typed).then(|| (word_to_type(state, &tables), Input::default()));
     let field = if reason.is_some() {

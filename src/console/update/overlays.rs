@@ -7,7 +7,7 @@ use super::{act, keys, leave, orders, picks, screens};
 use crate::console::advice;
 use crate::console::msg::Effect;
 use crate::console::page::Tone;
-use crate::console::seam::{Access, Ask};
+use crate::console::seam::{Access, Ask, Look};
 use crate::console::state::overlay::{Field, Overlay, Pick, PickKind, Picked, Prompt, PromptKind, Sheet};
 use crate::console::state::{Purpose, State};
 
@@ -214,7 +214,7 @@ fn prompt(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
                 return state.say(Tone::Warn, "a key is needed");
             }
             state.overlay = None;
-            screens::page(state, Ask::Trace { table, key, show_values: false }, effects);
+            screens::page(state, Look::Trace { table, key, show_values: false }, effects);
         }
         PromptKind::Unlock => {
             state.overlay = None;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::act;
 use crate::console::msg::Effect;
 use crate::console::page::{Block, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
-use crate::console::seam::{Ask, Id, Tab, TableEnd};
+use crate::console::seam::{Ask, Id, Look, Tab, TableEnd};
 use crate::console::setup::StepState;
 use crate::console::state::fleet::LastFault;
 use crate::console::state::overlay::{Overlay, Pick, PickKind, PickLine, Picked};
@@ -25,14 +25,14 @@ pub fn connect(state: &mut State, profile: String, effects: &mut Vec<Effect>) {
 }
 
 /// Asks for the page of the given screen, and keeps what it shows until the answer.
-fn ask_page(state: &mut State, ask: Ask, effects: &mut Vec<Effect>) {
+fn ask_page(state: &mut State, ask: Look, effects: &mut Vec<Effect>) {
     let id = state.id();
     let Some(screen) = state.stack.last_mut() else { return };
     let page = screen.page_mut();
     page.page.ask(id);
     page.ask = Some(ask.clone());
     state.waiting.insert(id, Purpose::Page);
-    effects.push(Effect::Ask(id, ask));
+    effects.push(Effect::Ask(id, Ask::Look(ask)));
 }
 
 /// Opens the page of a table.
@@ -52,7 +52,7 @@ fn load_tab(state: &mut State, effects: &mut Vec<Effect>) {
         }
         return;
     }
-    ask_page(state, Ask::Tab { table, tab, show_values }, effects);
+    ask_page(state, Look::Tab { table, tab, show_values }, effects);
 }
 
 /// The page of a table's last fault; says so when there is none.
@@ -68,7 +68,7 @@ fn last_fault(state: &State, table: &TableName) -> Page {
             title: "No fault".into(),
             table: Some(table.clone()),
             blocks: vec![Block::Text(Tone::Good, "The newest job on this table did not fail.".into())],
-            reveal: None,
+            reveal: false,
         },
     }
 }
@@ -227,7 +227,7 @@ pub fn open_stop(state: &mut State, effects: &mut Vec<Effect>) {
 
 fn follow(state: &mut State, open: Open, effects: &mut Vec<Effect>) {
     match open {
-        Open::Ask(ask) => page(state, ask, effects),
+        Open::Look(ask) => page(state, ask, effects),
         Open::Fault { fault, table } => {
             let page = Page::of_fault(&fault, table.as_ref());
             act::push(state, page);
@@ -236,7 +236,7 @@ fn follow(state: &mut State, open: Open, effects: &mut Vec<Effect>) {
 }
 
 /// Opens a page of its own.
-pub fn page(state: &mut State, ask: Ask, effects: &mut Vec<Effect>) {
+pub fn page(state: &mut State, ask: Look, effects: &mut Vec<Effect>) {
     state.stack.push(Screen::Page(PageScreen::default()));
     ask_page(state, ask, effects);
 }
@@ -275,7 +275,10 @@ pub fn reveal(state: &mut State, effects: &mut Vec<Effect>) {
     let page = screen.page_mut();
     let Some(ask) = &mut page.ask else { return };
     match ask {
-        Ask::Tab { show_values, .. } | Ask::Preview { show_values, .. } | Ask::Trace { show_values, .. } => {
+        Look::Tab { show_values, .. }
+        | Look::Preview { show_values, .. }
+        | Look::Trace { show_values, .. }
+        | Look::LoadErrors { show_values, .. } => {
             *show_values = !*show_values;
             page.revealed = *show_values;
         }
@@ -286,14 +289,14 @@ pub fn reveal(state: &mut State, effects: &mut Vec<Effect>) {
 
 pub fn dry_run(state: &mut State, effects: &mut Vec<Effect>) {
     if let Some(table) = state.chosen().into_iter().next() {
-        page(state, Ask::DryRun { table }, effects);
+        page(state, Look::DryRun { table }, effects);
     }
 }
 
 pub fn bundle(state: &mut State, effects: &mut Vec<Effect>) {
     let id = state.id();
     state.waiting.insert(id, Purpose::Bundle);
-    effects.push(Effect::Ask(id, Ask::Bundle { tables: state.marks.iter().cloned().collect() }));
+    effects.push(Effect::Ask(id, Ask::Look(Look::Bundle { tables: state.marks.iter().cloned().collect() })));
     state.say(Tone::Busy, "writing an incident bundle");
 }
 
@@ -304,7 +307,7 @@ pub fn setup(state: &mut State, effects: &mut Vec<Effect>) {
     let id = state.id();
     state.setup.ask(id);
     state.waiting.insert(id, Purpose::Setup);
-    effects.push(Effect::Ask(id, Ask::Setup));
+    effects.push(Effect::Ask(id, Ask::Look(Look::Setup)));
 }
 
 /// Enter on a step: its choices. On a table without CDC: the sheet that enables it.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::screens;
 use crate::console::msg::Effect;
 use crate::console::page::Tone;
-use crate::console::seam::{Access, Ask, Tab};
+use crate::console::seam::{Access, Ask, Look, Tab};
 use crate::console::state::screen::Screen;
 use crate::console::state::{Purpose, State};
 
@@ -50,12 +50,12 @@ pub fn poll(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         let target = due(state.polls.target);
         let id = state.id();
         state.waiting.insert(id, Purpose::Fleet { target, asked: now });
-        effects.push(Effect::Ask(id, Ask::Fleet { target }));
+        effects.push(Effect::Ask(id, Ask::Look(Look::Fleet { target })));
     }
     if due(state.polls.runs) && !state.awaits(|purpose| *purpose == Purpose::Runs) {
         let id = state.id();
         state.waiting.insert(id, Purpose::Runs);
-        effects.push(Effect::Ask(id, Ask::Runs));
+        effects.push(Effect::Ask(id, Ask::Look(Look::Runs)));
     }
 }
 

@@ -69,7 +69,7 @@ fn wanted(state: &State) -> Vec<Action> {
             if screen.page.shown().is_some_and(|page| page.stops() > 0) {
                 wanted.push(Open);
             }
-            if screen.page.shown().is_some_and(|page| page.reveal.is_some()) {
+            if screen.page.shown().is_some_and(|page| page.reveal) {
                 wanted.push(Reveal);
             }
             wanted.extend([Back, Menu, Copy]);

@@ -205,7 +205,7 @@ fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hit
         put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Bad));
         area = below(area);
     }
-    if page.reveal.is_some() && !screen.revealed {
+    if page.reveal && !screen.revealed {
         let text = format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal));
         put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Dim));
         area = below(area);

@@ -74,5 +74,14 @@ pub const LAB: Page = Page {
     next: &["./run setup installs what the lab needs", "without PostgreSQL's server programs: apt-get install postgresql"],
 };
 
+pub const NO_TERMINAL: Page = Page {
+    code: "CFG-021",
+    title: "the console needs a terminal",
+    class: Class::Config,
+    meaning: "The console draws on a terminal and reads its keys; here standard input or output is something else, or the terminal \
+              refused. Nothing was changed. Every action of the console has a command of its own.",
+    next: &["db-to-redshift status # the same facts as text", "db-to-redshift console --plain # lines instead of a screen"],
+};
+
 pub const PAGES: &[&Page] =
-    &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &BAD_ARGUMENT, &NO_SUCH_DOCUMENT, &LAB];
+    &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &BAD_ARGUMENT, &NO_SUCH_DOCUMENT, &LAB, &NO_TERMINAL];

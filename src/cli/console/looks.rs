@@ -1,0 +1,69 @@
+//! Looks: what the engine finds out, as pages.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::worker::{Link, locked};
+use crate::cli::bundle;
+use crate::cli::connect::LiveEngine;
+use crate::console::page::Page;
+use crate::console::pages;
+use crate::console::seam::{Answer, Tab};
+use crate::engine::inspect::preview::PreviewOptions;
+use crate::model::{Fault, Seq, TableName};
+use crate::store::ChangeStore;
+use crate::target::Target;
+
+/// Batches, lines and rows of one page at the most.
+const BATCHES: usize = 100;
+const LINES: usize = 200;
+const ROWS: usize = 200;
+
+/// Every table. What Redshift said last counts until it is asked again.
+pub async fn fleet(link: &Link, target: bool) -> Answer {
+    let known = if target { None } else { locked(&link.said).clone() };
+    let (report, said) = link.engine.fleet_since(None, known).await;
+    let at = said.at;
+    *locked(&link.said) = Some(said);
+    Answer::Fleet { report: Box::new(report), target_at: Some(at) }
+}
+
+/// One side of a table.
+pub async fn tab(engine: &Arc<LiveEngine>, table: &TableName, tab: Tab, show_values: bool) -> Result<Page, Fault> {
+    Ok(match tab {
+        Tab::Overview | Tab::Fault => pages::overview(&engine.status(std::slice::from_ref(table)).await, table),
+        Tab::Files => pages::files(&engine.files(table, BATCHES, None).await?),
+        Tab::Staging => pages::staging(&engine.staging(table, ROWS, show_values).await?),
+        Tab::Log => pages::log(&engine.batch_log(Some(table), LINES).await?, table),
+        Tab::Columns | Tab::Sql => pages::overview(&engine.status(std::slice::from_ref(table)).await, table),
+    })
+}
+
+pub async fn preview(engine: &LiveEngine, table: &TableName, seq: Seq, show_values: bool) -> Result<Page, Fault> {
+    let options = PreviewOptions { file: None, most: ROWS, show_values };
+    Ok(pages::preview(&engine.preview(table, seq, &options).await?))
+}
+
+pub async fn trace(engine: &LiveEngine, table: &TableName, key: &[String], show_values: bool) -> Result<Page, Fault> {
+    Ok(pages::trace(&engine.trace(table, key, show_values).await?))
+}
+
+pub async fn dry_run(engine: &LiveEngine, table: &TableName) -> Result<Page, Fault> {
+    Ok(pages::dry_run(&engine.dry_run(table).await?))
+}
+
+/// Redshift notes load errors by file: those of the table's files are its own.
+pub async fn load_errors(engine: &LiveEngine, table: &TableName, show_values: bool) -> Result<Page, Fault> {
+    let files = engine.files(table, BATCHES, None).await?;
+    let urls: BTreeSet<&str> = files.batches.iter().flat_map(|batch| &batch.files).map(|file| file.url.as_str()).collect();
+    let mut errors = engine.target.load_errors(&engine.store.root(), LINES, show_values).await?;
+    errors.retain(|error| urls.contains(error.file.as_str()));
+    Ok(pages::load_errors(&errors, table))
+}
+
+/// An incident bundle in the working folder.
+pub async fn bundle(engine: &Arc<LiveEngine>, tables: Vec<TableName>) -> Result<PathBuf, Fault> {
+    let tables = if tables.is_empty() { engine.store.tables().await.unwrap_or_default() } else { tables };
+    bundle::write(engine, &tables, None).await.map(|written| written.path)
+}
