@@ -369,4 +369,18 @@ pub trait Target: Send + Sync + 'static {
         most: usize,
         values: bool,
     ) -> impl Future<Output = Result<StagedSample, Fault>> + Send;
+
+    /// What a source column becomes. Needs no connection.
+    fn plan_column(&self, column: &Column) -> ColumnPlan;
+
+    /// What production and staging declare for columns; nothing for a table that is not there.
+    fn declared(&self, table: &TableName, columns: &[Column]) -> impl Future<Output = Result<DeclaredColumns, Fault>> + Send;
+
+    /// What a load would run from a state on, by the builders that the load itself runs.
+    fn load_script(
+        &self,
+        table: &TableName,
+        state: &TargetState,
+        next: &NextLoad,
+    ) -> impl Future<Output = Result<Vec<SqlTransaction>, Fault>> + Send;
 }

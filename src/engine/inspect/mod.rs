@@ -5,11 +5,13 @@
 //! asked for.
 
 pub mod batch_log;
+pub mod columns;
 mod digest;
 pub mod dry_run;
 pub mod files;
 mod in_flight;
 pub mod key;
+pub mod load_sql;
 pub mod lsn;
 mod offender;
 mod parts;

@@ -80,6 +80,9 @@ impl CopyAccess {
     }
 }
 
+/// Rows that the last COPY of the session loaded.
+pub const COUNT: &str = "SELECT PG_LAST_COPY_COUNT()";
+
 /// One COPY.
 #[derive(Clone, Debug)]
 pub struct Copy<'a> {
@@ -100,9 +103,11 @@ impl Copy<'_> {
     /// The statement as it may be shown.
     #[must_use]
     pub fn redacted(&self, access: &CopyAccess) -> String {
-        match access.login {
+        let region = access.region.as_deref();
+        match &access.login {
             CopyLogin::Role(_) => self.sql(access),
-            CopyLogin::Keys { .. } => self.text("ACCESS_KEY_ID (secret) SECRET_ACCESS_KEY (secret)", access.region.as_deref()),
+            CopyLogin::Keys { session_token: None, .. } => self.text("ACCESS_KEY_ID '***' SECRET_ACCESS_KEY '***'", region),
+            CopyLogin::Keys { .. } => self.text("ACCESS_KEY_ID '***' SECRET_ACCESS_KEY '***' SESSION_TOKEN '***'", region),
         }
     }
 
@@ -140,7 +145,7 @@ DATEFORMAT 'auto' TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF MAXERROR 0"#,
             }
             Err(error) => return Err(error.into()),
         }
-        let loaded = session.run("count of the copy", "SELECT PG_LAST_COPY_COUNT()").await?.number();
+        let loaded = session.run("count of the copy", COUNT).await?.number();
         fail_point!("copy.after");
         if loaded == Some(rows) {
             return Ok(());
@@ -182,7 +187,7 @@ mod tests {
         "#);
         let shown = copy.redacted(&keys());
         assert!(!shown.contains("AKID") && !shown.contains("cr") || !shown.contains("et'"), "{shown}");
-        assert!(!shown.contains("token") && shown.contains("(secret)"), "{shown}");
+        assert!(!shown.contains("token") && shown.contains("SESSION_TOKEN '***'"), "{shown}");
         assert_eq!(keys().hide(r"bad key AKIDEXAMPLE / se'cr\et"), "bad key (secret) / (secret)");
         let role = |role: &str| CopyAccess { login: CopyLogin::Role(role.into()), region: None };
         assert!(copy.sql(&role("default")).contains("\nIAM_ROLE default\nMANIFEST\n"));

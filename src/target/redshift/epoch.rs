@@ -43,7 +43,6 @@ pub async fn open(
         OpenLoad::Production { manifest_url } => replace(locked, names, &layout, open, manifest_url.as_deref(), access, false).await?,
         OpenLoad::Staging { manifest_url } => replace(locked, names, &layout, open, manifest_url.as_deref(), access, true).await?,
     };
-    let trusted = matches!(open.load, OpenLoad::Start { trusted: true });
     let opened = Opened {
         old_epoch,
         epoch: open.epoch,
@@ -54,7 +53,7 @@ pub async fn open(
         staging_oid,
         deleted: applied.deleted,
         inserted: applied.inserted,
-        diverged: trusted.then_some("started on rows that an operator trusted; not verified yet"),
+        diverged: diverged(&open.load),
     };
     locked::move_state(&mut locked.session, names, &state::set_opened(&names.state, open.fence, &opened)).await?;
     fail_point!("epoch.commit.before");
@@ -63,14 +62,25 @@ pub async fn open(
     Ok(applied)
 }
 
+/// Why production counts as diverged once the epoch is open.
+#[must_use]
+pub fn diverged(load: &OpenLoad) -> Option<&'static str> {
+    matches!(load, OpenLoad::Start { trusted: true }).then_some("started on rows that an operator trusted; not verified yet")
+}
+
 fn missing(relation: &Relation) -> Fault {
     Fault::new(&sync::DIVERGED, format!("{} does not exist", relation.sql())).next("db-to-redshift prepare --table <table> # creates it")
+}
+
+#[must_use]
+pub fn count_production(names: &Names) -> String {
+    format!("SELECT COUNT(*) FROM {}", names.production.sql())
 }
 
 /// A stream of changes alone starts on an empty table.
 async fn require_empty(locked: &mut Locked, names: &Names) -> Result<(), Fault> {
     let production = names.production.sql();
-    let rows = locked.session.run("count production", &format!("SELECT COUNT(*) FROM {production}")).await?.number();
+    let rows = locked.session.run("count production", &count_production(names)).await?.number();
     match rows {
         Some(0) => Ok(()),
         Some(rows) => Err(Fault::new(&rs::NOT_EMPTY, format!("{production} holds rows")).evidence("rows", rows)),

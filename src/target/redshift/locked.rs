@@ -40,9 +40,15 @@ async fn lock_and_read(session: &mut Session, settings: &RedshiftSettings, names
     state::read(names, &answer.rows)
 }
 
+/// Alone, and the first statement of every transaction on a table.
+#[must_use]
+pub fn lock_sql(names: &Names) -> String {
+    format!("LOCK {}", names.state.sql())
+}
+
 async fn lock(session: &mut Session, names: &Names) -> Result<(), Fault> {
     let state = names.state.sql();
-    match session.run("lock state", &format!("LOCK {state}")).await {
+    match session.run("lock state", &lock_sql(names)).await {
         Ok(_) => Ok(()),
         Err(error) => Err(match error.kind() {
             Some(Kind::Cancelled) => Fault::new(&rs::LOCKED, format!("{state} stayed locked")).evidence("state", state),

@@ -17,6 +17,11 @@ pub async fn row_counts(session: &mut Session, names: &Names) -> Result<(u64, u6
     Ok((counts[0], counts[1]))
 }
 
+#[must_use]
+pub fn truncate_sql(names: &Names) -> String {
+    format!("TRUNCATE {}", names.staging.sql())
+}
+
 /// Empties staging by TRUNCATE, which gives the room back but commits: so it comes last.
 pub async fn truncate(locked: &mut Locked, names: &Names, fence: i64) -> Result<bool, Fault> {
     let state = &locked.row.state;
@@ -26,7 +31,7 @@ pub async fn truncate(locked: &mut Locked, names: &Names, fence: i64) -> Result<
     }
     locked::require_oids(locked, names).await?;
     fail_point!("truncate.before");
-    locked.session.run("truncate staging", &format!("TRUNCATE {}", names.staging.sql())).await?;
+    locked.session.run("truncate staging", &truncate_sql(names)).await?;
     fail_point!("truncate.after");
     // Redshift has committed by now and answers with a warning.
     locked.session.run("commit", "COMMIT").await?;

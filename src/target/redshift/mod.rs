@@ -11,6 +11,7 @@ mod catalogue;
 mod connect;
 mod copy;
 mod ddl;
+mod declared;
 mod delsert;
 mod epoch;
 mod error;
@@ -28,6 +29,7 @@ mod quote;
 mod reading;
 mod repair;
 mod sample;
+mod script;
 mod shapes;
 mod skip;
 mod stage;
@@ -41,7 +43,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    ColumnWidth, Held, KeyRows, LoadError, LogLine, Prepared, StagedSample, Target, TargetFacts, TargetFleet, TargetNames, Widening,
+    ColumnPlan, ColumnWidth, DeclaredColumns, Held, KeyRows, LoadError, LogLine, NextLoad, Prepared, SqlTransaction, StagedSample, Target,
+    TargetFacts, TargetFleet, TargetNames, Widening,
 };
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
@@ -206,5 +209,18 @@ impl Target for Redshift {
 
     async fn staged_rows(&self, table: &TableName, shape: &TableShape, most: usize, values: bool) -> Result<StagedSample, Fault> {
         sample::read(self.settings(), &Names::new(self.settings(), table), shape, most, values).await
+    }
+
+    fn plan_column(&self, column: &Column) -> ColumnPlan {
+        declared::plan(column)
+    }
+
+    async fn declared(&self, table: &TableName, columns: &[Column]) -> Result<DeclaredColumns, Fault> {
+        declared::read(self.settings(), &Names::new(self.settings(), table), columns).await
+    }
+
+    async fn load_script(&self, table: &TableName, state: &TargetState, next: &NextLoad) -> Result<Vec<SqlTransaction>, Fault> {
+        let access = self.shared.access.access().await?;
+        script::of(&Names::new(self.settings(), table), table, state, next, &access)
     }
 }

@@ -1,9 +1,11 @@
 //! Inspection and repair against the lab.
 
 mod batch_log;
+mod columns;
 mod commands;
 mod dry_run;
 mod files;
+mod load_sql;
 mod preview;
 mod staging;
 mod trace;
