@@ -1,5 +1,7 @@
 //! `demo`: the lab, the sample company, changes, sync, and the proof that both sides are equal.
 
+mod live;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,11 +13,11 @@ use super::args::{Demo, Global};
 use super::connect::{self, LiveEngine};
 use super::document::Document;
 use super::lab::{failed, source};
-use super::{exit, output, signals, watch};
+use super::{console, exit, output, signals, watch};
 use crate::config;
 use crate::engine::Run;
 use crate::engine::check::Found;
-use crate::engine::event::TableReport;
+use crate::engine::event::{EventReceiver, TableReport};
 use crate::engine::prepare::PrepareOptions;
 use crate::lab::compare::{self, Comparison, Pair};
 use crate::lab::direct::Direct;
@@ -118,6 +120,9 @@ pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
     let file = lab.write_config().map_err(|error| failed("the lab's configuration could not be written", error))?;
     let settings = config::load(Some(&file), None)?;
     let (engine, events) = connect::engine(settings, Run::new("demo", false), cancel).await?;
+    if !demo.headless && !global.json && !global.events && console::on_terminal() {
+        return on_screen(global, demo, lab, direct, (engine, events)).await;
+    }
     let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
     let first = Step { name: "start the lab, fill the source".into(), seconds: started.elapsed().as_secs_f64(), rows: seeded, batches: 0 };
     let mut stage = Stage { lab, source: direct, engine, tables: Vec::new(), steps: vec![first], faults: Vec::new() };
@@ -139,10 +144,32 @@ pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
     Ok(if equal { exit::DONE } else { exit::FAILED })
 }
 
+/// The console over the lab.
+async fn on_screen(
+    global: &Global,
+    demo: &Demo,
+    lab: Lab,
+    source: Direct,
+    (engine, events): (Arc<LiveEngine>, EventReceiver),
+) -> Result<u8, Fault> {
+    let shown = watch::follow(events, watch::Show::Lines);
+    let tables = tracked(&engine).await?;
+    let ended = live::open(global, demo, &lab, source, &engine, &tables).await;
+    watch::end(engine, shown).await;
+    lab.stop().await.map_err(|error| failed("the lab could not be stopped", error))?;
+    ended
+}
+
+async fn tracked(engine: &LiveEngine) -> Result<Vec<TableName>, Fault> {
+    let mut tables: Vec<TableName> =
+        engine.source.tables().await?.into_iter().filter(|table| table.tracked).map(|table| table.name).collect();
+    tables.sort();
+    Ok(tables)
+}
+
 impl Stage {
     async fn play(&mut self, demo: &Demo) -> Result<Vec<Comparison>, Fault> {
-        self.tables = self.engine.source.tables().await?.into_iter().filter(|table| table.tracked).map(|table| table.name).collect();
-        self.tables.sort();
+        self.tables = tracked(&self.engine).await?;
         self.prepare().await?;
         let mut workload = Workload::new(demo.seed);
         for round in 1..=demo.rounds {

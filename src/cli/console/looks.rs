@@ -36,7 +36,8 @@ pub async fn tab(engine: &Arc<LiveEngine>, table: &TableName, tab: Tab, show_val
         Tab::Files => pages::files(&engine.files(table, BATCHES, None).await?),
         Tab::Staging => pages::staging(&engine.staging(table, ROWS, show_values).await?),
         Tab::Log => pages::log(&engine.batch_log(Some(table), LINES).await?, table),
-        Tab::Columns | Tab::Sql => pages::overview(&engine.status(std::slice::from_ref(table)).await, table),
+        Tab::Columns => pages::columns(&engine.columns(table).await?),
+        Tab::Sql => pages::sql(&engine.load_sql(table).await?),
     })
 }
 

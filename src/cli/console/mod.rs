@@ -43,7 +43,9 @@ pub fn no_command() -> u8 {
     exit::CONFIG
 }
 
-fn on_terminal() -> bool {
+/// Both ends are a terminal.
+#[must_use]
+pub fn on_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 

@@ -2,11 +2,13 @@
 
 mod inspect;
 mod rows;
+mod shape;
 mod table;
 mod words;
 
 pub use inspect::{dry_run, load_errors, trace};
 pub use rows::{preview, staging};
+pub use shape::{columns, sql};
 pub use table::{files, log, overview};
 
 use super::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
