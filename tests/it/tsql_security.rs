@@ -3,7 +3,7 @@
 use db_to_redshift::lab::sqlserver::cdc::Cdc;
 use db_to_redshift::lab::sqlserver::session::Session;
 
-use crate::support::tsql::{Lab, expect, shown};
+use crate::support::tsql::{Lab, expect, run, shown};
 
 /// A database with a tracked table behind the role `gate`, and the login `reader` with a user.
 fn lab() -> (Lab, Box<dyn Session>, Box<dyn Session>) {
@@ -66,6 +66,45 @@ fn a_login_may_do_what_it_was_granted() {
     expect(&mut sa, &[("ALTER ROLE db_datareader ADD MEMBER readers", "")]);
     assert_eq!(shown(&mut reader, "SELECT id FROM dbo.t"), "1", "through a role of a role");
     expect(&mut sa, &[("ALTER ROLE none ADD MEMBER reader", "!15151"), ("GRANT SELECT TO nobody", "!15151")]);
+}
+
+#[test]
+fn columns_are_granted_and_denied_one_by_one() {
+    let (_lab, mut sa, mut reader) = lab();
+    expect(&mut sa, &[("GRANT SELECT ON OBJECT::dbo.t (id) TO reader", ""), ("GRANT SELECT (id) ON SCHEMA::dbo TO reader", "!1020")]);
+    let has =
+        "SELECT HAS_PERMS_BY_NAME(N'dbo.t', N'OBJECT', N'SELECT'), HAS_PERMS_BY_NAME(N'dbo.t', N'OBJECT', N'SELECT', N'id', N'COLUMN'),
+        HAS_PERMS_BY_NAME(N'dbo.t', N'OBJECT', N'SELECT', N'name', N'COLUMN')";
+    expect(
+        &mut reader,
+        &[
+            (has, "0 1 0"),
+            ("SELECT id FROM dbo.t", "1"),
+            ("SELECT * FROM dbo.t", "!230"),
+            ("SELECT x.* FROM dbo.t AS x", "!230"),
+            ("SELECT id FROM dbo.t WHERE name = N'a'", "!230"),
+            ("SELECT x.id FROM dbo.t AS x ORDER BY x.name", "!230"),
+        ],
+    );
+    let told = run(&mut reader, "SELECT name FROM dbo.t").messages.remove(0);
+    assert_eq!(told.text, "The SELECT permission was denied on the column 'name' of the object 't', database 'Shop', schema 'dbo'.");
+    // The gate of CDC wants every captured column.
+    expect(&mut sa, &[("ALTER ROLE gate ADD MEMBER reader", "")]);
+    let min = "SELECT sys.fn_cdc_get_min_lsn(N'dbo_t')";
+    assert_eq!(shown(&mut reader, min), "0x00000000000000000000");
+    expect(&mut sa, &[("GRANT SELECT (name) ON dbo.t TO reader", "")]);
+    assert_ne!(shown(&mut reader, min), "0x00000000000000000000");
+    expect(&mut reader, &[(has, "0 1 1"), ("SELECT * FROM dbo.t", "1 a")]);
+    // A GRANT on a column is worth more than a DENY on its table, a DENY on the column most.
+    expect(&mut sa, &[("DENY SELECT ON dbo.t TO reader", "")]);
+    assert_eq!(shown(&mut reader, "SELECT id, name FROM dbo.t"), "1 a");
+    expect(&mut sa, &[("CREATE ROLE some; ALTER ROLE some ADD MEMBER reader; DENY SELECT ON dbo.t (name) TO some", "")]);
+    expect(&mut reader, &[("SELECT id FROM dbo.t", "1"), ("SELECT name FROM dbo.t", "!230")]);
+    expect(&mut sa, &[("REVOKE SELECT ON dbo.t FROM reader; REVOKE SELECT ON dbo.t (id, name) FROM reader", "")]);
+    expect(&mut reader, &[("SELECT id FROM dbo.t", "!229")]);
+    // On an open table a column is closed alone.
+    expect(&mut sa, &[("GRANT SELECT ON dbo.t TO reader", "")]);
+    expect(&mut reader, &[("SELECT id FROM dbo.t", "1"), ("SELECT name FROM dbo.t", "!230"), ("SELECT COUNT(*) FROM dbo.t", "1")]);
 }
 
 #[test]

@@ -6,30 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use http::Extensions;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{DeleteObjectsInput, ListObjectsV2Input, PutObjectInput, StreamingBlob, UploadPartInput};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::digest;
 use super::faults::{Effect, Faults};
+use super::login::Logins;
 use super::requests::{Request, Requests};
-
-/// The one login of the lab.
-pub(super) struct Login {
-    pub access_key: String,
-    pub secret_key: SecretKey,
-}
-
-#[async_trait]
-impl S3Auth for Login {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        if access_key == self.access_key {
-            Ok(self.secret_key.clone())
-        } else {
-            Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
-        }
-    }
-}
 
 /// Rides with a request; set when its answer must not leave.
 #[derive(Clone, Default)]
@@ -47,6 +30,7 @@ impl ReplyCut {
 
 pub(super) struct Gate {
     pub region: Arc<str>,
+    pub logins: Logins,
     pub requests: Requests,
     pub faults: Faults,
 }
@@ -112,10 +96,12 @@ async fn buffered(body: Option<StreamingBlob>) -> S3Result<Option<StreamingBlob>
 #[async_trait]
 impl S3Access for Gate {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if cx.credentials().is_none() {
+        let Some(access_key) = cx.credentials().map(|credentials| credentials.access_key.clone()) else {
             return Err(s3_error!(AccessDenied, "Access Denied"));
-        }
+        };
         self.check_region(cx)?;
+        let token = cx.headers().get("x-amz-security-token").and_then(|token| token.to_str().ok());
+        self.logins.check(&access_key, token)?;
         let operation = cx.s3_op().name().to_owned();
         if WITH_INPUT.contains(&operation.as_str()) {
             return Ok(());

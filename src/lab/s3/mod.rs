@@ -4,7 +4,7 @@
 //! S3 API reference: conditional writes have exactly one winner, listings come in pages, sent
 //! checksums are checked. An operation that is not here is answered with `NotImplemented`.
 //!
-//! Differences from AWS: one account, one region, path-style addresses, no versions, no ACLs, no
+//! Differences from AWS: one account with one pair of lasting keys and temporary ones on request, one region, path-style addresses, no versions, no ACLs, no
 //! encryption headers; lifecycle rules are kept and returned but nothing runs them.
 
 mod buckets;
@@ -12,6 +12,7 @@ mod digest;
 mod faults;
 mod gate;
 mod listing;
+mod login;
 mod objects;
 mod operations;
 mod requests;
@@ -20,5 +21,6 @@ mod storage;
 mod uploads;
 
 pub use faults::{Effect, FaultHandle, Faults, Rule};
+pub use login::TemporaryKeys;
 pub use requests::{Request, Requests};
 pub use server::{S3Options, S3Server, start};

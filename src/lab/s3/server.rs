@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use s3s::auth::SecretKey;
 use s3s::dto::Checksum;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpError, HttpResponse};
@@ -20,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::digest;
 use super::faults::Faults;
-use super::gate::{Gate, Login, ReplyCut};
+use super::gate::{Gate, ReplyCut};
+use super::login::{Logins, TemporaryKeys};
 use super::requests::Requests;
 use super::storage::{Bucket, Headers, Object, Storage};
 
@@ -54,6 +54,7 @@ pub struct S3Server {
     storage: Storage,
     requests: Requests,
     faults: Faults,
+    logins: Logins,
     stop: CancellationToken,
 }
 
@@ -63,12 +64,13 @@ pub async fn start(options: S3Options) -> io::Result<S3Server> {
     let address = listener.local_addr()?;
     let (storage, requests, faults, stop) =
         (Storage::new(&options.region), Requests::default(), Faults::default(), CancellationToken::new());
-    let gate = Gate { region: Arc::clone(&storage.region), requests: requests.clone(), faults: faults.clone() };
+    let logins = Logins::new(&options.access_key, &options.secret_key);
+    let gate = Gate { region: Arc::clone(&storage.region), logins: logins.clone(), requests: requests.clone(), faults: faults.clone() };
     let mut builder = S3ServiceBuilder::new(storage.clone());
-    builder.set_auth(Login { access_key: options.access_key.clone(), secret_key: SecretKey::from(options.secret_key.as_str()) });
+    builder.set_auth(logins.clone());
     builder.set_access(gate);
     tokio::spawn(accept(listener, builder.build(), stop.clone()));
-    Ok(S3Server { options, address, storage, requests, faults, stop })
+    Ok(S3Server { options, address, storage, requests, faults, logins, stop })
 }
 
 async fn accept(listener: TcpListener, service: S3Service, stop: CancellationToken) {
@@ -124,6 +126,17 @@ impl S3Server {
     #[must_use]
     pub fn options(&self) -> &S3Options {
         &self.options
+    }
+
+    /// Keys that are good for so long, with their session token.
+    #[must_use]
+    pub fn temporary_keys(&self, life: std::time::Duration) -> TemporaryKeys {
+        self.logins.issue(life)
+    }
+
+    /// From now on all temporary keys are past their end.
+    pub fn expire_temporary_keys(&self) {
+        self.logins.expire();
     }
 
     #[must_use]

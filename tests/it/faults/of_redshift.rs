@@ -9,7 +9,7 @@ use db_to_redshift::model::fault::rs;
 use db_to_redshift::model::record::Layout;
 use db_to_redshift::model::{Fault, SqlType, TableName, TableShape};
 use db_to_redshift::store::{Attempt, ChangeStore, PartUpload};
-use db_to_redshift::target::redshift::{Redshift, RedshiftLoader};
+use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift, RedshiftLoader};
 use db_to_redshift::target::{LoadRange, Loader, OpenLoad, Target};
 use uuid::Uuid;
 
@@ -284,11 +284,30 @@ async fn a_state_that_cannot_be_read() -> Fault {
     loader.locked_state().await.unwrap_err()
 }
 
+/// Temporary keys that end between two loads.
 async fn a_copy_with_expired_credentials() -> Fault {
-    let (lab, mut loader, range) = ready().await;
-    let said = "S3ServiceException:The provided token has expired.,Status 400,Error ExpiredToken,Rid 4J1Q0,ExtRid x";
-    let _planted = lab.lab.faults().on("COPY", 1, Action::Refuse("XX000", said));
-    loader.stage(&range).await.unwrap_err()
+    let (lab, _, mut range) = ready().await;
+    let keys = lab.s3.lab.temporary_keys(Duration::from_hours(1));
+    let login = CopyLogin::Keys {
+        access_key_id: keys.access_key.clone(),
+        secret_access_key: Secret::new(keys.secret_key.clone()),
+        session_token: Some(Secret::new(keys.session_token.clone())),
+    };
+    let region = Some(lab.s3.lab.options().region.clone());
+    let mut loader = Redshift::new(settings(&lab.lab), CopyAccess { login, region }).loader(&table()).await.unwrap();
+    range.fence = loader.raise_fence(&identity()).await.unwrap().fence;
+    loader.stage(&range).await.unwrap();
+    loader.apply(&range).await.unwrap();
+    let next = lab.range(1, range.fence, &[(2, vec![full(1, 1, "Ada", "b")])]).await;
+    let before = (lab.target.row_counts(&table()).await.unwrap(), lab.target.state(&table()).await.unwrap());
+    lab.s3.lab.expire_temporary_keys();
+    let fault = loader.stage(&next).await.unwrap_err();
+    let after = (lab.target.row_counts(&table()).await.unwrap(), lab.target.state(&table()).await.unwrap());
+    assert_eq!(before, after, "nothing is half applied");
+    for secret in [&keys.access_key, &keys.secret_key, &keys.session_token] {
+        assert!(!format!("{fault:?}").contains(secret.as_str()), "{fault:?}");
+    }
+    fault
 }
 
 /// A column that is not what the record says, whatever the value: named, and nothing kept of it.

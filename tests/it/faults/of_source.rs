@@ -27,6 +27,7 @@ provocations! {
     [src::CERTIFICATE] => an_unknown_certificate,
     bare [src::ENCRYPTION] => a_server_without_encryption,
     [src::PERMISSION] => a_change_table_without_the_right,
+    [src::PERMISSION] => a_column_without_the_right,
     [src::ADMINISTRATION] => enabling_without_the_right,
     [src::ADMINISTRATION] => enabling_a_table_without_the_right,
     [src::OBJECT_GONE] => net_changes_without_the_gating_role,
@@ -170,6 +171,28 @@ async fn a_change_table_without_the_right() -> Fault {
     lab.write("REVOKE SELECT ON SCHEMA::cdc FROM reader");
     let fault = read_changes(&reader, "dbo_Orders", ChangesMode::All, Lsn::ZERO.next(), max).await;
     assert!(fault.actions().any(|action| action == "GRANT SELECT ON SCHEMA::[cdc] TO [reader];"), "{fault:?}");
+    fault
+}
+
+/// Error 230: the driver's message names the column, and so does what `check` proposes.
+async fn a_column_without_the_right() -> Fault {
+    let lab = tracked().await;
+    let reader = lab.reader();
+    let columns = vec![column("id", 1, SqlType::Int, Some(1)), column("note", 2, SqlType::NVarChar { length: 50 }, None)];
+    let shape = TableShape::new(columns);
+    lab.write("REVOKE SELECT ON SCHEMA::dbo FROM reader; GRANT SELECT ON dbo.Orders (id) TO reader");
+    let facts = lab.source.describe(&[dbo("Orders")]).await.unwrap().remove(0).unwrap();
+    let lacking = reader.lacking(std::slice::from_ref(&facts)).await.unwrap();
+    let wanted = "GRANT SELECT ON OBJECT::[dbo].[Orders] ([note]) TO [reader];";
+    assert_eq!(lacking.tables[0][0].actions().next(), Some(wanted), "{lacking:?}");
+    let fault = scan(&reader, "Orders", &shape, ScanIsolation::ReadCommitted).await;
+    let fact = |name: &str| fault.facts().iter().find(|(fact, _)| fact == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+    assert_eq!(fact("number"), "230", "{fault:?}");
+    assert!(fact("message").contains("the column 'note' of the object 'Orders'"), "{fault:?}");
+    // What was proposed helps.
+    lab.write(wanted);
+    assert!(reader.lacking(&[facts]).await.unwrap().tables[0].is_empty());
+    assert!(reader.scan(&dbo("Orders"), &shape, ScanIsolation::ReadCommitted).await.unwrap().next_page().await.unwrap().is_some());
     fault
 }
 

@@ -3,7 +3,10 @@
 use std::io;
 
 use async_trait::async_trait;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId as _;
 use bytes::Bytes;
 
 use super::super::S3Access;
@@ -79,13 +82,22 @@ impl ObjectSource for S3Source {
     }
 }
 
-fn failed<E: std::error::Error + 'static, R>(error: &aws_sdk_s3::error::SdkError<E, R>) -> io::Error {
-    // The service's own words stand at the bottom of the chain.
-    let said = match error.as_service_error() {
-        Some(service) => service.to_string(),
-        None => error.to_string(),
-    };
-    io::Error::other(said)
+/// The service's own words, as Redshift repeats them.
+fn failed<E>(error: &SdkError<E, HttpResponse>) -> io::Error
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let SdkError::ServiceError(refused) = error else { return io::Error::other(error.to_string()) };
+    let (meta, response) = (refused.err().meta(), refused.raw());
+    io::Error::other(format!(
+        "{},Status {},Error {},Rid {},ExtRid {},CanRetry {}",
+        meta.message().unwrap_or_default(),
+        response.status().as_u16(),
+        meta.code().unwrap_or_default(),
+        meta.request_id().unwrap_or_default(),
+        meta.extra("s3_extended_request_id").unwrap_or_default(),
+        u8::from(response.status().is_server_error()),
+    ))
 }
 
 struct S3Body(aws_sdk_s3::primitives::ByteStream);

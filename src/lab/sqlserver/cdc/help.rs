@@ -87,7 +87,8 @@ pub fn help_change_data_capture(call: &Call<'_>, given: &[Argument]) -> Result<O
            FROM \"cdc.change_tables\" ct
            JOIN __lab_objects o ON o.object_id = ct.source_object_id
            JOIN __lab_schemas s ON s.schema_id = o.schema_id
-          WHERE lab_gate(ct.role_name, s.name, o.name)
+          WHERE lab_gate(ct.role_name, s.name, o.name,
+                (SELECT group_concat(c.column_name, char(31)) FROM \"cdc.captured_columns\" c WHERE c.object_id = ct.object_id))
           ORDER BY ct.create_date, ct.object_id",
         &[],
     )?;

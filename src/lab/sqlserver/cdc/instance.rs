@@ -21,7 +21,8 @@ pub struct Known {
 /// the gating role, if there is one, and may SELECT from the source table.
 pub const GATE: &str = "lab_gate(ct.role_name,
     (SELECT s.name FROM __lab_objects o JOIN __lab_schemas s ON s.schema_id = o.schema_id WHERE o.object_id = ct.source_object_id),
-    (SELECT o.name FROM __lab_objects o WHERE o.object_id = ct.source_object_id))";
+    (SELECT o.name FROM __lab_objects o WHERE o.object_id = ct.source_object_id),
+    (SELECT group_concat(c.column_name, char(31)) FROM \"cdc.captured_columns\" c WHERE c.object_id = ct.object_id))";
 
 /// [`GATE`] of the instance of that name.
 pub fn is_open(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

@@ -243,6 +243,12 @@ impl Compiler<'_> {
                 );
                 self.reusable = false;
                 let (on, class, permission) = (at(0, self)?, at(1, self)?.sql, at(2, self)?.sql);
+                // With a column: its name, then 'COLUMN'.
+                if list.len() > 3 {
+                    let column = at(3, self)?.sql;
+                    let asked = format!("lab_allows_column({}, {permission}, {column})", on.sql);
+                    return Ok(Some(Typed::new(format!("(CASE WHEN {sql} = 1 THEN {asked} END)"), DataType::Int)));
+                }
                 Typed::new(format!("(CASE WHEN {sql} = 1 THEN lab_allows({}, {class}, {permission}) END)", on.sql), DataType::Int)
             }
             "IS_SRVROLEMEMBER" | "IS_MEMBER" | "IS_ROLEMEMBER" => {

@@ -149,11 +149,12 @@ impl Compiler<'_> {
         while let Some(here) = at {
             let mut found = vec![];
             for table in here.tables.iter().filter(|t| matches(t, qualifiers)) {
-                found.extend(table.columns.iter().filter(|c| same_name(&c.name, &column.value)));
+                found.extend(table.columns.iter().filter(|c| same_name(&c.name, &column.value)).map(|c| (table, c)));
             }
             match found.as_slice() {
                 [] => at = here.parent,
-                [one] => {
+                [(table, one)] => {
+                    table.require(&one.name)?;
                     return Ok(Typed {
                         sql: one.sql.clone(),
                         data_type: one.data_type.clone(),

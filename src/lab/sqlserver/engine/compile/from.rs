@@ -158,7 +158,7 @@ impl Compiler<'_> {
                 sql: value.sql,
             });
         }
-        scope.tables.push(ScopeTable { name: alias.name.value.clone(), schema: None, columns, row: None });
+        scope.tables.push(ScopeTable { name: alias.name.value.clone(), schema: None, columns, row: None, closed: Vec::new() });
         Ok(true)
     }
 
@@ -208,9 +208,10 @@ impl Compiler<'_> {
         let own = self.alias();
         let shown = alias.map_or_else(|| name.name.clone(), |a| a.name.value.clone());
         let schema = alias.is_none().then(|| name.schema.clone());
-        self.require_select(&name)?;
+        let closed = self.require_select(&name)?;
         if let Some(table) = self.context.catalogue.table(&name.schema, &name.name) {
-            return Ok((format!("{} AS {own}", table.sql_name()), stored_in_scope(&own, &table, shown, schema)));
+            let scope = ScopeTable { closed, ..stored_in_scope(&own, &table, shown, schema) };
+            return Ok((format!("{} AS {own}", table.sql_name()), scope));
         }
         let full = format!("{}.{}", name.schema, name.name).to_lowercase();
         let relation = if let Some(relation) = views::find(&full) {
@@ -224,22 +225,23 @@ impl Compiler<'_> {
         Ok(relation_in_scope(&own, &relation, shown, schema))
     }
 
-    /// SELECT on what is named; the catalogue views are open to everybody.
-    fn require_select(&mut self, name: &Name) -> Result<()> {
+    /// SELECT on what is named; the catalogue views are open to everybody. Returns the columns of
+    /// a table that are closed.
+    fn require_select(&mut self, name: &Name) -> Result<Vec<(String, Message)>> {
         let rights = self.context.call.rights;
         if rights.is_owner() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         // A translation that is kept would outlive a REVOKE.
         self.reusable = false;
         let (schema, relation) = (name.schema.to_lowercase(), name.name.to_lowercase());
         match schema.as_str() {
-            "sys" if relation.starts_with("dm_cdc_") => rights.require_in_database("VIEW DATABASE STATE"),
+            "sys" if relation.starts_with("dm_cdc_") => rights.require_in_database("VIEW DATABASE STATE").map(|()| Vec::new()),
             "sys" if relation.starts_with("dm_server_") => Err(Message {
                 class: 14,
                 ..Message::error(300, "VIEW SERVER STATE permission was denied on object 'server', database 'master'.")
             }),
-            "sys" | "information_schema" => Ok(()),
+            "sys" | "information_schema" => Ok(Vec::new()),
             other if other.starts_with("msdb.") => {
                 let text = format!(
                     "The server principal \"{}\" is not able to access the database \"msdb\" under the current security context.",
@@ -247,7 +249,13 @@ impl Compiler<'_> {
                 );
                 Err(Message { class: 14, ..Message::error(916, text) })
             }
-            _ => rights.require("SELECT", &name.schema, &name.name),
+            _ => match self.context.catalogue.table(&name.schema, &name.name) {
+                Some(table) => {
+                    let columns = table.columns.iter().map(|column| column.name.as_str());
+                    rights.closed_columns(&name.schema, &name.name, columns)
+                }
+                None => rights.require("SELECT", &name.schema, &name.name).map(|()| Vec::new()),
+            },
         }
     }
 
@@ -313,6 +321,7 @@ fn outputs_in_scope(own: &str, columns: &[Output], alias: Option<&TableAlias>, n
             })
             .collect(),
         row: None,
+        closed: Vec::new(),
     }
 }
 
@@ -329,7 +338,7 @@ pub(super) fn stored_in_scope(own: &str, table: &Table, name: String, schema: Op
             sql: column_sql(own, &c.name),
         })
         .collect();
-    ScopeTable { name, schema, columns, row: Some((format!("{own}.{ROWID}"), table.object_id)) }
+    ScopeTable { name, schema, columns, row: Some((format!("{own}.{ROWID}"), table.object_id)), closed: Vec::new() }
 }
 
 fn relation_in_scope(own: &str, relation: &Relation, name: String, schema: Option<String>) -> (String, ScopeTable) {
@@ -344,5 +353,5 @@ fn relation_in_scope(own: &str, relation: &Relation, name: String, schema: Optio
             sql: column_sql(own, &c.name),
         })
         .collect();
-    (format!("({}) AS {own}", relation.sql), ScopeTable { name, schema, columns, row: None })
+    (format!("({}) AS {own}", relation.sql), ScopeTable { name, schema, columns, row: None, closed: Vec::new() })
 }

@@ -18,7 +18,7 @@ mod window;
 
 pub use literal::constant;
 
-use super::catalog::{Catalogue, quote};
+use super::catalog::{Catalogue, quote, same_name};
 use super::extension::{Call, Extension};
 use super::value::{rank, type_code};
 use super::{codec, collation};
@@ -132,6 +132,18 @@ pub struct ScopeTable {
     pub columns: Vec<ScopeColumn>,
     /// Of a stored table: the row's hidden key, and the table's object id.
     pub row: Option<(String, i32)>,
+    /// Columns that the login may not read, each with its error.
+    pub closed: Vec<(String, Message)>,
+}
+
+impl ScopeTable {
+    /// Its error, if a column may not be read.
+    pub(super) fn require(&self, column: &str) -> Result<()> {
+        match self.closed.iter().find(|(name, _)| same_name(name, column)) {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What an expression sees: the tables of FROM, then those of the enclosing query.

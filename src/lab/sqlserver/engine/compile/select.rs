@@ -100,7 +100,7 @@ impl Compiler<'_> {
                 if scope.tables.is_empty() {
                     return Err(Message { class: 15, ..Message::error(263, "Must specify table to select from.") });
                 }
-                scope.tables.iter().for_each(|t| expand(t, items));
+                scope.tables.iter().try_for_each(|t| expand(t, items))?;
                 return Ok(());
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
@@ -114,7 +114,7 @@ impl Compiler<'_> {
                         )
                     })?,
                     items,
-                );
+                )?;
                 return Ok(());
             }
             SelectItem::UnnamedExpr(Expr::BinaryOp { left, op: BinaryOperator::Eq, right }) => match left.as_ref() {
@@ -165,12 +165,14 @@ impl Compiler<'_> {
     }
 }
 
-fn expand(table: &super::ScopeTable, items: &mut Vec<Item<'_>>) {
+fn expand(table: &super::ScopeTable, items: &mut Vec<Item<'_>>) -> Result<()> {
     for c in &table.columns {
+        table.require(&c.name)?;
         let value =
             Typed { sql: c.sql.clone(), data_type: c.data_type.clone(), nullable: c.nullable, literal: None, collation: c.collation };
         items.push(Item { expr: None, name: c.name.clone(), value });
     }
+    Ok(())
 }
 
 /// The name of a column without alias: that of the column it shows, else none.

@@ -41,7 +41,8 @@ pub enum SecurityStatement {
     },
     Permissions {
         order: Order,
-        permissions: Vec<String>,
+        /// Each with the columns that it is limited to; none: the whole object.
+        permissions: Vec<(String, Vec<String>)>,
         on: Securable,
         principals: Vec<String>,
     },
@@ -141,19 +142,39 @@ fn permissions(c: &mut Cursor<'_>, order: Order) -> Result<SecurityStatement> {
         c.expect("OPTION")?;
         c.expect("FOR")?;
     }
-    let mut permissions = vec![String::new()];
+    let mut permissions = vec![(String::new(), Vec::new())];
     while !(c.is("ON") || c.is("TO") || c.is("FROM")) {
         if c.eat_token(&Token::Comma) {
-            permissions.push(String::new());
+            permissions.push((String::new(), Vec::new()));
             continue;
         }
-        let word = c.identifier()?.to_uppercase();
-        if let Some(last) = permissions.last_mut() {
-            last.push_str(if last.is_empty() { "" } else { " " });
-            last.push_str(&word);
+        if let Some((name, columns)) = permissions.last_mut() {
+            if c.token() == &Token::LParen {
+                columns.extend(column_list(c)?);
+                continue;
+            }
+            let word = c.identifier()?.to_uppercase();
+            name.push_str(if name.is_empty() { "" } else { " " });
+            name.push_str(&word);
         }
     }
     let on = if c.eat("ON") { securable(c)? } else { Securable::Database };
+    // A list behind the object's name is one for every permission.
+    if c.token() == &Token::LParen {
+        let listed = column_list(c)?;
+        for (_, columns) in &mut permissions {
+            columns.extend(listed.iter().cloned());
+        }
+    }
+    if permissions.iter().any(|(_, columns)| !columns.is_empty()) && !matches!(on, Securable::Object { .. }) {
+        return Err(Message {
+            class: 15,
+            ..Message::error(
+                1020,
+                "Sub-entity lists (such as column or security expressions) cannot be specified for entity-level permissions.",
+            )
+        });
+    }
     if !(c.eat("TO") || order == Order::Revoke && c.eat("FROM")) {
         return Err(c.unexpected());
     }
@@ -167,6 +188,17 @@ fn permissions(c: &mut Cursor<'_>, order: Order) -> Result<SecurityStatement> {
     }
     c.eat("CASCADE");
     Ok(SecurityStatement::Permissions { order, permissions, on, principals })
+}
+
+/// `(a, b)`.
+fn column_list(c: &mut Cursor<'_>) -> Result<Vec<String>> {
+    c.expect_token(&Token::LParen)?;
+    let mut columns = vec![c.identifier()?];
+    while c.eat_token(&Token::Comma) {
+        columns.push(c.identifier()?);
+    }
+    c.expect_token(&Token::RParen)?;
+    Ok(columns)
 }
 
 fn securable(c: &mut Cursor<'_>) -> Result<Securable> {
@@ -254,13 +286,27 @@ impl SecurityStatement {
                 if let Some(missing) = to.iter().find(|name| !(has_user(name) || has_role(name))) {
                     return Err(unknown(missing));
                 }
-                for (permission, to) in permissions.iter().flat_map(|permission| to.iter().map(move |to| (permission, to))) {
-                    principals.entries.retain(|entry| {
-                        !(entry.permission == *permission && super::same_securable(&entry.on, on) && same_name(&entry.to, to))
-                    });
-                    if *order != Order::Revoke {
-                        let (permission, on, to) = (permission.clone(), on.clone(), to.clone());
-                        principals.entries.push(Entry { deny: *order == Order::Deny, permission, on, to });
+                let columns = |listed: &[String]| -> Vec<Option<String>> {
+                    if listed.is_empty() { vec![None] } else { listed.iter().cloned().map(Some).collect() }
+                };
+                for (permission, column) in
+                    permissions.iter().flat_map(|(permission, listed)| columns(listed).into_iter().map(move |c| (permission, c)))
+                {
+                    for to in to {
+                        principals.entries.retain(|entry| {
+                            let same_column = match (&entry.column, &column) {
+                                (Some(a), Some(b)) => same_name(a, b),
+                                (a, b) => a == b,
+                            };
+                            !(entry.permission == *permission
+                                && same_column
+                                && super::same_securable(&entry.on, on)
+                                && same_name(&entry.to, to))
+                        });
+                        if *order != Order::Revoke {
+                            let (permission, on, column, to) = (permission.clone(), on.clone(), column.clone(), to.clone());
+                            principals.entries.push(Entry { deny: *order == Order::Deny, permission, on, column, to });
+                        }
                     }
                 }
             }
