@@ -29,6 +29,8 @@ pub struct Page {
     /// The table that it is about, where it is about one: orders given on the page are for it.
     pub table: Option<TableName>,
     pub blocks: Vec<Block>,
+    /// It tells of a fault of the table: once a later job went well, the screen says so.
+    pub fault: bool,
     /// It has values of rows, which can be shown or hidden.
     pub reveal: bool,
 }
@@ -147,13 +149,13 @@ impl Page {
     /// The page of a fault: what happened, what it means, what to do, then the raw evidence.
     #[must_use]
     pub fn of_fault(fault: &FaultDocument, table: Option<&TableName>) -> Self {
-        let choices = fault.next.iter().map(|text| Choice { text: text.clone(), order: super::advice::order(text) });
+        let choices = choices(fault, table);
         let mut blocks = vec![
             Block::Text(Tone::Bad, fault.what.clone()),
             Block::Heading("What it means".into()),
             Block::Text(Tone::Plain, fault.meaning.clone()),
             Block::Heading("What to do".into()),
-            Block::Choices(choices.collect()),
+            Block::Choices(choices),
         ];
         let refused = fault.evidence.iter().any(|fact| fact.name == "file") && fault.evidence.iter().any(|fact| fact.name == "line");
         if let Some(table) = table.filter(|_| refused) {
@@ -170,6 +172,28 @@ impl Page {
             let facts = fault.evidence.iter().map(|fact| Fact::new(&fact.name, &fact.value));
             blocks.extend([Block::Heading("Evidence".into()), Block::Facts(facts.collect())]);
         }
-        Self { title: format!("{}: {}", fault.code, fault.title), table: table.cloned(), blocks, reveal: false }
+        Self { title: format!("{}: {}", fault.code, fault.title), table: table.cloned(), blocks, fault: true, reveal: false }
     }
+}
+
+/// The advice of a fault with the table's name in it. What the page of the dictionary says in
+/// general is left out where the fault itself says it with names.
+fn choices(fault: &FaultDocument, table: Option<&TableName>) -> Vec<Choice> {
+    let mut choices: Vec<Choice> = Vec::new();
+    for text in &fault.next {
+        let general = text.contains('<');
+        let text = match table {
+            Some(table) => text.replace("<table>", &super::order::quoted(&table.to_string())),
+            None => text.clone(),
+        };
+        let order = super::advice::order(&text);
+        let said = |known: &Choice| match (&known.order, &order) {
+            (Some(known), Some(order)) => known.command() == order.command(),
+            _ => false,
+        };
+        if !(general && choices.iter().any(said)) {
+            choices.push(Choice { text, order });
+        }
+    }
+    choices
 }

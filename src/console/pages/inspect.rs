@@ -152,6 +152,7 @@ pub fn trace(report: &TraceReport) -> Page {
             Block::Heading("In S3".into()),
             Block::Grid(records),
         ],
+        fault: false,
         reveal: true,
     }
 }
@@ -194,5 +195,5 @@ pub fn load_errors(errors: &[LoadError], table: &TableName) -> Page {
     if blocks.is_empty() {
         blocks.push(Block::Text(Tone::Good, "Redshift has noted no load error of this table's files.".into()));
     }
-    Page { title: "Load errors".into(), table: Some(table.clone()), blocks, reveal: !errors.is_empty() }
+    Page { title: "Load errors".into(), table: Some(table.clone()), blocks, fault: false, reveal: !errors.is_empty() }
 }

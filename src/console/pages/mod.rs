@@ -26,7 +26,13 @@ pub fn verdict(status: &TableStatus) -> Page {
         blocks.push(Block::Text(Tone::Bad, format!("Diverged since {}: {}", diverged.since, diverged.why)));
     }
     blocks.extend(advised(&status.next));
-    Page { title: format!("{}: {}", status.table, status.verdict.as_str()), table: Some(status.table.clone()), blocks, reveal: false }
+    Page {
+        title: format!("{}: {}", status.table, status.verdict.as_str()),
+        table: Some(status.table.clone()),
+        blocks,
+        fault: false,
+        reveal: false,
+    }
 }
 
 /// What to do, as choices; nothing when there is nothing.
@@ -79,5 +85,11 @@ pub fn run(run: &RunRecord) -> Page {
         rows: rows.collect(),
         empty: "no step ended yet".into(),
     };
-    Page { title: format!("Run of {}", run.command), table: None, blocks: vec![Block::Facts(facts), Block::Grid(grid)], reveal: false }
+    Page {
+        title: format!("Run of {}", run.command),
+        table: None,
+        blocks: vec![Block::Facts(facts), Block::Grid(grid)],
+        fault: false,
+        reveal: false,
+    }
 }

@@ -21,6 +21,7 @@ pub fn preview(preview: &Preview) -> Page {
         title: format!("Batch {}: {note}", preview.seq),
         table: Some(preview.table.clone()),
         blocks: vec![Block::Facts(facts), Block::Grid(grid(&preview.columns, &preview.rows, "no rows"))],
+        fault: false,
         reveal: true,
     }
 }
@@ -49,6 +50,7 @@ pub fn staging(staging: &StagingRows) -> Page {
         title: "Staging".into(),
         table: Some(staging.table.clone()),
         blocks: vec![Block::Facts(facts), Block::Grid(grid(&staging.columns, &staging.rows, "staging is empty"))],
+        fault: false,
         reveal: staging.total > 0,
     }
 }

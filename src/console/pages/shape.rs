@@ -37,7 +37,7 @@ pub fn columns(map: &ColumnMap) -> Page {
     if !map.only_in_production.is_empty() {
         blocks.push(Block::Text(Tone::Dim, format!("only in production: {}", map.only_in_production.join(", "))));
     }
-    Page { title: "Columns".into(), table: Some(map.table.clone()), blocks, reveal: false }
+    Page { title: "Columns".into(), table: Some(map.table.clone()), blocks, fault: false, reveal: false }
 }
 
 fn row(column: &MappedColumn) -> GridRow {
@@ -89,5 +89,5 @@ pub fn sql(load: &LoadSql) -> Page {
             [Block::Text(Tone::Dim, format!("{}{note}", statement.step)), Block::Code(statement.sql.clone())]
         }));
     }
-    Page { title: "SQL".into(), table: Some(load.table.clone()), blocks, reveal: false }
+    Page { title: "SQL".into(), table: Some(load.table.clone()), blocks, fault: false, reveal: false }
 }

@@ -23,7 +23,7 @@ pub fn overview(report: &StatusReport, table: &TableName) -> Page {
     for fault in &report.faults {
         blocks.push(Block::Text(Tone::Bad, format!("{}: {}", fault.fault.code, fault.fault.what)));
     }
-    Page { title: table.to_string(), table: Some(table.clone()), blocks, reveal: false }
+    Page { title: table.to_string(), table: Some(table.clone()), blocks, fault: false, reveal: false }
 }
 
 fn way(status: &TableStatus) -> Vec<Fact> {
@@ -220,7 +220,7 @@ pub fn files(files: &TableFiles) -> Page {
             format!("batch {}: {} files ({}) {what}", loose.seq, loose.urls.len(), words::bytes(loose.bytes)),
         ));
     }
-    Page { title: "S3 files".into(), table: Some(files.table.clone()), blocks, reveal: false }
+    Page { title: "S3 files".into(), table: Some(files.table.clone()), blocks, fault: false, reveal: false }
 }
 
 /// What loads did.
@@ -251,5 +251,5 @@ pub fn log(log: &BatchLog, table: &TableName) -> Page {
         open: None,
     });
     let grid = Grid { columns, rows: rows.collect(), empty: "nothing was loaded yet".into() };
-    Page { title: "Batch log".into(), table: Some(table.clone()), blocks: vec![Block::Grid(grid)], reveal: false }
+    Page { title: "Batch log".into(), table: Some(table.clone()), blocks: vec![Block::Grid(grid)], fault: false, reveal: false }
 }

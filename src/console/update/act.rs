@@ -149,6 +149,8 @@ pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
 /// One step back: the page, the filter, the marks, the view. Never out.
 pub fn back(state: &mut State) {
     state.message = None;
+    // What ended was seen now.
+    state.jobs.look();
     if state.stack.pop().is_some() {
         return;
     }

@@ -68,6 +68,7 @@ fn last_fault(state: &State, table: &TableName) -> Page {
             title: "No fault".into(),
             table: Some(table.clone()),
             blocks: vec![Block::Text(Tone::Good, "The newest job on this table did not fail.".into())],
+            fault: false,
             reveal: false,
         },
     }

@@ -205,6 +205,15 @@ fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hit
         put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Bad));
         area = below(area);
     }
+    if page.fault && page.table.as_ref().is_some_and(|table| !state.fleet.failed.contains_key(table)) {
+        let text = if page.table.as_ref().is_some_and(|table| state.fleet.running.contains(table)) {
+            "a job is at work on this table"
+        } else {
+            "solved: a later job on this table went well; Esc goes back"
+        };
+        put(buf, area.x, area.y, area.width, text, theme.tone(Tone::Good));
+        area = below(area);
+    }
     if page.reveal && !screen.revealed {
         let text = format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal));
         put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Dim));
