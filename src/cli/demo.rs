@@ -121,7 +121,7 @@ pub async fn run(global: &Global, demo: &Demo) -> Result<u8, Fault> {
     let settings = config::load(Some(&file), None)?;
     let (engine, events) = connect::engine(settings, Run::new("demo", false), cancel).await?;
     if !demo.headless && !global.json && !global.events && console::on_terminal() {
-        return on_screen(global, demo, lab, direct, (engine, events)).await;
+        return Box::pin(on_screen(global, demo, lab, direct, (engine, events))).await;
     }
     let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
     let first = Step { name: "start the lab, fill the source".into(), seconds: started.elapsed().as_secs_f64(), rows: seeded, batches: 0 };

@@ -1,5 +1,7 @@
 //! `keys`: the console's keys, as the configuration has them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -41,7 +43,7 @@ pub fn run(global: &Global) -> Result<u8, Fault> {
     let changes = match config::load(global.config.as_deref(), global.profile.as_deref()) {
         Ok(settings) => settings.console.keys.into_iter().collect(),
         // Without a configuration the default keys hold.
-        Err(fault) if fault.is(&cfg::NOT_FOUND) && global.config.is_none() => Default::default(),
+        Err(fault) if fault.is(&cfg::NOT_FOUND) && global.config.is_none() => BTreeMap::new(),
         Err(fault) => return Err(fault),
     };
     let (keymap, problems) = Keymap::with(&changes);

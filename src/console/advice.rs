@@ -35,6 +35,7 @@ pub fn order(action: &str) -> Option<Order> {
 }
 
 /// Words as a POSIX shell splits them, as far as our own command lines need it.
+#[must_use]
 pub fn words(text: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
     let mut chars = text.chars();

@@ -1,6 +1,7 @@
 //! Keys to actions: the defaults of [`super::action`], and what the configuration says instead.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crokey::{KeyCombination, KeyCombinationFormat};
 use crossterm::event::KeyEvent;
@@ -95,11 +96,11 @@ impl Keymap {
     pub fn markdown(&self) -> String {
         let mut out = String::new();
         for group in Group::ALL {
-            out.push_str(&format!("### {}\n\n| key | name | what it does |\n|---|---|---|\n", group.title()));
+            let _ = writeln!(out, "### {}\n\n| key | name | what it does |\n|---|---|---|", group.title());
             for info in ACTIONS.iter().filter(|info| info.group == group) {
                 let keys: Vec<String> = self.keys(info.action).iter().map(|key| format!("`{}`", key.replace('|', "\\|"))).collect();
                 let keys = if keys.is_empty() { "menu".to_owned() } else { keys.join(" ") };
-                out.push_str(&format!("| {keys} | `{}` | {} |\n", info.name, info.help));
+                let _ = writeln!(out, "| {keys} | `{}` | {} |", info.name, info.help);
             }
             out.push('\n');
         }

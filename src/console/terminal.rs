@@ -20,6 +20,9 @@ use super::msg::{Effect, Msg};
 use super::run::{Input, Outside};
 use super::state::session::{Session, Sessions};
 
+/// The panic hook is set once, whatever is taken how often.
+static HOOK: Once = Once::new();
+
 /// A terminal that is ours until it is dropped.
 pub struct Taken {
     pub terminal: Terminal<CrosstermBackend<Stdout>>,
@@ -34,7 +37,6 @@ impl Taken {
         // With NO_COLOR crossterm writes a bare reset that undoes REVERSED, too: our own colourless
         // theme is what keeps colours out.
         force_color_output(true);
-        static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {

@@ -1,6 +1,5 @@
 //! Looks: what the engine finds out, as pages.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use crate::console::seam::{Answer, Tab};
 use crate::engine::inspect::preview::PreviewOptions;
 use crate::model::{Fault, Seq, TableName};
 use crate::store::ChangeStore;
-use crate::target::Target;
 
 /// Batches, lines and rows of one page at the most.
 const BATCHES: usize = 100;
@@ -33,7 +31,7 @@ pub async fn fleet(link: &Link, target: bool) -> Answer {
 pub async fn tab(engine: &Arc<LiveEngine>, table: &TableName, tab: Tab, show_values: bool) -> Result<Page, Fault> {
     Ok(match tab {
         Tab::Overview | Tab::Fault => pages::overview(&engine.status(std::slice::from_ref(table)).await, table),
-        Tab::Files => pages::files(&engine.files(table, BATCHES, None).await?),
+        Tab::Files => pages::files(&Box::pin(engine.files(table, BATCHES, None)).await?),
         Tab::Staging => pages::staging(&engine.staging(table, ROWS, show_values).await?),
         Tab::Log => pages::log(&engine.batch_log(Some(table), LINES).await?, table),
         Tab::Columns => pages::columns(&engine.columns(table).await?),
@@ -54,13 +52,8 @@ pub async fn dry_run(engine: &LiveEngine, table: &TableName) -> Result<Page, Fau
     Ok(pages::dry_run(&engine.dry_run(table).await?))
 }
 
-/// Redshift notes load errors by file: those of the table's files are its own.
 pub async fn load_errors(engine: &LiveEngine, table: &TableName, show_values: bool) -> Result<Page, Fault> {
-    let files = engine.files(table, BATCHES, None).await?;
-    let urls: BTreeSet<&str> = files.batches.iter().flat_map(|batch| &batch.files).map(|file| file.url.as_str()).collect();
-    let mut errors = engine.target.load_errors(&engine.store.root(), LINES, show_values).await?;
-    errors.retain(|error| urls.contains(error.file.as_str()));
-    Ok(pages::load_errors(&errors, table))
+    Ok(pages::load_errors(&Box::pin(engine.load_errors(table, LINES, show_values)).await?, table))
 }
 
 /// An incident bundle in the working folder.

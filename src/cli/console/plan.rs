@@ -53,7 +53,7 @@ fn fact(name: &str, value: impl Into<String>) -> (String, String) {
 }
 
 async fn load(engine: &Arc<LiveEngine>, table: &TableName) -> Result<Plan, Fault> {
-    let files = engine.files(table, BATCHES, None).await?;
+    let files = Box::pin(engine.files(table, BATCHES, None)).await?;
     let waiting: Vec<_> = files.batches.iter().filter(|batch| matches!(batch.state, BatchState::Pending | BatchState::Staged)).collect();
     let names = engine.target.names(table);
     let mut plan = Plan::default();

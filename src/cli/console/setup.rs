@@ -109,7 +109,7 @@ fn agent_runs(facts: &ServerFacts, agent: Option<bool>) -> Step {
 }
 
 fn captured(facts: &ServerFacts, tracked: &[TableName], untracked: &[TableName]) -> Step {
-    let state = if !facts.cdc_enabled { StepState::Waits } else { done(!tracked.is_empty()) };
+    let state = if facts.cdc_enabled { done(!tracked.is_empty()) } else { StepState::Waits };
     Step {
         title: "Enable CDC for tables".into(),
         state,

@@ -203,7 +203,7 @@ async fn look(link: &Link, ask: Look) -> Result<Answer, Fault> {
         Look::LoadErrors { table, show_values } => Ok(Answer::Page(looks::load_errors(engine, &table, show_values).await?)),
         Look::DryRun { table } => Ok(Answer::Page(looks::dry_run(engine, &table).await?)),
         Look::Plan { order, tables } => Ok(Answer::Plan(Box::new(plan::plan(engine, &order, &tables).await?))),
-        Look::Setup => Ok(Answer::Setup(Box::new(setup::checklist(engine).await?))),
+        Look::Setup => Ok(Answer::Setup(Box::new(Box::pin(setup::checklist(engine)).await?))),
         Look::Bundle { tables } => looks::bundle(engine, tables).await.map(Answer::Written),
     }
 }
@@ -245,7 +245,7 @@ impl Backend for Worker {
             }
             Ask::Look(ask) => {
                 let link = self.linked();
-                answer(id, replies, async move { look(&*link?, ask).await });
+                answer(id, replies, Box::pin(async move { look(&*link?, ask).await }));
             }
         }
     }

@@ -4,9 +4,9 @@ use super::words;
 use crate::console::order::Order;
 use crate::console::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Page, Tone};
 use crate::engine::inspect::dry_run::{DryRunReport, Place};
+use crate::engine::inspect::load_errors::LoadError;
 use crate::engine::inspect::trace::{RecordTrace, TraceReport};
 use crate::model::TableName;
-use crate::target::LoadError;
 
 /// What the next load would do.
 #[must_use]

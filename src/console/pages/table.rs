@@ -6,7 +6,7 @@ use crate::console::seam::Look;
 use crate::engine::inspect::batch_log::BatchLog;
 use crate::engine::inspect::files::{Batch, BatchState, LooseState, TableFiles};
 use crate::model::TableName;
-use crate::model::status::{Hop, StatusReport, TableStatus};
+use crate::model::status::{Hop, HopName, StatusReport, TableStatus};
 
 /// A table as the three systems see it, read in detail.
 #[must_use]
@@ -37,12 +37,11 @@ fn way(status: &TableStatus) -> Vec<Fact> {
         let fact = Fact::new(name, format!("{}{lag}{waits}", if stuck { "STUCK: " } else { "" }));
         if stuck { fact.tone(Tone::Warn) } else { fact }
     };
-    use crate::model::status::HopName::{Capture, Extract, Load};
     let stuck = |name| hops.stuck.as_ref().is_some_and(|stuck| stuck.hop == name);
     let mut facts = vec![
-        hop("commit to capture", &hops.capture, stuck(Capture)),
-        hop("capture to S3", &hops.extract, stuck(Extract)),
-        hop("S3 to Redshift", &hops.load, stuck(Load)),
+        hop("commit to capture", &hops.capture, stuck(HopName::Capture)),
+        hop("capture to S3", &hops.extract, stuck(HopName::Extract)),
+        hop("S3 to Redshift", &hops.load, stuck(HopName::Load)),
     ];
     if let Some(stuck) = &hops.stuck {
         facts.push(Fact::new("why stuck", format!("{}, since {}", stuck.why, stuck.since.strftime("%Y-%m-%d %H:%M:%SZ"))).tone(Tone::Warn));

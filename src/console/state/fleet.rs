@@ -289,6 +289,7 @@ impl Fleet {
     }
 
     /// Rows that are shown, in their order.
+    #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &Row> + DoubleEndedIterator {
         self.shown.iter().map(|at| &self.rows[*at])
     }

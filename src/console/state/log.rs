@@ -41,6 +41,7 @@ impl Log {
     }
 
     /// Newest first.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Line> {
         self.lines.iter().rev()
     }

@@ -138,6 +138,7 @@ pub struct Options {
 }
 
 /// Everything.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Debug)]
 pub struct State {
     /// The time of the last tick: no other clock is read.

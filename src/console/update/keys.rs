@@ -40,11 +40,11 @@ fn interrupt(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// Pasted text goes where one can type, and nowhere else: it never acts as keys.
-pub fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
+pub fn paste(state: &mut State, text: &str) {
     let line: String = text.chars().filter(|c| !c.is_control()).collect();
     state.dirty = true;
     if state.overlay.is_some() {
-        overlays::paste(state, &line, effects);
+        overlays::paste(state, &line);
     } else if let Some(input) = &mut state.typing {
         insert(input, &line);
         narrow(state);

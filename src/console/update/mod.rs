@@ -21,7 +21,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
         Msg::Key(key) => keys::press(state, key, &mut effects),
-        Msg::Paste(text) => keys::paste(state, &text, &mut effects),
+        Msg::Paste(text) => keys::paste(state, &text),
         Msg::Click(hit) => click(state, hit, &mut effects),
         Msg::Wheel(by) => act::wheel(state, by),
         Msg::Resize(width, height) => {

@@ -26,7 +26,7 @@ pub fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     }
 }
 
-pub fn paste(state: &mut State, line: &str, _effects: &mut [Effect]) {
+pub fn paste(state: &mut State, line: &str) {
     match &mut state.overlay {
         Some(Overlay::Prompt(prompt)) => keys::insert(&mut prompt.input, line),
         Some(Overlay::Sheet(sheet)) => {
@@ -50,10 +50,9 @@ pub fn paste(state: &mut State, line: &str, _effects: &mut [Effect]) {
 fn sheet(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     let Some(Overlay::Sheet(sheet)) = &mut state.overlay else { return };
     match (sheet.field, key.code) {
-        (_, KeyCode::Tab | KeyCode::BackTab) => sheet.field = other_field(sheet),
+        (_, KeyCode::Tab | KeyCode::BackTab) | (Field::Reason, KeyCode::Enter) => sheet.field = other_field(sheet),
         (_, KeyCode::Up) => sheet.scroll = sheet.scroll.saturating_sub(1),
         (_, KeyCode::Down) => sheet.scroll += 1,
-        (Field::Reason, KeyCode::Enter) => sheet.field = other_field(sheet),
         (Field::Reason, _) => {
             if let Some(reason) = &mut sheet.reason {
                 keys::edit(reason, key);
@@ -83,11 +82,9 @@ fn sheet(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
 /// The next field of a sheet. A typed name confirms by itself, so there `y` has no field.
 fn other_field(sheet: &Sheet) -> Field {
     match (sheet.field, sheet.reason.is_some(), sheet.typed.is_some()) {
-        (Field::Reason, _, true) => Field::Typed,
-        (Field::Reason, _, false) => Field::Keys,
-        (_, true, _) => Field::Reason,
-        (_, false, true) => Field::Typed,
-        (_, false, false) => Field::Keys,
+        (Field::Typed | Field::Keys, true, _) => Field::Reason,
+        (_, _, true) => Field::Typed,
+        (_, _, false) => Field::Keys,
     }
 }
 

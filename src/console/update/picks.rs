@@ -96,8 +96,9 @@ pub fn copy(state: &mut State) {
     }
     if let Some(last) = tables.first().and_then(|table| state.fleet.failed.get(table)) {
         let fault = &last.fault;
-        let evidence = fault.evidence.iter().map(|fact| format!("\n{}: {}", fact.name, fact.value)).collect::<String>();
-        add("last fault", format!("{}: {}{evidence}", fault.code, fault.what));
+        let evidence = fault.evidence.iter().map(|fact| format!("{}: {}", fact.name, fact.value));
+        let lines: Vec<String> = std::iter::once(format!("{}: {}", fault.code, fault.what)).chain(evidence).collect();
+        add("last fault", lines.join("\n"));
     }
     if let Some(page) = state.stack.last().and_then(Screen::page).and_then(|screen| screen.page.shown()) {
         let code: Vec<&str> = page

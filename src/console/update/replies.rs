@@ -26,7 +26,7 @@ pub fn take(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
             state.dirty = true;
         }
         Reply::Progress { job, progress } => state.jobs.progress(job, progress),
-        Reply::Ended { job, tables } => ended(state, job, tables, effects),
+        Reply::Ended { job, tables } => ended(state, job, &tables, effects),
     }
 }
 
@@ -53,7 +53,7 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
             time::after_runs(state);
         }
         (Purpose::Setup, Answer::Setup(list)) => drop(state.setup.take(id, Ok(*list))),
-        (Purpose::Page, Answer::Page(page)) => screens::loaded(state, id, Ok(page)),
+        (Purpose::Page, Answer::Page(page)) => screens::loaded(state, id, &Ok(page)),
         (Purpose::Plan, Answer::Plan(plan)) => {
             if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
                 sheet.plan.take(id, Ok(*plan));
@@ -88,7 +88,7 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
             let page = crate::console::page::Page::of_fault(&fault, None);
             super::act::push(state, page);
         }
-        Purpose::Page => screens::loaded(state, id, Err(fault)),
+        Purpose::Page => screens::loaded(state, id, &Err(fault)),
         Purpose::Plan => {
             if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
                 sheet.plan.take(id, Err(fault));
@@ -205,7 +205,7 @@ fn note(state: &mut State, event: &Event) {
     }
 }
 
-fn ended(state: &mut State, id: Id, tables: Vec<TableEnd>, effects: &mut Vec<Effect>) {
+fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effect>) {
     let now = state.now;
     state.dirty = true;
     let Some(job) = state.jobs.get_mut(id) else { return };
@@ -214,11 +214,11 @@ fn ended(state: &mut State, id: Id, tables: Vec<TableEnd>, effects: &mut Vec<Eff
     let failed = tables.iter().filter(|end| end.fault.is_some()).count();
     let (title, rows) = (job.order.title(), tables.iter().map(|end| end.rows).sum::<u64>());
     let worked: Vec<_> = job.tables.clone();
-    job.ends.clone_from(&tables);
+    job.ends = tables.to_vec();
     for table in &worked {
         state.fleet.running.remove(table);
     }
-    for end in &tables {
+    for end in tables {
         let (tone, text) = match &end.fault {
             Some(fault) => (Tone::Bad, format!("{}  {}: {}", end.table, fault.code, fault.what)),
             None => (Tone::Good, format!("{}  {}: {}, {} rows", end.table, title, end.outcome, end.rows)),
@@ -233,7 +233,7 @@ fn ended(state: &mut State, id: Id, tables: Vec<TableEnd>, effects: &mut Vec<Eff
     };
     state.say(tone, text);
     state.fleet.judge();
-    screens::note_ends(state, &tables);
+    screens::note_ends(state, tables);
     // Its effects are news to every system.
     time::all_due(state);
     time::poll(state, now, effects);

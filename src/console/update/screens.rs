@@ -256,7 +256,7 @@ pub fn again(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// A page has come, or a fault instead.
-pub fn loaded(state: &mut State, id: Id, answer: Result<Page, Box<FaultDocument>>) {
+pub fn loaded(state: &mut State, id: Id, answer: &Result<Page, Box<FaultDocument>>) {
     for screen in &mut state.stack {
         for page in screen.pages_mut() {
             if page.page.take(id, answer.clone()) {

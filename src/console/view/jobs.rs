@@ -29,25 +29,22 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
         many => format!(" {}  {} tables  ", job.order.title(), many.len()),
     };
     let (rows, size) = job.volume();
-    let mut detail = String::new();
-    if let Some(progress) = job.phase(None) {
-        detail.push_str(progress.phase);
-        detail.push_str("  ");
-    }
+    let mut detail: Vec<String> = job.phase(None).map(|progress| progress.phase.to_owned()).into_iter().collect();
     if job.tables.len() > 1 {
-        detail.push_str(&format!("{} of {} steps  ", job.done, job.tables.len().max(job.done)));
+        detail.push(format!("{} of {} steps", job.done, job.tables.len().max(job.done)));
     }
     if rows > 0 {
-        detail.push_str(&format!("{} rows  ", count(rows)));
+        detail.push(format!("{} rows", count(rows)));
     }
     if let Some(rate) = job.rate.filter(|_| job.is_running() && rows > 0) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is not negative and far below the bound")]
-        detail.push_str(&format!("{}/s  ", count(rate as u64)));
+        detail.push(format!("{}/s", count(rate as u64)));
     }
     if size > 0 {
-        detail.push_str(&format!("{}  ", bytes(size)));
+        detail.push(bytes(size));
     }
-    detail.push_str(&span(job.seconds(state.now)));
+    detail.push(span(job.seconds(state.now)));
+    let detail = detail.join("  ");
     let end = match (job.is_running(), job.cancelling, job.failed()) {
         (true, true, _) => "  stops at the next safe point".to_owned(),
         (true, false, _) => String::new(),

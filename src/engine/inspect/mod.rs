@@ -11,6 +11,7 @@ pub mod dry_run;
 pub mod files;
 mod in_flight;
 pub mod key;
+pub mod load_errors;
 pub mod load_sql;
 pub mod lsn;
 mod offender;
