@@ -107,6 +107,11 @@ pub struct CommitRecord {
     /// Newest `ddl_lsn` of the instance that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ddl_lsn: Option<Lsn>,
+    /// When the table's definition had been changed last as record 0 was written, server-local.
+    /// While that stands, a newer `ddl_lsn` is of a change that the epoch has seen: capture notes
+    /// it late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub altered: Option<DateTime>,
     /// `lsn_to` of the record before, plus one. `None` in record 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn_from: Option<Lsn>,

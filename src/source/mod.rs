@@ -37,6 +37,8 @@ pub struct SourceTable {
     pub object_id: i32,
     pub tracked: bool,
     pub has_key: bool,
+    /// When its definition was changed last, server-local; `None`: never since it was made.
+    pub altered: Option<DateTime>,
 }
 
 /// A capture instance with the columns it captures, compared with the source table of today.
@@ -66,6 +68,8 @@ pub struct TableFacts {
     pub name: TableName,
     pub object_id: i32,
     pub tracked: bool,
+    /// When its definition was changed last, server-local; `None`: never since it was made.
+    pub altered: Option<DateTime>,
     pub instances: Vec<CaptureInstance>,
 }
 

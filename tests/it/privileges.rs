@@ -48,7 +48,7 @@ fn facts(name: &str, columns: &[&str]) -> TableFacts {
         computed: Vec::new(),
         ddl_lsn: None,
     };
-    TableFacts { name: TableName::new("dbo", name), object_id: 1, tracked: true, instances: vec![instance] }
+    TableFacts { name: TableName::new("dbo", name), object_id: 1, tracked: true, altered: None, instances: vec![instance] }
 }
 
 /// A server on which the user `re]ader` may read what `open` says of an object and a column.

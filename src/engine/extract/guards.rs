@@ -89,7 +89,7 @@ fn check(
             .evidence("low-water mark", min)
             .next(format!("db-to-redshift prepare --new-epoch --table '{name}'")));
     }
-    no_drift(head, instance)?;
+    no_drift(head, table, instance)?;
     let net_refusal = net_refusal(&instance.shape, instance.supports_net_changes);
     Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn, net_refusal })
 }
@@ -173,7 +173,7 @@ fn went_back(head: &CommitRecord, max: Lsn, mappings: &[MappingFacts]) -> Result
     Ok(())
 }
 
-fn no_drift(head: &CommitRecord, instance: &CaptureInstance) -> Result<(), Fault> {
+fn no_drift(head: &CommitRecord, table: &TableFacts, instance: &CaptureInstance) -> Result<(), Fault> {
     let drift = |what: String| Fault::new(&sync::DRIFT, what).evidence("instance", &instance.identity.instance);
     if !instance.missing.is_empty() {
         return Err(
@@ -186,7 +186,9 @@ fn no_drift(head: &CommitRecord, instance: &CaptureInstance) -> Result<(), Fault
             drift(format!("the columns of {} are not those of the epoch", head.table)).evidence("columns", differences(head, instance))
         );
     }
-    if instance.ddl_lsn > head.ddl_lsn {
+    // Capture notes a change of the definition late. One that record 0 had seen is none since then.
+    let seen = head.altered.is_some() && head.altered == table.altered;
+    if instance.ddl_lsn > head.ddl_lsn && !seen {
         return Err(drift(format!("DDL ran on {} since the last batch", head.table))
             .evidence("ddl_lsn", instance.ddl_lsn.unwrap_or_default())
             .evidence(

@@ -125,6 +125,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             columns: shape,
             column_hash: head.column_hash.clone(),
             ddl_lsn: bounds.ddl_lsn,
+            altered: head.altered,
             lsn_from: Some(window.from),
             lsn_to: window.to,
             mapping,

@@ -4,6 +4,7 @@
 //! comes next ([`plan`]), run it (`run`), read again. A crash, a lost answer or a conflict leads
 //! back to the reading, so there is no other way to recover (rule L7, section 7).
 
+mod after;
 mod missing;
 pub mod plan;
 mod run;

@@ -2,10 +2,11 @@
 
 use crate::engine::extract::stream::read_record;
 use crate::model::fault::sync;
+use crate::model::record::Layout;
 use crate::model::state::StreamIdentity;
 use crate::model::{CommitRecord, Fault, Lsn, RecordKind, Seq, TargetState};
 use crate::store::ChangeStore;
-use crate::target::{BatchRows, LoadRange};
+use crate::target::{BatchRows, LoadRange, OpenEpoch, OpenLoad};
 
 /// The next transaction.
 #[derive(Clone, Debug)]
@@ -134,6 +135,27 @@ fn broken(record: &CommitRecord, why: &str) -> Fault {
         .evidence("lsn_from", record.lsn_from.unwrap_or_default())
         .evidence("lsn_to", record.lsn_to)
         .evidence("run", record.run)
+}
+
+/// What record 0 makes the target do (rule L5).
+#[must_use]
+pub fn open(record: &CommitRecord, identity: &StreamIdentity, fence: i64, manifest_url: Option<String>) -> OpenEpoch {
+    OpenEpoch {
+        identity: identity.clone(),
+        epoch: record.epoch,
+        lsn_to: record.lsn_to,
+        capture: record.capture.clone(),
+        shape: record.columns.clone(),
+        column_hash: record.column_hash.clone(),
+        null_marker: record.null_marker.clone(),
+        rows: record.counts.rows(),
+        load: match (record.kind, record.layout) {
+            (RecordKind::Start, _) => OpenLoad::Start { trusted: record.trusted },
+            (_, Layout::Production) => OpenLoad::Production { manifest_url },
+            (_, Layout::Changes) => OpenLoad::Staging { manifest_url },
+        },
+        fence,
+    }
 }
 
 /// The range that the target works on. `None` for no records.

@@ -8,34 +8,33 @@ use crate::engine::extract::stream::read_record;
 use crate::engine::retry::Retries;
 use crate::engine::{Engine, control, lease};
 use crate::model::fault::{Class, sync};
-use crate::model::record::Layout;
 use crate::model::state::StreamIdentity;
 use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, OpenLoad, STAGED_EVENT, Target};
+use crate::target::{Applied, ApplyOutcome, LoadRange, Loader, LogLine, STAGED_EVENT, Target};
 
 use super::Loaded;
 use super::plan::{self, Limits, Step};
 
 /// A load job under way.
 pub(crate) struct Loading<'a, S, C, T: Target> {
-    engine: &'a Engine<S, C, T>,
+    pub(super) engine: &'a Engine<S, C, T>,
     lease: &'a lease::Held,
-    table: TableName,
+    pub(super) table: TableName,
     opening: CommitRecord,
     identity: StreamIdentity,
     loader: Option<T::Loader>,
     /// Ours since L1.
-    fence: i64,
+    pub(super) fence: i64,
     /// Of whole transactions, since the last success.
     retries: Retries<'a>,
     /// Staging was emptied once for a wrong count (rule L4).
     restaged: bool,
     /// Why production differed when state was read last: what the log says of it.
-    diverged: Option<String>,
+    pub(super) diverged: Option<String>,
     /// Lines that the batch log did not take yet: written in order, before any later one.
-    unlogged: Vec<LogLine>,
+    pub(super) unlogged: Vec<LogLine>,
     outcome: Outcome,
 }
 
@@ -64,6 +63,14 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
     }
 
     pub async fn run(mut self) -> Result<Loaded, Fault> {
+        let loaded = Box::pin(self.work()).await;
+        if loaded.as_ref().is_err_and(|fault| fault.is(&sync::DIVERGED)) {
+            self.log_mark().await;
+        }
+        loaded
+    }
+
+    async fn work(&mut self) -> Result<Loaded, Fault> {
         let mut state = self.begin().await?;
         let relogged = self.log_missing(&state).await;
         let limits = Limits { batches: self.engine.settings.load.coalesce_batches, rows: self.engine.settings.load.coalesce_rows };
@@ -174,7 +181,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
     }
 
     /// What the last transaction left (rule L7). Another fence: another job took over.
-    async fn locked_state(&mut self) -> Result<TargetState, Fault> {
+    pub(super) async fn locked_state(&mut self) -> Result<TargetState, Fault> {
         let state = self.loader().await?.locked_state().await?;
         if state.fence != self.fence {
             return Err(Fault::new(&sync::STALE_FENCE, format!("another load job took {} over", self.table))
@@ -295,23 +302,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let record = self.opening.clone();
         let records = std::slice::from_ref(&record);
         let manifest_url = self.manifest(records, &record.parts).await?;
-        let load = match (record.kind, record.layout) {
-            (RecordKind::Start, _) => OpenLoad::Start { trusted: record.trusted },
-            (_, Layout::Production) => OpenLoad::Production { manifest_url },
-            (_, Layout::Changes) => OpenLoad::Staging { manifest_url },
-        };
-        let open = OpenEpoch {
-            identity: self.identity.clone(),
-            epoch: record.epoch,
-            lsn_to: record.lsn_to,
-            capture: record.capture.clone(),
-            shape: record.columns.clone(),
-            column_hash: record.column_hash.clone(),
-            null_marker: record.null_marker.clone(),
-            rows: record.counts.rows(),
-            load,
-            fence: self.fence,
-        };
+        let open = plan::open(&record, &self.identity, self.fence, manifest_url);
         self.tell("snapshot", open.rows, &record.parts);
         let applied = match self.loader().await?.open_epoch(&open).await {
             Ok(applied) => applied,
@@ -327,73 +318,6 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
     fn count(&mut self, records: &[CommitRecord], rows: u64) {
         self.outcome.batches += records.len() as u64;
         self.outcome.rows += rows;
-    }
-
-    /// Rule L6: each step can be repeated, so a failure is a warning.
-    async fn after(&mut self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied, started: Instant) {
-        let seconds = started.elapsed().as_secs_f64();
-        let (table, epoch, from, to) = (self.table.clone(), range.epoch, range.from, range.to);
-        if applied.lost_kept > 0 {
-            let text =
-                format!("{} untouched values were found nowhere: NULL was loaded and the table is marked diverged", applied.lost_kept);
-            self.engine.events.warn(Job::Load, &table, text).await;
-        }
-        let Applied { deleted, inserted, .. } = applied;
-        self.engine.events.send(Event::Applied { table: table.clone(), epoch, from, to, deleted, inserted, seconds }).await;
-        let line = self.line(range, records, event, applied);
-        if let Err(fault) = self.log_and_truncate(line).await {
-            self.forget_loader();
-            self.warn(format!("after the load: {fault}")).await;
-        }
-        if self.engine.settings.store.keep.is_zero() {
-            let keys: Vec<String> = records.iter().flat_map(|record| record.parts.iter().map(|part| part.key.clone())).collect();
-            if let Err(fault) = self.engine.store.delete(&keys).await {
-                self.engine.events.warn(Job::Load, &self.table, format!("loaded part files were not deleted: {fault}")).await;
-            }
-        }
-        if let Some(last) = records.last() {
-            self.engine.clean_up_after_load(&self.table, &last.capture.instance, range.epoch, range.lsn_to).await;
-        }
-    }
-
-    pub fn line(&self, range: &LoadRange, records: &[CommitRecord], event: &str, applied: Applied) -> LogLine {
-        let newest = records.last();
-        let lost = || (applied.lost_kept > 0).then(|| format!("{} untouched values were found nowhere", applied.lost_kept));
-        let diverged = match event {
-            "snapshot" => None,
-            "start" => newest.filter(|record| record.trusted).map(|_| "the operator vouched for what production held".to_owned()),
-            _ => self.diverged.clone().or_else(lost),
-        };
-        LogLine {
-            table: self.table.clone(),
-            event: event.to_owned(),
-            epoch: range.epoch,
-            from: range.from,
-            to: range.to,
-            lsn_to: range.lsn_to,
-            rows: range.rows(),
-            deleted: applied.deleted,
-            inserted: applied.inserted,
-            run: self.engine.run.id,
-            at: String::new(),
-            instance: newest.map(|record| record.capture.instance.clone()),
-            diverged,
-        }
-    }
-
-    /// The log row, then staging emptied for good.
-    pub async fn log_and_truncate(&mut self, line: LogLine) -> Result<(), Fault> {
-        let fence = self.fence;
-        let truncate = line.rows > 0;
-        self.unlogged.push(line);
-        while let Some(line) = self.unlogged.first().cloned() {
-            self.loader().await?.log(&line).await?;
-            self.unlogged.remove(0);
-        }
-        if truncate {
-            self.loader().await?.truncate_staging(fence).await?;
-        }
-        Ok(())
     }
 
     fn tell(&self, phase: &'static str, rows: u64, parts: &[PartFile]) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::civil::DateTime;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use uuid::Uuid;
 
 use crate::engine::event::{Event, Job};
@@ -13,7 +13,7 @@ use crate::engine::{Engine, TOOL, lease};
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
 use crate::model::{CommitRecord, Epoch, Fault, Keep, Lsn, PartFile, RecordKind, StagedOp, StagedRow};
-use crate::source::{Pages, ScanIsolation, Source};
+use crate::source::{Pages, ScanIsolation, Source, TableFacts};
 use crate::store::{Attempt, ChangeStore, RecordPut};
 use crate::target::Target;
 
@@ -89,7 +89,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             _ => (Vec::new(), RowCounts::default()),
         };
         let overlap_until = Some(self.overlap_end().await?);
-        let (ddl_lsn, max) = match self.check_before_record(opening, lsn_to).await {
+        let Standing { ddl_lsn, max, altered } = match self.check_before_record(opening, lsn_to).await {
             Ok(found) => found,
             Err(fault) => {
                 self.discard(&parts).await;
@@ -112,6 +112,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             columns: instance.shape.clone(),
             column_hash: instance.shape.hash(),
             ddl_lsn,
+            altered,
             lsn_from: None,
             lsn_to,
             mapping,
@@ -178,10 +179,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// Before the PUT of record 0: the intent stands, the instance and its columns are unchanged,
-    /// and clean-up has not passed the bound. Returns the newest `ddl_lsn` and the max LSN of now.
-    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<(Option<Lsn>, Lsn), Fault> {
+    /// and clean-up has not passed the bound.
+    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<Standing, Fault> {
         let (table, then) = (&opening.facts.name, opening.instance);
         intent::check(&*self.store, table, self.run.id).await?;
+        let clock = self.source.clock().await?;
         let facts = self.describe(std::slice::from_ref(table)).await?;
         let marks = self.source.watermarks(std::slice::from_ref(&then.identity.instance)).await?;
         let facts = facts.into_iter().next().unwrap_or_else(|| Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))))?;
@@ -193,11 +195,30 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .evidence("low-water mark", min)
                 .evidence("snapshot at", lsn_to));
         }
-        if now.shape.hash() != then.shape.hash() || !now.missing.is_empty() || now.ddl_lsn != then.ddl_lsn {
+        let altered = unaltered_since(opening.facts, &facts, clock).filter(|_| now.uncaptured == then.uncaptured);
+        if now.shape.hash() != then.shape.hash() || !now.missing.is_empty() || now.ddl_lsn != then.ddl_lsn && altered.is_none() {
             return Err(Fault::new(&sync::DRIFT, format!("the columns of {table} changed while its snapshot ran")));
         }
-        Ok((now.ddl_lsn, max))
+        Ok(Standing { ddl_lsn: now.ddl_lsn, max, altered })
     }
+}
+
+/// What stands in the source before the PUT of record 0.
+struct Standing {
+    /// The newest in the history.
+    ddl_lsn: Option<Lsn>,
+    /// The max LSN.
+    max: Lsn,
+    /// When the table was altered last, if that was before the first look at it. Capture may note
+    /// that change later than this; it is no drift then, since the epoch has seen it (rule E2).
+    altered: Option<DateTime>,
+}
+
+/// `clock` was read before `now`. A change of the last second proves nothing: another one might
+/// bear the same time.
+fn unaltered_since(then: &TableFacts, now: &TableFacts, clock: DateTime) -> Option<DateTime> {
+    let settled = |altered: &DateTime| clock.duration_since(*altered) >= SignedDuration::from_secs(1);
+    then.altered.filter(|altered| now.altered == Some(*altered)).filter(settled)
 }
 
 fn no_snapshot_isolation(opening: &Opening<'_>) -> Fault {

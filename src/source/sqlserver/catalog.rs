@@ -44,7 +44,8 @@ SELECT s.name AS schema_name,
        t.is_tracked_by_cdc,
        CASE WHEN EXISTS (SELECT 1 FROM sys.indexes AS i
                           WHERE i.object_id = t.object_id AND i.is_primary_key = 1)
-            THEN 1 ELSE 0 END AS has_key
+            THEN 1 ELSE 0 END AS has_key,
+       CASE WHEN t.modify_date > t.create_date THEN t.modify_date END AS altered
   FROM sys.tables AS t
  INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
  WHERE t.is_ms_shipped = 0 AND s.name <> N'cdc'";
@@ -151,6 +152,7 @@ fn table(row: Cells<'_>) -> Result<SourceTable, Fault> {
         object_id: row.number("object_id")?,
         tracked: row.flag("is_tracked_by_cdc")?,
         has_key: row.flag("has_key")?,
+        altered: row.time_or_null("altered")?,
     })
 }
 
@@ -170,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_missing_table_names_the_nearest() {
-        let table = |name: &str| SourceTable { name: name.parse().unwrap(), object_id: 1, tracked: true, has_key: true };
+        let table = |name: &str| SourceTable { name: name.parse().unwrap(), object_id: 1, tracked: true, has_key: true, altered: None };
         let all = [table("dbo.Customers"), table("dbo.Orders"), table("sales.Orders")];
         let fault = not_there(&TableName::new("dbo", "orders"), &all);
         assert_eq!(fault.facts(), [("nearest".to_owned(), "dbo.Orders".to_owned())]);

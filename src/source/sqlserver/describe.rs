@@ -245,6 +245,7 @@ impl Found {
             name: table.name.clone(),
             object_id: table.object_id,
             tracked: table.tracked,
+            altered: table.altered,
             instances: self.instances.get(&table.object_id).map(of_table).unwrap_or_default(),
         }
     }
@@ -313,7 +314,7 @@ mod tests {
     }
 
     fn facts(found: &Found) -> TableFacts {
-        found.facts(&SourceTable { name: TableName::new("dbo", "t"), object_id: 1, tracked: true, has_key: true })
+        found.facts(&SourceTable { name: TableName::new("dbo", "t"), object_id: 1, tracked: true, has_key: true, altered: None })
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::catalogue;
 use super::connect::Session;
 use super::error::Kind;
-use super::names::Names;
+use super::names::{Names, Relation};
 use super::state::{self, StateRow};
 use crate::config::RedshiftSettings;
 use crate::model::fault::{rs, sync};
@@ -147,18 +147,34 @@ pub fn require_fence(row: &StateRow, names: &Names, fence: i64) -> Result<(), Fa
         .evidence("stored", row.state.fence))
 }
 
-/// Fails when production or staging are not the tables that state knows.
+/// Fails when production or staging are not the tables that state knows, and marks the table
+/// diverged in state. Comes before the caller changes anything: a mark ends the transaction.
 pub async fn require_oids(locked: &mut Locked, names: &Names) -> Result<(), Fault> {
     let (production_oid, staging_oid) = (locked.row.state.production_oid, locked.row.state.staging_oid);
     for (relation, recorded) in [(&names.production, production_oid), (&names.staging, staging_oid)] {
         let found = catalogue::oid(&mut locked.session, relation).await?;
         if found != Some(recorded) {
+            mark_replaced(locked, names, relation).await?;
             return Err(Fault::new(&sync::DIVERGED, format!("{} is not the table that was loaded", relation.sql()))
                 .evidence("recorded oid", recorded)
                 .evidence("found oid", found.map_or_else(|| "none".to_owned(), |oid| oid.to_string())));
         }
     }
     Ok(())
+}
+
+/// Diverged until a verify or a snapshot (rule L1), even if the table of before comes back: nobody
+/// knows what was written meanwhile.
+async fn mark_replaced(locked: &mut Locked, names: &Names, relation: &Relation) -> Result<(), Fault> {
+    let Locked { session, row } = locked;
+    let why = format!("{} is not the table that was loaded", relation.sql());
+    let marked = row.state.diverged.as_ref();
+    if marked.is_some_and(|diverged| diverged.why.contains(&why)) {
+        return Ok(());
+    }
+    let why = state::with_reason(marked, &why);
+    move_state(session, names, &state::set_diverged(&names.state, row.state.fence, row.state.epoch, Some(&why))).await?;
+    session.commit().await
 }
 
 /// Where a range expects state to stand.

@@ -27,6 +27,7 @@ const PAGE: usize = 3;
 pub struct Table {
     pub instance: CaptureInstance,
     pub tracked: bool,
+    pub altered: Option<DateTime>,
     pub min: Lsn,
     pub rows: BTreeMap<Vec<u8>, Vec<Value>>,
     pub changes: Vec<ChangeRow>,
@@ -177,7 +178,10 @@ impl MemorySource {
                 computed: Vec::new(),
                 ddl_lsn: None,
             };
-            inner.tables.insert(table.clone(), Table { instance, tracked: true, min: start, rows: BTreeMap::new(), changes: Vec::new() });
+            inner.tables.insert(
+                table.clone(),
+                Table { instance, tracked: true, altered: None, min: start, rows: BTreeMap::new(), changes: Vec::new() },
+            );
         });
         table
     }
@@ -312,6 +316,7 @@ impl Source for MemorySource {
                 object_id: table.instance.identity.object_id,
                 tracked: table.tracked,
                 has_key: table.instance.shape.key_len() > 0,
+                altered: table.altered,
             };
             inner.tables.iter().map(line).collect()
         };
@@ -327,6 +332,7 @@ impl Source for MemorySource {
                         name: name.clone(),
                         object_id: table.instance.identity.object_id,
                         tracked: table.tracked,
+                        altered: table.altered,
                         instances: vec![table.instance.clone()],
                     })
                 };

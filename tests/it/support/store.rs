@@ -60,6 +60,7 @@ pub fn record(seq: Seq) -> CommitRecord {
         columns: TableShape::new(Vec::new()),
         column_hash: "00".into(),
         ddl_lsn: None,
+        altered: None,
         lsn_from: None,
         lsn_to: Lsn::from_bytes([1; 10]),
         mapping: None,

@@ -4,8 +4,9 @@ use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::{src, sync};
 use db_to_redshift::model::status::Verdict;
-use db_to_redshift::model::{Fault, RecordKind, Value};
+use db_to_redshift::model::{Fault, RecordKind, TableName, Value};
 use db_to_redshift::store::ChangeStore;
+use jiff::ToSpan;
 
 use super::one;
 use crate::support::memory_source::{Inner, lsn};
@@ -226,4 +227,70 @@ async fn one_round_asks_once_about_the_time_mapping() {
     done(rig.engine().extract(&tables).await);
     // One for the guards, one for how late the quiet tables are, one for the state of capture.
     assert_eq!(rig.source.with(|inner| inner.mapped) - before, 3);
+}
+
+/// Capture notes DDL late: an ALTER TABLE right before `prepare` reaches the history behind the
+/// snapshot that has seen its columns. That is no drift; whatever alters the table afterwards is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_columns_that_the_snapshot_has_seen_is_no_drift() {
+    let noted = |inner: &mut Inner, table: &TableName| {
+        inner.idle();
+        let ddl = Some(inner.max());
+        inner.get(table).instance.ddl_lsn = ddl;
+    };
+    // When the history takes it: after the snapshot, or while it is taken.
+    for during_the_scan in [false, true] {
+        let rig = Rig::start().await;
+        let table = rig.table();
+        let before = rig.source.with(|inner| inner.clock.checked_sub(1_i64.minutes()).unwrap());
+        rig.source.with(|inner| inner.get(&table).altered = Some(before));
+        if during_the_scan {
+            let table = table.clone();
+            rig.source.before("scan", move |inner| noted(inner, &table));
+        }
+        done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+        rig.source.with(|inner| {
+            noted(inner, &table);
+            inner.commit(|tran| tran.insert(&table, row(1, "a", 1)));
+        });
+        rig.sync(&table).await;
+        rig.assert_equal(&table).await;
+
+        rig.source.with(|inner| {
+            let now = inner.clock;
+            inner.get(&table).altered = Some(now);
+            noted(inner, &table);
+            inner.commit(|tran| tran.insert(&table, row(2, "b", 2)));
+        });
+        assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::DRIFT));
+    }
+}
+
+/// What proves nothing stays drift: a table altered while its snapshot ran, one altered in the very
+/// second of the last look, and one whose catalogue does not say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_columns_that_the_snapshot_may_have_missed_is_drift() {
+    for (seconds, during_the_scan) in [(Some(60), true), (Some(0), false), (None, false)] {
+        let rig = Rig::start().await;
+        let table = rig.table();
+        let at = |inner: &Inner, seconds: i64| Some(inner.clock.checked_sub(seconds.seconds()).unwrap());
+        rig.source.with(|inner| {
+            let altered = seconds.and_then(|seconds| at(inner, seconds));
+            inner.get(&table).altered = altered;
+        });
+        if during_the_scan {
+            let table = table.clone();
+            rig.source.before("scan", move |inner| {
+                let altered = at(inner, 2);
+                inner.get(&table).altered = altered;
+            });
+        }
+        done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+        rig.source.with(|inner| {
+            inner.idle();
+            let ddl = Some(inner.max());
+            inner.get(&table).instance.ddl_lsn = ddl;
+        });
+        assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::DRIFT), "{seconds:?} {during_the_scan}");
+    }
 }

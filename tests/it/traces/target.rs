@@ -128,6 +128,16 @@ async fn trace_23_rows_of_an_older_epoch_in_staging_reach_no_table() {
     rig.assert_equal(&table).await;
 }
 
+/// Why state says that the table diverged; the log says the same, in one line.
+async fn marked(rig: &Rig, table: &TableName) -> String {
+    let why = rig.target().state(table).await.unwrap().unwrap().diverged.expect("a mark").why;
+    let lines = rig.query("SELECT diverged_why FROM d2r_control.batch_log WHERE event = 'diverged'").await;
+    assert_eq!(lines, [[Some(why.clone())]]);
+    let fleet = rig.target().fleet("shop").await.unwrap();
+    assert_eq!(fleet.logged[table].diverged.as_ref().map(|diverged| &diverged.why), Some(&why), "status of all tables sees it");
+    why
+}
+
 /// Trace 27: production is dropped and made again, or restored from yesterday under its name (L1):
 /// the load stops with nothing changed, until a new epoch replaces the table.
 #[tokio::test(flavor = "multi_thread")]
@@ -151,6 +161,7 @@ async fn trace_27_a_production_table_that_is_another_one_is_not_loaded() {
             assert!(fault(rig.engine().sync(one(&table)).await).is(&sync::DIVERGED));
             assert_eq!(rig.production().await, there);
         }
+        assert_eq!(marked(&rig, &table).await, "\"public\".\"t\" is not the table that was loaded");
         new_epoch(&rig, &table).await;
     }
 }
@@ -167,5 +178,6 @@ async fn trace_27_a_staging_table_that_is_another_one_is_not_used() {
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
     assert!(fault(rig.engine().sync(one(&table)).await).is(&sync::DIVERGED));
     assert!(rig.s3.store.record(&table, 1, 1).await.unwrap().is_some(), "the batch waits");
+    assert_eq!(marked(&rig, &table).await, "\"d2r_staging\".\"dbo__t\" is not the table that was loaded");
     new_epoch(&rig, &table).await;
 }
