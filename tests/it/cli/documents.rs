@@ -129,6 +129,7 @@ async fn every_document_that_is_printed_is_valid() {
     let verified = printed.run(&pipeline, "verify", &["verify", "--events", "--json"]).await;
     assert!(verified["tables"][0]["report"]["shape"].is_array(), "{verified:#}");
     printed.run(&pipeline, "tables", &["tables", "--json"]).await;
+    printed.run(&pipeline, "keys", &["keys", "--json"]).await;
     printed.run(&pipeline, "enable", &["enable", "--table", "dbo.Country", "--json"]).await;
     printed.run(&pipeline, "buckets", &["buckets", "--json"]).await;
     printed.run(&pipeline, "load-errors", &["load-errors", "--json"]).await;
