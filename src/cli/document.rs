@@ -16,8 +16,14 @@ use super::{buckets, bundle, check, enable, explain, jobs, keys, lease, load_err
 #[cfg(feature = "lab")]
 use super::{demo, lab};
 use crate::engine::event::Event;
+use crate::engine::inspect::batch_log::BatchLog;
+use crate::engine::inspect::columns::ColumnMap;
 use crate::engine::inspect::dry_run::DryRunReport;
+use crate::engine::inspect::files::TableFiles;
+use crate::engine::inspect::load_sql::LoadSql;
 use crate::engine::inspect::lsn::LsnReport;
+use crate::engine::inspect::preview::Preview;
+use crate::engine::inspect::staging::StagingRows;
 use crate::engine::inspect::trace::TraceReport;
 use crate::engine::inspect::upkeep::UpkeepReport;
 use crate::engine::inspect::verify::VerifyReport;
@@ -56,6 +62,12 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<Reports<'static, DryRunReport>>(&["dry-run"]),
     Kind::of::<WidenReport>(&["widen"]),
     Kind::of::<load_errors::LoadErrorList>(&["load-errors"]),
+    Kind::of::<TableFiles>(&["files"]),
+    Kind::of::<Preview>(&["preview"]),
+    Kind::of::<StagingRows>(&["staging"]),
+    Kind::of::<BatchLog>(&["log"]),
+    Kind::of::<ColumnMap>(&["columns"]),
+    Kind::of::<LoadSql>(&["load-sql"]),
     Kind::of::<Reports<'static, UpkeepReport>>(&["maintain"]),
     Kind::of::<LsnReport>(&["lsn"]),
     Kind::of::<buckets::BucketList>(&["buckets"]),
@@ -189,6 +201,12 @@ documents! {
     "widen" / 1 => WidenReport,
     "maintain" / 1 => Reports<'_, UpkeepReport>,
     "lsn" / 1 => LsnReport,
+    "files" / 1 => TableFiles,
+    "preview" / 1 => Preview,
+    "staging" / 1 => StagingRows,
+    "log" / 1 => BatchLog,
+    "columns" / 1 => ColumnMap,
+    "load-sql" / 1 => LoadSql,
     "pause" / 1 => Orders<'_, PauseChange>,
     "resume" / 1 => Orders<'_, Resumed>,
     "skip" / 1 => Orders<'_, Option<Skipped>>,

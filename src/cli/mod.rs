@@ -6,6 +6,7 @@ pub mod args;
 mod buckets;
 mod bundle;
 mod check;
+mod columns;
 mod completions;
 pub mod connect;
 mod console;
@@ -17,6 +18,7 @@ mod enable;
 mod every;
 mod exit;
 mod explain;
+mod files;
 mod init;
 mod jobs;
 mod keys;
@@ -24,19 +26,24 @@ mod keys;
 mod lab;
 mod lease;
 mod load_errors;
+mod load_sql;
+mod log;
 mod lsn;
 mod maintain;
 mod man;
 mod output;
 mod pause;
+mod preview;
 mod recover;
 mod reports;
 mod retry;
+mod rows;
 mod runs;
 mod schema;
 mod select;
 mod signals;
 mod skip;
+mod staging;
 mod status;
 mod tables;
 mod trace;
@@ -104,6 +111,12 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Fault> {
         Command::Status => status::run(global, connected(global, &command).await?).await,
         Command::Verify(verify) => verify::run(global, verify, connected(global, &command).await?).await,
         Command::Trace(trace) => trace::run(global, trace, connected(global, &command).await?).await,
+        Command::Files(most) => files::run(&global, most.most, connected(&global, &command).await?).await,
+        Command::Preview(preview) => preview::run(&global, preview, connected(&global, &command).await?).await,
+        Command::Staging(staging) => staging::run(&global, staging, connected(&global, &command).await?).await,
+        Command::Log(most) => log::run(&global, most.most, connected(&global, &command).await?).await,
+        Command::Columns => columns::run(&global, connected(&global, &command).await?).await,
+        Command::LoadSql => load_sql::run(&global, connected(&global, &command).await?).await,
         Command::DryRun => dry_run::run(global, connected(global, &command).await?).await,
         Command::Widen(widen) => widen::run(global, widen, connected(global, &command).await?).await,
         Command::LoadErrors(errors) => load_errors::run(global, errors, connected(global, &command).await?).await,

@@ -42,6 +42,32 @@ pub struct LoadErrors {
 }
 
 #[derive(Args, Debug, Clone)]
+pub struct Preview {
+    /// Number of the batch in the current epoch, as `files` lists it.
+    #[arg(long, value_name = "SEQ")]
+    pub batch: u64,
+    /// Number of the part file in the batch [default: the first].
+    #[arg(long, value_name = "NUMBER")]
+    pub file: Option<u32>,
+    /// How many rows at the most.
+    #[arg(long, default_value_t = 20)]
+    pub most: usize,
+    /// Show the values of the rows, which are hidden otherwise.
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Staging {
+    /// How many rows at the most.
+    #[arg(long, default_value_t = 20)]
+    pub most: usize,
+    /// Show the values of the rows, which are hidden otherwise.
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+#[derive(Args, Debug, Clone)]
 pub struct LsnOrTime {
     /// 20 hex digits, or a time of the database server's clock as in '2026-03-02 09:30:00'.
     #[arg(value_name = "LSN|TIME")]

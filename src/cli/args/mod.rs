@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use inspect::{Bundle, LoadErrors, LsnOrTime, Most, Trace, Verify};
+pub use inspect::{Bundle, LoadErrors, LsnOrTime, Most, Preview, Staging, Trace, Verify};
 pub use jobs::{Mode, Prepare, Sync};
 #[cfg(feature = "lab")]
 pub use lab::{Demo, Lab};
@@ -101,6 +101,23 @@ pub enum Command {
     Widen(Widen),
     /// List the values that Redshift refused to load.
     LoadErrors(LoadErrors),
+    /// List the batches of one table that stand in S3, with their files.
+    ///
+    /// The newest first, each with what became of it: applied, staged or pending; and files without
+    /// a record, which are being written or were left behind.
+    Files(Most),
+    /// Show the first rows of a change file of one table.
+    Preview(Preview),
+    /// Show the rows of one table that wait in Redshift to be applied.
+    Staging(Staging),
+    /// List the newest lines of the batch log: what loads did, of one table or of all.
+    Log(Most),
+    /// Show what each column of one table becomes in Redshift, and what may not fit.
+    ///
+    /// Exit code 4: the table cannot be carried as it is.
+    Columns,
+    /// Print the statements that the next load of one table would run, for a DBA to read.
+    LoadSql,
     /// Upkeep of the tables in Redshift: statistics, room, and emptying them.
     #[command(subcommand)]
     Maintain(Maintain),
@@ -185,6 +202,12 @@ impl Command {
             Self::DryRun => "dry-run",
             Self::Widen(_) => "widen",
             Self::LoadErrors(_) => "load-errors",
+            Self::Files(_) => "files",
+            Self::Preview(_) => "preview",
+            Self::Staging(_) => "staging",
+            Self::Log(_) => "log",
+            Self::Columns => "columns",
+            Self::LoadSql => "load-sql",
             Self::Maintain(_) => "maintain",
             Self::Lsn(_) => "lsn",
             Self::Buckets => "buckets",

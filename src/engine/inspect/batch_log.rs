@@ -7,7 +7,9 @@ use crate::engine::Engine;
 use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{LogLine, Target};
+use crate::target::Target;
+
+pub use crate::target::LogLine;
 
 /// The newest lines of the batch log of this pipeline.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]

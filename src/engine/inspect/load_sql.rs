@@ -11,7 +11,9 @@ use crate::model::record::Layout;
 use crate::model::{CommitRecord, Epoch, Fault, RecordKind, Seq, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{LoadRange, LogLine, NextLoad, NextStep, OpenEpoch, OpenLoad, SqlTransaction, Target};
+use crate::target::{LoadRange, LogLine, NextLoad, NextStep, OpenEpoch, OpenLoad, Target};
+
+pub use crate::target::{SqlStatement, SqlTransaction};
 
 /// Stands for the manifest, which the load writes first and whose name is made then.
 const MANIFEST: &str = "s3://<manifest over the files of this load>";

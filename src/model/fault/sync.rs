@@ -334,7 +334,7 @@ pub const NO_BATCH: Page = Page {
     title: "there is no such batch or file",
     class: Class::Config,
     meaning: "The current epoch of the table has no record of that number, or its batch has no file of that number. Records are deleted long after their load.",
-    next: &["name a batch of the current epoch, and a file from 1 on"],
+    next: &["db-to-redshift files --table <table> # lists batches and their files"],
 };
 
 pub const PAGES: &[&Page] = &[

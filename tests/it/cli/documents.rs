@@ -104,6 +104,24 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "status", &["status", "--json"]).await;
     let dry = printed.run(&pipeline, "dry-run", &["dry-run", "--json"]).await;
     assert!(dry["tables"].as_array().unwrap().iter().any(|line| line["report"]["rows"].as_u64() > Some(0)), "{dry:#}");
+    // A table whose batch waits, looked at from all sides.
+    let waiting = dry["tables"].as_array().unwrap().iter().find(|line| line["report"]["rows"].as_u64() > Some(0)).unwrap();
+    let (waiting, batch) = (waiting["table"].as_str().unwrap().to_owned(), waiting["report"]["to"].to_string());
+    let files = printed.run(&pipeline, "files", &["files", "--table", &waiting, "--json"]).await;
+    assert_eq!(files["batches"][0]["state"], "pending", "{files:#}");
+    for show in [&["--show-values"][..], &[]] {
+        let preview = [&["preview", "--table", &waiting, "--batch", &batch, "--json"], show].concat();
+        let preview = printed.run(&pipeline, "preview", &preview).await;
+        let first = &preview["rows"][0]["cells"][0]["is"];
+        assert_eq!(first, if show.is_empty() { "hidden" } else { "text" }, "{preview:#}");
+        printed.run(&pipeline, "staging", &[&["staging", "--table", &waiting, "--json"], show].concat()).await;
+    }
+    let script = printed.run(&pipeline, "load-sql", &["load-sql", "--table", &waiting, "--json"]).await;
+    assert!(script["transactions"].as_array().unwrap().len() > 3, "{script:#}");
+    let columns = printed.run(&pipeline, "columns", &["columns", "--table", &waiting, "--json"]).await;
+    assert_eq!(columns["columns"][0]["fits"], true, "{columns:#}");
+    let log = printed.run(&pipeline, "log", &["log", "--table", &waiting, "--json"]).await;
+    assert_eq!(log["lines"][0]["event"], "snapshot", "{log:#}");
     printed.run(&pipeline, "jobs", &["sync", "--events", "--json"]).await;
     printed.run(&pipeline, "event", &["sync", "--events"]).await;
     printed.run(&pipeline, "status", &["status", "--table", "dbo.*", "--json"]).await;
@@ -111,6 +129,7 @@ async fn every_document_that_is_printed_is_valid() {
     let verified = printed.run(&pipeline, "verify", &["verify", "--events", "--json"]).await;
     assert!(verified["tables"][0]["report"]["shape"].is_array(), "{verified:#}");
     printed.run(&pipeline, "tables", &["tables", "--json"]).await;
+    printed.run(&pipeline, "keys", &["keys", "--json"]).await;
     printed.run(&pipeline, "enable", &["enable", "--table", "dbo.Country", "--json"]).await;
     printed.run(&pipeline, "buckets", &["buckets", "--json"]).await;
     printed.run(&pipeline, "load-errors", &["load-errors", "--json"]).await;

@@ -93,6 +93,19 @@ async fn the_small_commands_answer() {
         assert_eq!((code, traced["equal"].as_bool(), traced["in_source"].as_bool()), (0, Some(true), Some(true)), "{traced:#}");
         assert!(traced["changes"][0]["lsn"].is_string(), "{table}: {traced:#}");
     }
+    let (code, text) = run(&pipeline, &["files", "--table", "dbo.Country"]).await;
+    assert!(code == 0 && text.contains("snapshot") && text.contains("applied") && text.contains("deleted"), "{text}");
+    let (code, text) = run(&pipeline, &["staging", "--table", "dbo.Country"]).await;
+    assert!(code == 0 && text.contains("0 rows in ") && text.contains("nothing waits"), "{text}");
+    let (code, text) = run(&pipeline, &["log"]).await;
+    assert!(code == 0 && text.contains("dbo.Country") && text.contains("snapshot"), "{text}");
+    let (code, text) = run(&pipeline, &["columns", "--table", "dbo.Country"]).await;
+    assert!(code == 0 && text.contains("VARCHAR(") && !text.contains("TROUBLE"), "{text}");
+    let (code, text) = run(&pipeline, &["load-sql", "--table", "dbo.Country"]).await;
+    assert!(code == 0 && text.contains("nothing to load"), "{text}");
+    let (code, fault) = json(&pipeline, &["preview", "--table", "dbo.Country", "--batch", "77"]).await;
+    assert_eq!((code, fault["fault"]["code"].as_str()), (2, Some("SYNC-039")), "{fault}");
+    assert_eq!(json(&pipeline, &["files"]).await.0, 2, "one table only");
     let (code, text) = run(&pipeline, &["dry-run"]).await;
     assert!(code == 0 && text.contains("nothing to load"), "{text}");
     let (code, text) = run(&pipeline, &["maintain", "analyze", "--table", "dbo.Country"]).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db_to_redshift::config::{
-    CleanUpPolicy, ExtractSettings, LoadSettings, RedshiftSettings, Secret, Settings, SourceSettings, StoreSettings, Tls,
+    CleanUpPolicy, ConsoleSettings, ExtractSettings, LoadSettings, RedshiftSettings, Secret, Settings, SourceSettings, StoreSettings, Tls,
 };
 use db_to_redshift::engine::event::{Event, Events, Outcome, TableReport};
 use db_to_redshift::engine::prepare::PrepareOptions;
@@ -203,6 +203,7 @@ fn settings(s3: &S3Lab, redshift: &LabRedshift) -> Settings {
         },
         load: LoadSettings { parallel: 2, retries: 5, coalesce_batches: 100, coalesce_rows: 1_000_000 },
         store: StoreSettings { keep: Duration::ZERO, keep_runs: Duration::from_hours(24) },
+        console: ConsoleSettings { theme: "auto", mouse: true, ascii: false, motion: true, keys: Vec::new() },
         tables: Vec::new(),
         warnings: Vec::new(),
     }
