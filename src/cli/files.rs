@@ -11,7 +11,7 @@ use crate::model::{Fault, RecordKind};
 
 pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let table = select::one(&engine, &global.tables, select::From::Store).await?;
-    let files = engine.files(&table, most, None).await?;
+    let files = Box::pin(engine.files(&table, most, None)).await?;
     if global.json {
         output::document(&files);
     } else {

@@ -6,7 +6,9 @@ use crate::engine::inspect::rows::{Cell, RowOperation, ShownColumn, ShownRow};
 pub fn print(columns: &[ShownColumn], rows: &[ShownRow]) {
     let name = |column: &ShownColumn| format!("{} {}{}", column.name, column.source_type, if column.key { " (key)" } else { "" });
     output::line(format_args!("  columns: {}", columns.iter().map(name).collect::<Vec<_>>().join(", ")));
-    rows.iter().for_each(|row| output::line(format_args!("  {}", text(columns, row))));
+    for row in rows {
+        output::line(format_args!("  {}", text(columns, row)));
+    }
     if rows.iter().any(|row| row.cells.contains(&Cell::Hidden)) {
         output::line(format_args!("  values are hidden: --show-values shows them"));
     }

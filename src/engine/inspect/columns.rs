@@ -12,6 +12,7 @@ use crate::target::{Declared, DeclaredColumns, Target};
 
 /// One column of the source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in the document")]
 pub struct MappedColumn {
     /// As the source spells it.
     pub name: String,

@@ -162,6 +162,7 @@ mod tests {
         ])
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a cell as rows hold it")]
     fn text(text: &str) -> Held {
         Some(text.to_owned())
     }
