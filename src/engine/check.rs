@@ -202,6 +202,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         for fault in self.target.check_shapes(&shapes) {
             found.add("tables", "columns", Found::Fault(fault));
         }
+        // A target that does not answer has a line of its own.
+        for fault in self.target.check_collations(&shapes).await.unwrap_or_default() {
+            found.add("target", "collation", Found::Fault(fault));
+        }
     }
 
     async fn check_store(&self, found: &mut Findings) -> bool {

@@ -297,6 +297,11 @@ pub trait Target: Send + Sync + 'static {
     /// names, too many columns. Needs no connection.
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault>;
 
+    /// Refuses a target that would take two keys for one: a database, or a key column of a
+    /// production that is there, that compares without regard to case. One statement for each
+    /// table with text in its key.
+    fn check_collations(&self, tables: &[(TableName, TableShape)]) -> impl Future<Output = Result<Vec<Fault>, Fault>> + Send;
+
     /// What the user lacks to prepare and load the given tables, in a fixed number of round trips.
     fn lacking(&self, tables: &[TableName]) -> impl Future<Output = Result<Lacking, Fault>> + Send;
 

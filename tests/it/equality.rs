@@ -37,17 +37,17 @@ async fn equal_after(seed: u64, coalesce_batches: u32, max_transactions: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn joined_batches_end_equal() {
-    equal_after(1, 100, 4).await;
+    Box::pin(equal_after(1, 100, 4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn single_batches_end_equal() {
-    equal_after(2, 1, 7).await;
+    Box::pin(equal_after(2, 1, 7)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whole_windows_end_equal() {
-    equal_after(3, 100, 10_000).await;
+    Box::pin(equal_after(3, 100, 10_000)).await;
 }
 
 /// A difference must show: the proof can fail.

@@ -185,3 +185,48 @@ async fn logins_and_certificates_are_told_apart() {
     nobody.port = 1;
     assert_eq!(Redshift::new(nobody, role()).start_up().await.unwrap_err().code(), rs::CONNECT.code);
 }
+
+/// Where Redshift takes `abc` and `ABC` for one key, nothing is prepared; outside the key it may.
+#[tokio::test]
+async fn a_target_that_ignores_case_is_refused() {
+    let lab = target_lab().await;
+    let sql = lab.sql().await;
+    let codes = TableName::new("dbo", "Codes");
+    let shape = TableShape::new(vec![
+        column("The \"Code\"", 1, SqlType::NVarChar { length: 10 }, Some(1)),
+        column("Name", 2, SqlType::NVarChar { length: 10 }, None),
+    ]);
+    let both = [(codes.clone(), shape.clone()), (table(), crate::support::target::shape())];
+    assert!(lab.target.check_collations(&both).await.unwrap().is_empty(), "nothing is there yet");
+    sql.rows(r#"CREATE SCHEMA "shop""#).await;
+    let make = async |code: &str, name: &str| {
+        sql.rows(r#"DROP TABLE IF EXISTS "shop"."codes""#).await;
+        let columns = format!(r#""the ""code""" VARCHAR(30) {code} NOT NULL, "name" VARCHAR(30) {name}"#);
+        sql.rows(&format!(r#"CREATE TABLE "shop"."codes" ({columns})"#)).await;
+    };
+    make("COLLATE CASE_INSENSITIVE", "").await;
+    sql.rows(r#"INSERT INTO "shop"."codes" VALUES ('abc', 'abc')"#).await;
+    let same = sql.one(r#"SELECT COUNT(*) FROM "shop"."codes" WHERE "the ""code""" = 'ABC'"#).await;
+    assert_eq!((same.as_str(), sql.one(r#"SELECT COUNT(*) FROM "shop"."codes" WHERE "name" = 'ABC'"#).await.as_str()), ("1", "0"));
+    let fault = lab.target.prepare(&codes, &shape, &identity()).await.unwrap_err();
+    assert!(fault.is(&rs::CASE_INSENSITIVE) && fault.to_string().contains("columns=the \"code\""), "{fault}");
+    let found = lab.target.check_collations(&both).await.unwrap();
+    assert!(matches!(&found[..], [fault] if fault.is(&rs::CASE_INSENSITIVE)), "{found:?}");
+    assert!(lab.target.state(&codes).await.unwrap().is_none(), "nothing was made");
+
+    make("COLLATE CASE_SENSITIVE", "COLLATE CASE_INSENSITIVE").await;
+    lab.target.prepare(&codes, &shape, &identity()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_ignores_case_is_refused() {
+    let lab = target_lab().await;
+    let sql = lab.sql().await;
+    assert_eq!(sql.one("SELECT db_collation()").await, "case_sensitive");
+    sql.rows("ALTER DATABASE dev COLLATE CASE_INSENSITIVE").await;
+    let fault = lab.target.prepare(&table(), &shape(), &identity()).await.unwrap_err();
+    assert!(fault.is(&rs::CASE_INSENSITIVE) && fault.to_string().contains("collation=case_insensitive"), "{fault}");
+    let found = lab.target.check_collations(&[]).await.unwrap();
+    assert!(matches!(&found[..], [fault] if fault.is(&rs::CASE_INSENSITIVE)), "{found:?}");
+    assert!(lab.target.start_up().await.unwrap().schemas.iter().all(|(_, exists)| !exists), "nothing was made");
+}

@@ -287,6 +287,14 @@ pub const COPY_EXPIRED: Page = Page {
     ],
 };
 
+pub const CASE_INSENSITIVE: Page = Page {
+    code: "RS-032",
+    title: "Redshift would take two keys for one",
+    class: Class::Human,
+    meaning: "The database, or a key column of production, compares text without regard to case. SQL Server's keys are told apart byte by byte: abc and ABC may be two rows, of which one would be lost. Nothing was changed.",
+    next: &["db-to-redshift check"],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &COMMIT_UNKNOWN,
@@ -319,4 +327,5 @@ pub const PAGES: &[&Page] = &[
     &TOO_LONG,
     &NOT_WIDENED,
     &COPY_EXPIRED,
+    &CASE_INSENSITIVE,
 ];

@@ -8,6 +8,7 @@ mod adopt;
 mod apply;
 mod canonical;
 mod catalogue;
+mod collation;
 mod connect;
 mod copy;
 mod ddl;
@@ -106,6 +107,10 @@ impl Target for Redshift {
 
     fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
         shapes::check(self.settings(), tables)
+    }
+
+    async fn check_collations(&self, tables: &[(TableName, TableShape)]) -> Result<Vec<Fault>, Fault> {
+        collation::check_all(self.settings(), tables).await
     }
 
     async fn lacking(&self, tables: &[TableName]) -> Result<Lacking, Fault> {

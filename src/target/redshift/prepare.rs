@@ -5,6 +5,7 @@
 //! and the other reads. Later DDL runs under the state's lock.
 
 use super::catalogue;
+use super::collation;
 use super::connect::Session;
 use super::ddl::{self, Layout};
 use super::delsert::delete_all;
@@ -39,6 +40,8 @@ pub async fn run(job: &Job<'_>) -> Result<Prepared, Fault> {
     let layout = Layout::new(job.table, job.shape)?;
     let mut did = Vec::new();
     let mut session = Session::open(job.settings).await?;
+    collation::database(&mut session, job.settings).await?;
+    did.extend(collation::production(&mut session, &names, &layout).await?);
     shared(&mut session, job.settings, &names, &mut did).await?;
     for attempt in 1.. {
         let outcome = if catalogue::oid(&mut session, &names.state).await?.is_some() {

@@ -45,6 +45,7 @@ provocations! {
     [rs::NOT_EMPTY] => a_start_into_rows,
     [rs::FULL] => a_full_disk,
     [rs::ANSWER] => a_state_that_cannot_be_read,
+    [rs::CASE_INSENSITIVE] => a_key_column_without_regard_to_case,
     [rs::COPY_EXPIRED] => a_copy_with_expired_credentials,
 }
 
@@ -255,6 +256,15 @@ async fn a_production_that_is_too_narrow() -> Fault {
     sql.rows(r#"CREATE SCHEMA "shop""#).await;
     sql.rows(r#"CREATE TABLE "shop"."orders" ("id" INTEGER NOT NULL, "customer" VARCHAR(20))"#).await;
     lab.target.prepare(&table(), &shape(), &identity()).await.unwrap_err()
+}
+
+async fn a_key_column_without_regard_to_case() -> Fault {
+    let lab = target_lab().await;
+    let sql = lab.sql().await;
+    sql.rows(r#"CREATE SCHEMA "shop""#).await;
+    sql.rows(r#"CREATE TABLE "shop"."codes" ("code" VARCHAR(30) COLLATE CASE_INSENSITIVE NOT NULL)"#).await;
+    let shape = TableShape::new(vec![column("Code", 1, SqlType::NVarChar { length: 10 }, Some(1))]);
+    lab.target.prepare(&TableName::new("dbo", "Codes"), &shape, &identity()).await.unwrap_err()
 }
 
 async fn a_staging_table_of_unknown_origin() -> Fault {

@@ -42,6 +42,37 @@ $$ SELECT CASE kind
      WHEN 'jsonb'::regtype THEN 'super'
      ELSE format_type(kind, modifier) END $$;
 
+-- COLLATE CASE_INSENSITIVE of a column. A PostgreSQL without ICU lacks it, and says so when it is named.
+DO $$ BEGIN
+  CREATE COLLATION pg_catalog.case_insensitive (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+EXCEPTION WHEN feature_not_supported THEN NULL;
+END $$;
+CREATE TABLE pg_catalog.lab_database (collation_name text NOT NULL);
+INSERT INTO pg_catalog.lab_database VALUES ('case_sensitive');
+CREATE FUNCTION pg_catalog.db_collation() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS
+$$ SELECT collation_name FROM pg_catalog.lab_database $$;
+CREATE FUNCTION pg_catalog.lab_set_db_collation(wanted text) RETURNS void LANGUAGE sql SECURITY DEFINER AS
+$$ UPDATE pg_catalog.lab_database SET collation_name = wanted $$;
+
+-- SHOW TABLE: columns with their collations; of the attributes only DISTSTYLE.
+CREATE FUNCTION pg_catalog.lab_show_table(relation text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF to_regclass(relation) IS NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('Relation "%s" does not exist.', relation);
+  END IF;
+  RETURN (
+    SELECT format(E'CREATE TABLE %I.%I (\n%s\n)\nDISTSTYLE AUTO;', n.nspname, c.relname, string_agg(
+             format('    %I %s', a.attname, lab_type_name(c.oid, a.attnum, a.atttypid, a.atttypmod))
+             || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+             || CASE WHEN t.typname IN ('varchar', 'bpchar') THEN
+                  ' COLLATE ' || CASE l.collname WHEN 'case_insensitive' THEN 'case_insensitive' ELSE 'case_sensitive' END
+                ELSE '' END, E',\n' ORDER BY a.attnum))
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_collation l ON l.oid = a.attcollation
+     WHERE c.oid = to_regclass(relation) AND a.attnum > 0 AND NOT a.attisdropped
+     GROUP BY n.nspname, c.relname);
+END $$;
+
 -- Redshift counts the length of strings in bytes, stores DECIMAL up to 19 digits as int64, and
 -- knows fewer types. A CHECK per column says so; the proxy turns its violation into Redshift's words.
 CREATE FUNCTION pg_catalog.lab_guard_columns() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$

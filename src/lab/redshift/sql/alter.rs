@@ -52,6 +52,18 @@ pub(super) fn table(tokens: &[Token], in_transaction: bool) -> Result<Altered, S
     }
 }
 
+/// `ALTER DATABASE name COLLATE …`. The lab remembers it for `db_collation()`; what is compared by it
+/// stays as it is, so this serves who refuses such a database.
+pub(super) fn database(tokens: &[Token]) -> Result<String, SqlError> {
+    match tokens {
+        [_, _, _, verb, collation] if verb.is("collate") && collation.is_any(&["case_sensitive", "cs", "case_insensitive", "ci"]) => {
+            let collation = if collation.is_any(&["case_sensitive", "cs"]) { "case_sensitive" } else { "case_insensitive" };
+            Ok(format!("SELECT pg_catalog.lab_set_db_collation('{collation}')"))
+        }
+        _ => Err(SqlError::not_served("ALTER DATABASE other than COLLATE")),
+    }
+}
+
 /// `ALTER COLUMN c TYPE varchar(n)`, the one change of a type.
 fn widen(name: &str, action: &[Token], in_transaction: bool) -> Result<Altered, SqlError> {
     let from = if action.get(1).is_some_and(|token| token.is("column")) { 2 } else { 1 };

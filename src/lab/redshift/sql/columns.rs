@@ -22,6 +22,7 @@ pub(super) struct Column {
     pub unique: bool,
     pub dist_key: bool,
     pub sort_key: bool,
+    pub case_insensitive: bool,
     /// As it was declared, in lower case.
     pub encoding: Option<String>,
 }
@@ -31,6 +32,9 @@ impl Column {
     /// left; a primary key still means NOT NULL.
     pub fn definition(&self) -> String {
         let mut text = format!("{} {}", self.name, self.kind);
+        if self.case_insensitive {
+            text.push_str(" COLLATE pg_catalog.case_insensitive");
+        }
         if let Some(most) = self.varbyte {
             let label: String = self.name.trim_matches('"').chars().filter(char::is_ascii_alphanumeric).collect();
             let name = quote(&format!("__lab_varbyte_{most}_{}", cut(&label, 30)));
@@ -119,7 +123,10 @@ pub(super) fn column(tokens: &[Token]) -> Result<Column, SqlError> {
                 }
             }
             "collate" if next("case_sensitive") || next("cs") => at += 1,
-            "collate" => return Err(SqlError::not_served("COLLATE CASE_INSENSITIVE")),
+            "collate" if next("case_insensitive") || next("ci") => {
+                column.case_insensitive = true;
+                at += 1;
+            }
             _ => return Err(SqlError::syntax(&token.text)),
         }
     }

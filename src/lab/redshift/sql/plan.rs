@@ -65,6 +65,7 @@ fn one(tokens: &[Token], context: &Context<'_>) -> Result<Work, SqlError> {
             Altered::Pass(sql) => Work::pass(sql),
             Altered::Append { to, from } => Work::Append { to, from },
         },
+        "alter" if word(1, "database") => Work::Instead { sql: alter::database(&words)?, tag: "ALTER DATABASE" },
         "truncate" => Work::Truncate { sql: truncate(&words)? },
         "vacuum" => Work::pass(vacuum(&words, context.in_transaction)?),
         "analyze" | "analyse" => Work::pass(analyze(&words)?),

@@ -124,6 +124,11 @@ pub(super) fn show(tokens: &[Token]) -> Result<String, SqlError> {
     let Some(name) = tokens.get(1) else { return Err(SqlError::syntax("end of input")) };
     let lower = name.text.to_ascii_lowercase();
     match lower.as_str() {
+        "table" => {
+            let names: Vec<String> = tokens[2..].iter().filter(|token| token.is_name()).map(|token| token.text.clone()).collect();
+            // to_regclass reads quotes as the statement does.
+            Ok(format!("SELECT pg_catalog.lab_show_table({}) AS \"Show Table DDL statement\"", quote(&names.join("."))))
+        }
         "server_version" => Ok("SELECT '8.0.2'::text AS server_version".to_owned()),
         "time" | "all" | "transaction" => Err(SqlError::not_served(format!("SHOW {}", lower.to_ascii_uppercase()))),
         _ => {
