@@ -89,6 +89,21 @@ pub struct MappingFacts {
     pub oldest: Option<Lsn>,
 }
 
+impl MappingFacts {
+    /// Commit time of the newest transaction up to the LSN, server-local; `None` below the oldest
+    /// row.
+    #[must_use]
+    pub fn time(&self) -> Option<DateTime> {
+        self.newest.as_ref().map(|row| row.end_time)
+    }
+
+    /// Commit time of exactly this LSN, server-local; `None` where the mapping does not hold it.
+    #[must_use]
+    pub fn time_of(&self, lsn: Lsn) -> Option<DateTime> {
+        self.newest.as_ref().filter(|row| row.lsn == lsn).map(|row| row.end_time)
+    }
+}
+
 /// The stretch of one instance's change table that a probe looks at, both ends included.
 #[derive(Clone, Debug)]
 pub struct ProbeRange {
@@ -194,7 +209,8 @@ pub trait Source: Send + Sync + 'static {
     /// `max` when there are fewer (rule E4).
     fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> impl Future<Output = Result<Lsn, Fault>> + Send;
 
-    /// The time mapping at or below each LSN, in that order, all in one round trip.
+    /// The time mapping at or below each LSN, in that order, in one round trip however many there
+    /// are.
     fn mappings(&self, at: &[Lsn]) -> impl Future<Output = Result<Vec<MappingFacts>, Fault>> + Send;
 
     /// The time mapping at or below one LSN.
@@ -208,10 +224,6 @@ pub trait Source: Send + Sync + 'static {
     /// The newest LSN of the mapping whose commit time is not after a server-local time; `None`
     /// when the mapping does not reach back so far.
     fn lsn_at(&self, time: DateTime) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;
-
-    /// Commit times, server-local, in that order; `None` for an LSN that the mapping does not
-    /// hold.
-    fn times_of(&self, lsns: &[Lsn]) -> impl Future<Output = Result<Vec<Option<DateTime>>, Fault>> + Send;
 
     /// The change rows of a range, in the order (lsn, command, seqval, operation).
     fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;
@@ -259,10 +271,6 @@ pub trait Source: Send + Sync + 'static {
     /// Every captured table, the bounds of the time mapping, clock and health, in a number of round
     /// trips that does not depend on the number of tables. Reads no change table.
     fn fleet(&self) -> impl Future<Output = Result<FleetFacts, Fault>> + Send;
-
-    /// The commit time at each LSN (that of the newest mapping row at or below it), in that order,
-    /// in one round trip however many there are; server-local. `None` below the oldest row.
-    fn commit_times(&self, at: &[Lsn]) -> impl Future<Output = Result<Vec<Option<DateTime>>, Fault>> + Send;
 
     /// The newest LSN of the mapping at or below `limit` (rule C3).
     fn clean_up_mark(&self, limit: Lsn) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;

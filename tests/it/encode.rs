@@ -9,6 +9,8 @@ use db_to_redshift::model::{Column, Decimal, Fault, Keep, SqlType, StagedOp, Sta
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use crate::support::column::column;
+
 const MARKER: &str = "7b0c5f6e-52b5-4f0d-9f35-3c1a52f3a111";
 
 /// A field as it stands in the file: its text, and whether it was quoted.
@@ -67,15 +69,9 @@ fn unzip(bytes: &[u8]) -> String {
 }
 
 fn shape(types: &[(SqlType, bool)]) -> TableShape {
-    let column = |(at, (sql_type, key)): (usize, &(SqlType, bool))| Column {
-        name: format!("c{at}"),
-        column_id: i32::try_from(at).unwrap() + 1,
-        ordinal: i32::try_from(at).unwrap() + 1,
-        sql_type: sql_type.clone(),
-        nullable: true,
-        collation: None,
-        key_ordinal: key.then_some(1),
-        unfit: Unfit::Fail,
+    let column = |(at, (sql_type, key)): (usize, &(SqlType, bool))| {
+        let id = i32::try_from(at).unwrap() + 1;
+        Column { nullable: true, ..column(&format!("c{at}"), id, sql_type.clone(), key.then_some(1)) }
     };
     TableShape::new(types.iter().enumerate().map(column).collect())
 }

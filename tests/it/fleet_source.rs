@@ -61,21 +61,26 @@ async fn without_cdc_a_fleet_is_empty() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commit_times_are_those_of_the_mapping() {
+async fn any_number_of_lsns_is_mapped_in_one_round_trip() {
     let lab = lab_with(2).await;
     let facts = lab.source.fleet().await.unwrap();
     let (oldest, newest) = (facts.oldest.unwrap(), facts.newest.unwrap());
     let mut at = vec![newest.lsn, oldest.lsn.prev(), newest.lsn.prev(), oldest.lsn, newest.lsn.next(), Lsn::MAX];
     // More than a request has parameters.
     at.extend(std::iter::repeat_n(newest.lsn, 3_000));
-    let times = lab.source.commit_times(&at).await.unwrap();
-    assert_eq!(times.len(), at.len());
-    for (lsn, time) in at.iter().zip(&times).take(6) {
-        let row = lab.source.mapping(*lsn).await.unwrap().newest;
-        assert_eq!(*time, row.map(|row| row.end_time), "{lsn}");
-    }
-    assert!(times[6..].iter().all(|time| *time == Some(newest.end_time)));
-    assert!(lab.source.commit_times(&[]).await.unwrap().is_empty());
+    let before = lab.requests();
+    let found = lab.source.mappings(&at).await.unwrap();
+    assert!(lab.requests() - before <= 2, "the statement, and one that resets a session");
+    assert_eq!(found.len(), at.len());
+    let alone = lab.source.mapping(newest.lsn.prev()).await.unwrap();
+    assert!(alone.newest.as_ref().unwrap().lsn < newest.lsn);
+    assert_eq!(found[2], alone);
+    assert_eq!((&found[0].newest, &found[1].newest, &found[3].newest), (&Some(newest.clone()), &None, &Some(oldest.clone())));
+    assert!(found[4..].iter().all(|facts| facts.newest.as_ref() == Some(&newest)));
+    assert!(found.iter().all(|facts| facts.oldest == Some(oldest.lsn)));
+    assert_eq!((found[0].time_of(newest.lsn), found[4].time_of(newest.lsn.next())), (Some(newest.end_time), None));
+    assert_eq!((found[4].time(), found[1].time()), (Some(newest.end_time), None));
+    assert!(lab.source.mappings(&[]).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,45 +9,11 @@ use db_to_redshift::lab::sample::{self, TABLES, Workload};
 use db_to_redshift::lab::sqlserver::cdc::{Cdc, IDLE};
 use db_to_redshift::lab::sqlserver::engine::server::{Server, User};
 use db_to_redshift::lab::sqlserver::engine::session::EngineSessions;
-use db_to_redshift::lab::sqlserver::session::{Cancelled, Message, Session, Sessions, Sink};
-use db_to_redshift::lab::sqlserver::types::{DataType, Datum, ResultColumn};
+use db_to_redshift::lab::sqlserver::session::{Session, Sessions};
+use db_to_redshift::lab::sqlserver::types::{DataType, Datum};
 use tempfile::TempDir;
 
-#[derive(Default)]
-struct Collected {
-    columns: Vec<ResultColumn>,
-    rows: Vec<Vec<Datum>>,
-    messages: Vec<Message>,
-}
-
-impl Sink for Collected {
-    fn columns(&mut self, columns: &[ResultColumn]) -> Result<(), Cancelled> {
-        self.columns = columns.to_vec();
-        Ok(())
-    }
-
-    fn row(&mut self, row: &[Datum]) -> Result<(), Cancelled> {
-        self.rows.push(row.to_vec());
-        Ok(())
-    }
-
-    fn done(&mut self, _: Option<u64>) -> Result<(), Cancelled> {
-        Ok(())
-    }
-
-    fn message(&mut self, message: &Message) -> Result<(), Cancelled> {
-        self.messages.push(message.clone());
-        Ok(())
-    }
-
-    fn database_changed(&mut self, _: &str, _: &str) -> Result<(), Cancelled> {
-        Ok(())
-    }
-
-    fn output(&mut self, _: &str, _: &DataType, _: &Datum) -> Result<(), Cancelled> {
-        Ok(())
-    }
-}
+use crate::support::tsql::Collected;
 
 struct Bench {
     cdc: Arc<Cdc>,
@@ -209,7 +175,7 @@ fn times_masks_and_help() {
     let columns = bench.shown("EXEC sys.sp_cdc_get_captured_columns N'dbo_t'");
     assert!(columns.contains("dbo t dbo_t note 3 3 nvarchar -1 NULL"), "{columns}");
     let help = bench.run("EXEC sys.sp_cdc_help_change_data_capture");
-    assert_eq!((help.rows.len(), help.columns.len()), (1, 15));
+    assert_eq!((help.rows.len(), help.columns[0].len()), (1, 15));
     assert_eq!(cell(&help.rows[0][14]), "[id], [name], [note]");
     assert_eq!(bench.error("EXEC sys.sp_cdc_help_change_data_capture @source_schema = N'dbo'"), 22972);
     let jobs = "SELECT job_type, maxtrans, pollinginterval, retention, threshold FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID() ORDER BY job_type";
@@ -290,7 +256,7 @@ fn replay(bench: &mut Bench, table: &sample::SampleTable) -> BTreeMap<String, Ve
         table.name.replace(']', "]]")
     );
     let sink = bench.run(&sql);
-    let names: Vec<String> = sink.columns.iter().map(|c| c.name.clone()).collect();
+    let names: Vec<String> = sink.columns[0].iter().map(|c| c.name.clone()).collect();
     assert_eq!(names.last().map(String::as_str), Some("__$command_id"));
     let at = |name: &str| names.iter().position(|n| n == name).unwrap();
     let captured = at("__$update_mask") + 1..names.len() - 1;
@@ -310,7 +276,7 @@ fn replay(bench: &mut Bench, table: &sample::SampleTable) -> BTreeMap<String, Ve
             let values = captured.clone().enumerate().map(|(ordinal, column)| {
                 let touched = bits[bits.len() - 1 - ordinal / 8] >> (ordinal % 8) & 1 == 1;
                 let large = matches!(
-                    sink.columns[column].data_type,
+                    sink.columns[0][column].data_type,
                     DataType::VarChar(None) | DataType::NVarChar(None) | DataType::VarBinary(None)
                 );
                 match old {
@@ -342,7 +308,7 @@ fn the_changes_of_the_sample_company_rebuild_its_tables() {
         let rebuilt = replay(&mut bench, table);
         let name = format!("[{}].[{}]", table.schema, table.name.replace(']', "]]"));
         let sink = bench.run(&format!("SELECT * FROM {name}"));
-        let at = |name: &str| sink.columns.iter().position(|c| c.name == name).unwrap();
+        let at = |name: &str| sink.columns[0].iter().position(|c| c.name == name).unwrap();
         let key_of = |row: &[Datum]| format!("{:?}", table.key.iter().map(|name| &row[at(name)]).collect::<Vec<_>>());
         let source: BTreeMap<String, Vec<String>> =
             sink.rows.iter().map(|row| (key_of(row), row.iter().map(|value| format!("{value:?}")).collect())).collect();

@@ -4,12 +4,13 @@ use db_to_redshift::config::{Secret, Tls};
 use db_to_redshift::lab::sqlserver::types::{DataType, Datum};
 use db_to_redshift::lab::sqlserver::wire::Options;
 use db_to_redshift::model::fault::{rs, src};
-use db_to_redshift::model::{CaptureIdentity, Column, Fault, SqlType, TableName, TableShape};
+use db_to_redshift::model::{CaptureIdentity, Fault, SqlType, TableName, TableShape};
 use db_to_redshift::source::sqlserver::SqlServer;
 use db_to_redshift::source::{CaptureInstance, Source, TableFacts};
 use db_to_redshift::target::Target;
 use db_to_redshift::target::redshift::Redshift;
 
+use crate::support::column::column;
 use crate::support::lab_sql_server::Lab;
 use crate::support::scripted_sql_server::{Scripted, result_set, settings as source_settings};
 use crate::support::target::{identity, role, settings, shape, table, target_lab};
@@ -22,20 +23,7 @@ fn text(datum: &Datum) -> String {
 }
 
 fn facts(name: &str, columns: &[&str]) -> TableFacts {
-    let column = |(at, name): (usize, &&str)| {
-        let id = i32::try_from(at).unwrap() + 1;
-        let key_ordinal = (at == 0).then_some(1);
-        Column {
-            name: (*name).into(),
-            column_id: id,
-            ordinal: id,
-            sql_type: SqlType::Int,
-            nullable: false,
-            collation: None,
-            key_ordinal,
-            unfit: db_to_redshift::model::Unfit::Fail,
-        }
-    };
+    let column = |(at, name): (usize, &&str)| column(name, i32::try_from(at).unwrap() + 1, SqlType::Int, (at == 0).then_some(1));
     let create_date = jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0);
     let instance = CaptureInstance {
         identity: CaptureIdentity { instance: format!("dbo_{name}"), object_id: 7, create_date },

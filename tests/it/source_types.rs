@@ -3,11 +3,12 @@
 use db_to_redshift::config::Tls;
 use db_to_redshift::lab::sqlserver::types::{DataType, Datum};
 use db_to_redshift::lab::sqlserver::wire::Options;
-use db_to_redshift::model::{Column, Decimal, SqlType, TableName, TableShape, Value};
+use db_to_redshift::model::{Decimal, SqlType, TableName, TableShape, Value};
 use db_to_redshift::source::sqlserver::SqlServer;
 use db_to_redshift::source::{Pages, ScanIsolation, Source};
 use uuid::Uuid;
 
+use crate::support::column::collated;
 use crate::support::scripted_sql_server::{Scripted, settings};
 
 /// A declared type, what the server sends for it, and pairs of datum and value.
@@ -140,18 +141,7 @@ async fn every_type_arrives_with_its_edges() {
         script.on_rows("FROM [dbo].[Types]", vec![("c", sent_as)], sent);
         let server = script.serve(Options::default()).await;
         let source = SqlServer::new(settings(&server, Tls::Off));
-        let collation = sql_type.is_text().then(|| "SQL_Latin1_General_CP1_CI_AS".to_owned());
-        let column = Column {
-            name: "c".into(),
-            column_id: 1,
-            ordinal: 1,
-            sql_type: sql_type.clone(),
-            nullable: true,
-            collation,
-            key_ordinal: None,
-            unfit: db_to_redshift::model::Unfit::Fail,
-        };
-        let shape = TableShape::new(vec![column]);
+        let shape = TableShape::new(vec![collated("c", 1, sql_type.clone(), None)]);
         let mut pages = source.scan(&TableName::new("dbo", "Types"), &shape, ScanIsolation::ReadCommitted).await.unwrap();
         let mut rows = Vec::new();
         while let Some(page) = pages.next_page().await.unwrap() {
@@ -178,20 +168,7 @@ async fn a_lone_surrogate_is_mended_outside_keys_and_refused_in_them() {
     script.on_rows("FROM [dbo].[Types]", vec![("c", DataType::NVarChar(Some(9)))], vec![lone]);
     let server = script.serve(Options::default()).await;
     let source = SqlServer::new(settings(&server, Tls::Off));
-    let shape = |key_ordinal| {
-        let sql_type = SqlType::NVarChar { length: 9 };
-        let collation = Some("Latin1_General_CI_AS".to_owned());
-        TableShape::new(vec![Column {
-            name: "c".into(),
-            column_id: 1,
-            ordinal: 1,
-            sql_type,
-            nullable: true,
-            collation,
-            key_ordinal,
-            unfit: db_to_redshift::model::Unfit::Fail,
-        }])
-    };
+    let shape = |key_ordinal| TableShape::new(vec![collated("c", 1, SqlType::NVarChar { length: 9 }, key_ordinal)]);
     let table = TableName::new("dbo", "Types");
     let mut pages = source.scan(&table, &shape(None), ScanIsolation::ReadCommitted).await.unwrap();
     assert!(pages.next_page().await.unwrap() == Some(vec![vec![Value::Text("a\u{FFFD}b".into())]]));

@@ -10,28 +10,15 @@ use db_to_redshift::lab::sqlserver::types::{DataType, Datum};
 use db_to_redshift::lab::sqlserver::wire::faults::Cut;
 use db_to_redshift::lab::sqlserver::wire::{Options, Server, tls};
 use db_to_redshift::model::fault::{Class, src};
-use db_to_redshift::model::{Column, Fault, Lsn, Operation, SqlType, TableName, TableShape, Value};
+use db_to_redshift::model::{Fault, Lsn, Operation, SqlType, TableName, TableShape, Value};
 use db_to_redshift::source::sqlserver::SqlServer;
 use db_to_redshift::source::{ChangesMode, ChangesRequest, CleanUp, Pages, ScanIsolation, Source};
 
+use crate::support::column::collated as column;
 use crate::support::scripted_sql_server::{PASSWORD, Scripted, begin, result_set, settings, trusting};
 
-fn column(id: i32, name: &str, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-    let collation = sql_type.is_text().then(|| "Latin1_General_CI_AS".to_owned());
-    Column {
-        name: name.into(),
-        column_id: id,
-        ordinal: id,
-        sql_type,
-        nullable: true,
-        collation,
-        key_ordinal,
-        unfit: db_to_redshift::model::Unfit::Fail,
-    }
-}
-
 fn id_shape() -> TableShape {
-    TableShape::new(vec![column(1, "id", SqlType::Int, Some(1))])
+    TableShape::new(vec![column("id", 1, SqlType::Int, Some(1))])
 }
 
 fn orders() -> TableName {
@@ -172,7 +159,7 @@ async fn a_reader_that_waits_makes_the_server_wait() {
     let slow = answer_endlessly(&script, "FROM [dbo].[Slow]");
     let fast = answer_endlessly(&script, "FROM [dbo].[Fast]");
     let (_server, source) = plain(&script).await;
-    let shape = TableShape::new(vec![column(1, "id", SqlType::Int, Some(1)), column(2, "scan", SqlType::VarBinaryMax, None)]);
+    let shape = TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("scan", 2, SqlType::VarBinaryMax, None)]);
     let scan = async |name| source.scan(&TableName::new("dbo", name), &shape, ScanIsolation::ReadCommitted).await.unwrap();
     let mut waiting = scan("Slow").await;
     let mut rows = waiting.next_page().await.unwrap().unwrap().len();

@@ -6,7 +6,8 @@ use db_to_redshift::model::{SqlType, TableName, TableShape};
 use db_to_redshift::target::redshift::Redshift;
 use db_to_redshift::target::{Loader, OpenLoad, Target};
 
-use crate::support::target::{column, full, identity, open, role, settings, shape, table, target_lab, target_lab_with};
+use crate::support::column::column;
+use crate::support::target::{full, identity, open, role, settings, shape, table, target_lab, target_lab_with};
 
 #[tokio::test]
 async fn the_first_prepare_creates_and_the_second_finds() {

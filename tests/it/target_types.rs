@@ -5,7 +5,8 @@ use db_to_redshift::model::{Column, Decimal, Keep, SqlType, StagedOp, StagedRow,
 use db_to_redshift::target::{Applied, ApplyOutcome, BatchRows, LoadRange, Loader, OpenLoad, Target};
 use uuid::Uuid;
 
-use crate::support::target::{MARKER, TargetLab, column, identity, lsn, open, target_lab};
+use crate::support::column::column;
+use crate::support::target::{MARKER, TargetLab, identity, lsn, open, target_lab};
 
 fn row(order: i64, values: Vec<Value>, shape: &TableShape) -> StagedRow {
     StagedRow { op: StagedOp::Upsert, order, values, keep: vec![Keep::Value; shape.large_columns().count()] }

@@ -29,8 +29,8 @@ pub struct LsnReport {
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// When an LSN was committed.
     pub async fn time_of_lsn(&self, lsn: Lsn) -> Result<LsnReport, Fault> {
-        let time = self.source.times_of(&[lsn]).await?.into_iter().next().flatten();
         let mapping = self.source.mapping(lsn).await?;
+        let time = mapping.time_of(lsn);
         let newest_before = mapping.newest.map(|row| (row.lsn, row.end_time));
         Ok(LsnReport { lsn: Some(lsn), time, newest_before, oldest: mapping.oldest })
     }
@@ -39,10 +39,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub async fn lsn_at_time(&self, time: DateTime) -> Result<LsnReport, Fault> {
         let lsn = self.source.lsn_at(time).await?;
         let mapping = self.source.mapping(lsn.unwrap_or_default()).await?;
-        let time = match lsn {
-            Some(lsn) => self.source.times_of(&[lsn]).await?.into_iter().next().flatten(),
-            None => None,
-        };
+        let time = lsn.and_then(|lsn| mapping.time_of(lsn));
         let newest_before = mapping.newest.map(|row| (row.lsn, row.end_time));
         Ok(LsnReport { lsn, time, newest_before, oldest: mapping.oldest })
     }

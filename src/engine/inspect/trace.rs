@@ -167,7 +167,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             notes.push(format!("only the first {MOST} versions of the change table are shown"));
         }
         let lsns: Vec<Lsn> = found.iter().map(|row| row.lsn).collect();
-        let times = self.source.times_of(&lsns).await?;
+        let mapped = self.source.mappings(&lsns).await?;
+        let times = lsns.iter().zip(&mapped).map(|(lsn, facts)| facts.time_of(*lsn));
         let version = |(row, time): (ChangeRow, Option<DateTime>)| ChangeVersion {
             lsn: row.lsn,
             time,

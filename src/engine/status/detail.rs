@@ -19,7 +19,7 @@ use crate::model::status::{
     TargetStatus,
 };
 use crate::model::{CommitRecord, Fault, Lsn, Seq, TableName, TargetState};
-use crate::source::{FleetFacts, ProbeRange, Source};
+use crate::source::{FleetFacts, MappingFacts, ProbeRange, Source};
 use crate::store::{ChangeStore, ETag};
 use crate::target::Target;
 
@@ -166,7 +166,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let waiting = found.parts.values().filter_map(|status| status.first_waiting);
         let lsns: BTreeSet<Lsn> = applied.chain(heads).chain(waiting).collect();
         let lsns: Vec<Lsn> = lsns.into_iter().collect();
-        let times = self.source.commit_times(&lsns).await?;
+        let mapped = self.source.mappings(&lsns).await?;
+        let times = mapped.iter().map(MappingFacts::time);
         found.times = lsns.into_iter().zip(times).collect();
         for status in found.parts.values_mut() {
             status.first_waiting_time = status.first_waiting.and_then(|lsn| found.times.get(&lsn).copied().flatten());

@@ -16,7 +16,7 @@ use crate::model::status::{
     Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TargetStatus,
 };
 use crate::model::{Fault, Lsn, TableName};
-use crate::source::{FleetFacts, FleetTable, ProbeRange, Source};
+use crate::source::{FleetFacts, FleetTable, MappingFacts, ProbeRange, Source};
 use crate::store::{AppliedSeqs, ChangeStore, StoredTable};
 use crate::target::{Target, TargetFleet};
 
@@ -169,7 +169,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         first.extend(firsts.filter_map(|(table, first)| Some((table, first.ok()?))));
         lsns.extend(first.values().flatten());
         let lsns: Vec<Lsn> = lsns.into_iter().collect();
-        let times = self.source.commit_times(&lsns).await?;
+        let mapped = self.source.mappings(&lsns).await?;
+        let times = mapped.iter().map(MappingFacts::time);
         Ok(Asked { times: lsns.into_iter().zip(times).collect(), first })
     }
 

@@ -1,16 +1,14 @@
 //! All captured tables at once, in a fixed number of round trips: one that says whether capture
-//! is on, one for tables and bounds, those of [`health`]; and one for any number of commit times.
+//! is on, one for tables and bounds, those of [`health`].
 
-use jiff::civil::DateTime;
 use tiberius::Row;
 
 use super::cells::{self, Cells};
 use super::error::Place;
 use super::health;
-use super::quote;
-use super::session::{self, Sessions};
+use super::session::Sessions;
 use crate::model::fault::src;
-use crate::model::{CaptureIdentity, Fault, Lsn, MappingRow, TableName, hex};
+use crate::model::{CaptureIdentity, Fault, MappingRow, TableName, hex};
 use crate::source::{FleetFacts, FleetInstance, FleetTable};
 
 pub const CLOCK_AND_CDC: &str = "\
@@ -33,34 +31,6 @@ SELECT TOP (1) m.start_lsn, ISNULL(m.tran_end_time, m.tran_begin_time) AS end_ti
 SELECT TOP (1) m.start_lsn, ISNULL(m.tran_end_time, m.tran_begin_time) AS end_time, m.tran_id
   FROM cdc.lsn_time_mapping AS m
  ORDER BY m.start_lsn;";
-
-/// The commit time at each LSN of `@P1`, of which there are `@P2`. The LSNs are counted out by
-/// digits, so that the text, and with it the plan, hangs on the count's number of digits alone;
-/// each costs one seek in the mapping's clustered index.
-#[must_use]
-fn commit_times_sql(count: usize) -> String {
-    let digits = count.max(1).to_string().len();
-    let lists: Vec<_> = (0..digits)
-        .map(|d| {
-            let list: Vec<_> = (0..10).map(|digit| format!("SELECT {digit}{}", if digit == 0 { " AS d" } else { "" })).collect();
-            format!("({}) AS d{d}", list.join(" UNION ALL "))
-        })
-        .collect();
-    let number: Vec<_> = (0..digits).map(|d| format!("{} * d{d}.d", 10_usize.pow(u32::try_from(d).unwrap_or(0)))).collect();
-    let lsn = quote::lsn_at("@P1", "w.n");
-    format!(
-        "SELECT w.n,
-       (SELECT TOP (1) ISNULL(m.tran_end_time, m.tran_begin_time)
-          FROM cdc.lsn_time_mapping AS m
-         WHERE m.start_lsn <= {lsn}
-         ORDER BY m.start_lsn DESC) AS end_time
-  FROM (SELECT {} AS n
-          FROM {}) AS w
- WHERE w.n < @P2;",
-        number.join(" + "),
-        lists.join("\n         CROSS JOIN ")
-    )
-}
 
 fn place(what: &str) -> Place {
     Place::new(what).needs("SELECT ON SCHEMA::[cdc]")
@@ -102,36 +72,4 @@ fn mapping_row(row: &Row, place: &Place) -> Result<MappingRow, Fault> {
     let lsn = row.lsn_or_null("start_lsn")?.ok_or_else(|| place.fault(&src::UNREADABLE).evidence("column", "start_lsn"))?;
     let tran_id = hex(&row.bytes_or_null("tran_id")?.unwrap_or_default());
     Ok(MappingRow { lsn, end_time: row.time("end_time")?, tran_id })
-}
-
-pub async fn commit_times(sessions: &Sessions, at: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
-    if at.is_empty() {
-        return Ok(Vec::new());
-    }
-    let place = place("the time mapping could not be read");
-    let count = i64::try_from(at.len()).unwrap_or(i64::MAX);
-    let parameters = vec![session::lsns(at.iter().copied()), session::number(count)];
-    let results = sessions.run(&place, &commit_times_sql(at.len()), parameters).await?;
-    let mut times = vec![None; at.len()];
-    let mut rows = 0;
-    for row in results.iter().flatten() {
-        let row = Cells::new(row, &place);
-        let n: usize = row.number("n")?;
-        let slot = times.get_mut(n).ok_or_else(|| place.fault(&src::UNREADABLE).evidence("n", n))?;
-        *slot = row.time_or_null("end_time")?;
-        rows += 1;
-    }
-    if rows == at.len() { Ok(times) } else { Err(place.fault(&src::UNREADABLE).evidence("rows", rows).evidence("wanted", at.len())) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commit_times_are_one_statement_of_a_text_that_hangs_on_the_digits_alone() {
-        insta::assert_snapshot!(commit_times_sql(10));
-        assert_eq!(commit_times_sql(10_000), commit_times_sql(99_999));
-        assert!(commit_times_sql(0) == commit_times_sql(9));
-    }
 }

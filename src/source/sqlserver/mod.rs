@@ -102,10 +102,6 @@ impl Source for SqlServer {
         times::lsn_at(&self.sessions, time).await
     }
 
-    async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
-        times::times_of(&self.sessions, lsns).await
-    }
-
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
         changes::stream(&self.sessions, request, self.page_rows).await
     }
@@ -132,10 +128,6 @@ impl Source for SqlServer {
 
     async fn fleet(&self) -> Result<FleetFacts, Fault> {
         fleet::facts(&self.sessions).await
-    }
-
-    async fn commit_times(&self, at: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
-        fleet::commit_times(&self.sessions, at).await
     }
 
     async fn clean_up_mark(&self, limit: Lsn) -> Result<Option<Lsn>, Fault> {

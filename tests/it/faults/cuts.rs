@@ -24,8 +24,9 @@ use db_to_redshift::target::redshift::Redshift;
 use tokio_util::sync::CancellationToken;
 
 use super::places::{Places, Turn};
+use crate::support::column::column;
 use crate::support::lab_sql_server::Lab;
-use crate::support::memory_source::{column, text};
+use crate::support::memory_source::text;
 use crate::support::rig::{Rig, done, id, row};
 
 /// Statements or requests that both jobs have at the least. Fewer: the enumeration lost some.

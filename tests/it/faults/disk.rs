@@ -5,7 +5,8 @@ use db_to_redshift::model::fault::sync;
 use db_to_redshift::model::{Fault, SqlType, Value};
 
 use crate::faults::{provocations, run};
-use crate::support::memory_source::{column, text};
+use crate::support::column::column;
+use crate::support::memory_source::text;
 use crate::support::rig::{Rig, done, fault};
 
 provocations! { [sync::SPILL] => no_room_to_spill }

@@ -11,7 +11,7 @@ use db_to_redshift::model::{Fault, SqlType, TableName, Unfit};
 use db_to_redshift::target::Target;
 
 use crate::faults::{provocations, run};
-use crate::support::memory_source::column;
+use crate::support::column::column;
 use crate::support::rig::{Rig, done, fault, row};
 use crate::support::store::BUCKET;
 

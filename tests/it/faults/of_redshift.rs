@@ -14,7 +14,8 @@ use db_to_redshift::target::{LoadRange, Loader, OpenLoad, Target};
 use uuid::Uuid;
 
 use crate::faults::{provocations, run};
-use crate::support::target::{MARKER, TargetLab, column, full, identity, lsn, open, role, settings, shape, table, target_lab};
+use crate::support::column::column;
+use crate::support::target::{MARKER, TargetLab, full, identity, lsn, open, role, settings, shape, table, target_lab};
 
 provocations! {
     [rs::CONNECT] => a_paused_cluster,

@@ -16,8 +16,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use crate::faults::{provocations, run};
+use crate::support::column::column;
 use crate::support::lab_sql_server::Lab;
-use crate::support::memory_source::column;
 use crate::support::scripted_sql_server::{Scripted, begin, settings, trusting};
 
 provocations! {

@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::faults::{Met, provocations, run};
+use crate::support::column::column;
 use crate::support::lab_sql_server::Lab;
-use crate::support::memory_source::{column, lsn, text};
+use crate::support::memory_source::{lsn, text};
 use crate::support::pipeline::Pipeline;
 use crate::support::rig::{Rig, done, fault, id, row};
 use crate::support::store::BUCKET;

@@ -20,7 +20,8 @@ use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::{Decimal, SqlType, TableName, Value};
 use db_to_redshift::target::Target;
 
-use crate::support::memory_source::{Inner, column, text};
+use crate::support::column::column;
+use crate::support::memory_source::{Inner, text};
 use crate::support::rig::{Rig, done};
 
 /// `dbo.v (id, name nvarchar(20), at datetime2(7), price money, ratio real, bytes varbinary(50),

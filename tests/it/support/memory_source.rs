@@ -11,7 +11,7 @@ use std::time::Duration;
 use db_to_redshift::model::fault::src;
 use db_to_redshift::model::privilege::Lacking;
 use db_to_redshift::model::{
-    CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, SqlType, TableName, TableShape, Value,
+    CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, TableName, TableShape, Value,
 };
 use db_to_redshift::source::{
     CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, FleetFacts, FleetInstance, FleetTable, MappingFacts, Pages, ProbeRange,
@@ -86,19 +86,6 @@ pub fn lsn(n: u32) -> Lsn {
 
 pub fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
-}
-
-pub fn column(name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-    Column {
-        name: name.to_owned(),
-        column_id: id,
-        ordinal: id,
-        sql_type,
-        nullable: key_ordinal.is_none(),
-        collation: None,
-        key_ordinal,
-        unfit: db_to_redshift::model::Unfit::Fail,
-    }
 }
 
 impl MemorySource {
@@ -389,11 +376,6 @@ impl Source for MemorySource {
         Ok(self.enter("lsn_at", |inner| inner.mapping.iter().rev().find(|row| row.end_time <= time).map(|row| row.lsn)).await)
     }
 
-    async fn times_of(&self, lsns: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
-        let time = |inner: &mut Inner, lsn: &Lsn| inner.mapping.iter().find(|row| row.lsn == *lsn).map(|row| row.end_time);
-        Ok(self.enter("times_of", |inner| lsns.iter().map(|lsn| time(inner, lsn)).collect()).await)
-    }
-
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
         Ok(self
             .enter("changes", |inner| {
@@ -456,15 +438,6 @@ impl Source for MemorySource {
                     clock: inner.clock,
                     health,
                 }
-            })
-            .await)
-    }
-
-    async fn commit_times(&self, at: &[Lsn]) -> Result<Vec<Option<DateTime>>, Fault> {
-        Ok(self
-            .enter("commit_times", |inner| {
-                let time = |lsn: &Lsn| inner.mapping.iter().rev().find(|row| row.lsn <= *lsn).map(|row| row.end_time);
-                at.iter().map(time).collect()
             })
             .await)
     }

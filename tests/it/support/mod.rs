@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub mod audit;
+pub mod column;
 pub mod compare;
 pub mod fleet;
 pub mod lab;

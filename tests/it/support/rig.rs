@@ -17,7 +17,8 @@ use db_to_redshift::store::s3::S3Store;
 use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift};
 use tokio_util::sync::CancellationToken;
 
-use super::memory_source::{MemorySource, column, text};
+use super::column::column;
+use super::memory_source::{MemorySource, text};
 use super::store::{S3Lab, s3_lab, settings as s3_settings};
 
 /// Database, user and password of the lab's Redshift.

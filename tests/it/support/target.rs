@@ -8,7 +8,7 @@ use db_to_redshift::lab::redshift::{Redshift as Lab, RedshiftOptions, S3Access};
 use db_to_redshift::model::record::Layout;
 use db_to_redshift::model::state::StreamIdentity;
 use db_to_redshift::model::{
-    CaptureIdentity, Column, Epoch, Keep, Lsn, Seq, SourceIdentity, SqlType, StagedOp, StagedRow, TableName, TableShape, Value,
+    CaptureIdentity, Epoch, Keep, Lsn, Seq, SourceIdentity, SqlType, StagedOp, StagedRow, TableName, TableShape, Value,
 };
 use db_to_redshift::store::{Attempt, ChangeStore, PartUpload};
 use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift, RedshiftLoader};
@@ -16,6 +16,7 @@ use db_to_redshift::target::{Applied, ApplyOutcome, BatchRows, LoadRange, Loader
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
+use super::column::column;
 use super::store::{S3Lab, s3_lab};
 
 pub const MARKER: &str = "0b54e1d2-null";
@@ -214,19 +215,6 @@ pub fn identity() -> StreamIdentity {
     let source =
         SourceIdentity { server: "SQL1".into(), database: "shop".into(), database_guid: Some("a-guid".into()), recovery_fork_guid: None };
     StreamIdentity { pipeline: "main".into(), source, root: "s3://changes/cdc/v1/shop/".into() }
-}
-
-pub fn column(name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>) -> Column {
-    Column {
-        name: name.into(),
-        column_id: id,
-        ordinal: id,
-        sql_type,
-        nullable: key_ordinal.is_none(),
-        collation: None,
-        key_ordinal,
-        unfit: db_to_redshift::model::Unfit::Fail,
-    }
 }
 
 /// `Id int` (key), `Customer nvarchar(20)`, `Notes nvarchar(max)`, `Scan varbinary(max)`.

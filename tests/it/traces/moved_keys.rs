@@ -2,7 +2,8 @@
 
 use db_to_redshift::model::{SqlType, TableName, Value};
 
-use crate::support::memory_source::{column, text};
+use crate::support::column::column;
+use crate::support::memory_source::text;
 use crate::support::rig::{Rig, done, id, row};
 
 /// Trace 10: `UPDATE t SET id = id + 1`, a swap of two keys, one row moved twice, in pairs of

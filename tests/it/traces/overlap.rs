@@ -7,7 +7,8 @@ use db_to_redshift::target::Target;
 use jiff::ToSpan;
 
 use super::one;
-use crate::support::memory_source::{Inner, column};
+use crate::support::column::column;
+use crate::support::memory_source::Inner;
 use crate::support::rig::{Rig, done, id, row};
 
 fn forward(inner: &mut Inner, hours: i64) {
