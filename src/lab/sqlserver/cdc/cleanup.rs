@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::agent::Agent;
 use super::arguments::Arguments;
-use super::enable::require_enabled;
+use super::database::require_enabled;
 use super::errors::{Trouble, internal};
 use super::instance::{self, Known};
 use super::jobs::{self, JobType};

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::arguments::Arguments;
-use super::enable::require_enabled;
+use super::database::require_enabled;
 use super::errors::{Trouble, internal};
 use super::instance;
 use crate::lab::sqlserver::engine::catalog::{self, Table, same_name};

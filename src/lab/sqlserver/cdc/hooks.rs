@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 use rusqlite::types::Value;
 
 use super::errors::{Trouble, internal};
-use super::{Cdc, changes, enable, instance, job, log, procedures, scalars, views};
+use super::{Cdc, captured, changes, disable, enable, instance, job, log, procedures, scalars, views};
 use crate::lab::sqlserver::engine::catalog::{self, Table};
 use crate::lab::sqlserver::engine::extension::{Call, Ddl, DdlKind, Extension, Procedure, Relation, RowChange, ScalarFunction};
 use crate::lab::sqlserver::engine::server::Database;
@@ -65,7 +65,7 @@ impl Extension for Cdc {
             return Ok(());
         }
         match ddl.kind {
-            DdlKind::DropTable => enable::drop_instances_of(call, ddl.table.object_id).map_err(|e| internal(&e)),
+            DdlKind::DropTable => disable::drop_instances_of(call, ddl.table.object_id).map_err(|e| internal(&e)),
             // A trigger that names a column stands in the way of dropping it.
             DdlKind::DropColumn { .. } => log::untrack(call.conn, ddl.table.object_id).map_err(|e| internal(&e)),
             _ => Ok(()),
@@ -112,8 +112,8 @@ fn note(call: &Call<'_>, ddl: &Ddl<'_>) -> rusqlite::Result<()> {
         && let (Some(before), Some(after)) = (ddl.table.column_by_id(column_id), table.column_by_id(column_id))
         && before.data_type != after.data_type
     {
-        column_update = enable::alters_captured(call.conn, source_id, column_id)?;
-        enable::follow_type(call.conn, source_id, column_id, &after.data_type)?;
+        column_update = captured::alters_captured(call.conn, source_id, column_id)?;
+        captured::follow_type(call.conn, source_id, column_id, &after.data_type)?;
     }
     if instance::of_source(call.conn, source_id)?.is_empty() {
         return Ok(());

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::arguments::Arguments;
-use super::enable::require_enabled;
+use super::database::require_enabled;
 use super::errors::{Trouble, internal};
 use super::relations;
 use crate::lab::sqlserver::engine::catalog;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::agent::Agent;
-use super::{enable, log};
+use super::{database, enable, log};
 use crate::lab::sqlserver::engine::catalog::{self, Column, Index, ObjectKind, TableDef};
 use crate::lab::sqlserver::engine::extension::Call;
 use crate::lab::sqlserver::engine::security::{Rights, Security};
@@ -21,7 +21,7 @@ pub fn make(agent: &Agent, schema: &str, count: usize) -> rusqlite::Result<Vec<S
         let security = Arc::new(Security::of_administrators([("lab".to_owned(), String::new())]));
         let rights = Rights::new(&security, agent.database.id, &agent.database.name, "lab");
         let call = Call { conn: connection, database: &agent.database, user: "lab", rights: &rights };
-        enable::switch_on_if_off(&call)?;
+        database::switch_on_if_off(&call)?;
         let mut names = Vec::with_capacity(count);
         for number in 1..=count {
             let name = format!("t{number:05}");

@@ -13,8 +13,11 @@
 mod agent;
 mod arguments;
 mod capture;
+mod captured;
 mod changes;
 mod cleanup;
+mod database;
+mod disable;
 mod enable;
 mod errors;
 mod fill;

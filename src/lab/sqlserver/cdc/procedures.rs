@@ -8,7 +8,7 @@ use super::arguments::Arguments;
 use super::capture::Limits;
 use super::errors::{Trouble, internal};
 use super::jobs::JobType;
-use super::{Cdc, cleanup, enable, help, job, jobs};
+use super::{Cdc, cleanup, database, disable, enable, help, job, jobs};
 use crate::lab::sqlserver::engine::extension::{Argument, Call, Outcome, Procedure, ProcedureFn};
 use crate::lab::sqlserver::session::Message;
 
@@ -35,12 +35,12 @@ fn work(cdc: &Cdc, name: &str) -> Option<Procedure> {
     let inside = |run: fn(&Call<'_>, &[Argument]) -> Result<Outcome, Message>| Some(Procedure { transactional: true, run: Box::new(run) });
     let outside = |run: ProcedureFn| Some(Procedure { transactional: false, run });
     match bare {
-        "sp_cdc_enable_db" => inside(enable::enable_db),
-        "sp_cdc_disable_db" => inside(enable::disable_db),
-        "rds_cdc_enable_db" if cdc.rds.load(Ordering::SeqCst) => inside(enable::rds_enable_db),
-        "rds_cdc_disable_db" if cdc.rds.load(Ordering::SeqCst) => inside(enable::rds_disable_db),
+        "sp_cdc_enable_db" => inside(database::enable_db),
+        "sp_cdc_disable_db" => inside(database::disable_db),
+        "rds_cdc_enable_db" if cdc.rds.load(Ordering::SeqCst) => inside(database::rds_enable_db),
+        "rds_cdc_disable_db" if cdc.rds.load(Ordering::SeqCst) => inside(database::rds_disable_db),
         "sp_cdc_enable_table" => inside(enable::enable_table),
-        "sp_cdc_disable_table" => inside(enable::disable_table),
+        "sp_cdc_disable_table" => inside(disable::disable_table),
         "sp_cdc_help_change_data_capture" => inside(help::help_change_data_capture),
         "sp_cdc_get_captured_columns" => inside(help::captured_columns),
         "sp_cdc_get_ddl_history" => inside(help::ddl_history),
@@ -112,7 +112,7 @@ const SCAN: &[&str] = &["@maxtrans", "@maxscans", "@continuous", "@pollinginterv
 /// `sys.sp_cdc_scan`: one scan by hand, while the job does not run.
 fn scan(agents: &[Arc<Agent>], call: &Call<'_>, given: &[Argument]) -> Result<Outcome, Message> {
     let arguments = Arguments::new("sp_cdc_scan", SCAN, given)?;
-    enable::require_enabled(call)?;
+    database::require_enabled(call)?;
     if arguments.bit("@continuous")?.unwrap_or_default() {
         return Err(Message::error(50_000, "the lab runs sp_cdc_scan once only: use sp_cdc_start_job for @continuous = 1"));
     }
