@@ -1,10 +1,11 @@
-//! Whether SQL Server still captures at all.
+//! Whether SQL Server still captures at all, and how long it keeps what it captured.
 
 use jiff::civil::DateTime;
+use tokio::sync::OnceCell;
 
 use crate::model::status::SILENT_AFTER;
 use crate::model::{Fault, Lsn};
-use crate::source::Source;
+use crate::source::{CaptureHealth, MappingFacts, Source};
 
 /// Why capture counts as down, or `None`: what the server says of its agent, and how old the newest
 /// captured commit is by the server's own clock. A clock that was set back, or an agent that the
@@ -18,12 +19,43 @@ pub fn why_down(agent_running: Option<bool>, newest: Option<DateTime>, clock: Da
     (silence > SILENT_AFTER).then(|| format!("nothing was captured for {} minutes, not even the dummy row of an idle log", silence / 60))
 }
 
-/// [`why_down`] of now; `max` is the newest LSN that was captured.
-pub async fn is_down<S: Source>(source: &S, max: Option<Lsn>) -> Result<Option<String>, Fault> {
-    let agent = source.health().await?.agent_running;
-    let newest = match max {
-        Some(max) => source.mapping(max).await?.newest.map(|row| row.end_time),
-        None => None,
-    };
-    Ok(why_down(agent, newest, source.clock().await?))
+/// What the source said of capture.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// All unknown where it could not be read.
+    pub health: CaptureHealth,
+    /// Commit time of the newest transaction that was captured.
+    pub newest: Option<DateTime>,
+    clock: DateTime,
+}
+
+impl Seen {
+    /// [`why_down`] as of the look.
+    #[must_use]
+    pub fn why_down(&self) -> Option<String> {
+        why_down(self.health.agent_running, self.newest, self.clock)
+    }
+}
+
+/// One look at capture for a whole job, taken when the first quiet table asks: it says how late
+/// quiet tables are, and at the end whether no rows mean no changes.
+#[derive(Debug, Default)]
+pub struct Look(OnceCell<Seen>);
+
+impl Look {
+    /// `max` is the newest LSN that was captured.
+    pub async fn seen<S: Source>(&self, source: &S, max: Option<Lsn>) -> Result<&Seen, Fault> {
+        let look = async || {
+            let health = source.health().await.unwrap_or_else(|fault| {
+                tracing::warn!(%fault, "the health of capture could not be read");
+                CaptureHealth::default()
+            });
+            let newest = match max {
+                Some(max) => MappingFacts::time(&source.mapping(max).await?),
+                None => None,
+            };
+            Ok(Seen { health, newest, clock: source.clock().await? })
+        };
+        self.0.get_or_try_init(look).await
+    }
 }

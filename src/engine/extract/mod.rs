@@ -42,10 +42,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let started = Instant::now();
         let mut reports: BTreeMap<TableName, Result<Outcome, Fault>> = BTreeMap::new();
         let mut work = self.open_streams(tables, &mut reports).await;
+        let look = capture::Look::default();
         while work.iter().any(|work| !work.done) {
-            work = self.round(work, &mut reports).await;
+            work = self.round(work, &look, &mut reports).await;
         }
-        self.look_at_capture(&mut work).await;
+        self.look_at_capture(&mut work, &look).await;
         for Work { stream, outcome, .. } in work {
             reports.insert(stream.table.clone(), Ok(outcome));
             stream.close().await;
@@ -60,12 +61,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// No rows must not pass for no changes while nothing is captured (rule E2).
-    async fn look_at_capture(&self, work: &mut [Work]) {
+    async fn look_at_capture(&self, work: &mut [Work], look: &capture::Look) {
         if work.iter().all(|work| work.outcome.batches > 0) {
             return;
         }
         let newest = work.iter().find_map(|work| work.goal);
-        match capture::is_down(&*self.source, newest).await {
+        match look.seen(&*self.source, newest).await.map(capture::Seen::why_down) {
             Ok(Some(why)) => {
                 for work in work.iter_mut().filter(|work| work.outcome.batches == 0 && !work.outcome.paused) {
                     work.outcome.capture_down = true;
@@ -110,9 +111,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// One round over the tables that are not done. Those that fail leave with their fault.
-    async fn round(self: &Arc<Self>, work: Vec<Work>, reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
+    async fn round(
+        self: &Arc<Self>,
+        work: Vec<Work>,
+        look: &capture::Look,
+        reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>,
+    ) -> Vec<Work> {
         let (finished, active): (Vec<_>, Vec<_>) = work.into_iter().partition(|work| work.done);
-        let (ready, mut failed) = self.look_until_seen(active).await;
+        let (ready, mut failed) = self.look_until_seen(active, look).await;
         let written = futures::stream::iter(ready)
             .map(|(mut work, window)| async move {
                 let written = match window {
@@ -149,11 +155,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// A look, again while its faults may go away.
-    async fn look_until_seen(&self, mut active: Vec<Work>) -> (Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>) {
+    async fn look_until_seen(
+        &self,
+        mut active: Vec<Work>,
+        capture: &capture::Look,
+    ) -> (Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>) {
         let Some(first) = active.first().map(|work| work.stream.table.clone()) else { return Default::default() };
         let mut retries = self.retries(Job::Extract, &first);
         loop {
-            let (back, fault) = match self.look(active).await {
+            let (back, fault) = match self.look(active, capture).await {
                 Ok(looked) => return looked,
                 Err(failed) => failed,
             };
@@ -174,7 +184,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// Guards, bounds and the one probe. Gives each table its window, or the faults.
-    async fn look(&self, mut active: Vec<Work>) -> Result<(Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>), (Vec<Work>, Fault)> {
+    async fn look(
+        &self,
+        mut active: Vec<Work>,
+        capture: &capture::Look,
+    ) -> Result<(Vec<(Work, Option<window::Window>)>, Vec<(Work, Fault)>), (Vec<Work>, Fault)> {
         let streams: Vec<&Stream> = active.iter().map(|work| &work.stream).collect();
         // The bounds come from a statement that ends before the probe begins (rule E3).
         let looked = match guards::look(self, &streams).await {
@@ -199,11 +213,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let mut firsts: BTreeMap<_, _> = ranges.into_iter().map(|range| range.instance).zip(firsts).collect();
         let (mut ready, mut failed) = (Vec::new(), Vec::new());
-        let patience = window::Patience::default();
         for (work, seen) in active.into_iter().zip(looked) {
             let first = firsts.remove(&work.stream.head.capture.instance).unwrap_or(Ok(None));
             let window = match seen.and_then(|bounds| Ok((bounds, first?))) {
-                Ok((bounds, first)) => self.choose_window(&work.stream, &bounds, first, &patience).await,
+                Ok((bounds, first)) => self.choose_window(&work.stream, &bounds, first, capture).await,
                 Err(fault) => Err(fault),
             };
             match window {
@@ -219,11 +232,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         stream: &Stream,
         bounds: &guards::Bounds,
         first: Option<Lsn>,
-        patience: &window::Patience,
+        capture: &capture::Look,
     ) -> Result<Option<window::Window>, Fault> {
         let mut retries = self.retries(Job::Extract, &stream.table);
         loop {
-            match window::choose(self, stream, bounds, first, patience).await {
+            match window::choose(self, stream, bounds, first, capture).await {
                 Ok(window) => return Ok(window),
                 Err(fault) => retries.again(fault).await?,
             }

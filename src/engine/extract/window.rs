@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::civil::DateTime;
-use tokio::sync::OnceCell;
 
 use crate::config::Changes;
 use crate::engine::Engine;
@@ -12,6 +11,7 @@ use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::Target;
 
+use super::capture::Look;
 use super::guards::{self, Bounds};
 use super::stream::Stream;
 
@@ -27,22 +27,13 @@ pub struct Window {
     pub empty: bool,
 }
 
-/// How late a quiet table may be: read once a round, when the first quiet table asks.
-#[derive(Debug, Default)]
-pub struct Patience(OnceCell<(Option<DateTime>, Duration)>);
-
-impl Patience {
-    /// Whether a quiet table lags by a quarter of the retention: then an empty record keeps it
-    /// clear of clean-up. Without a commit time to begin with it surely does.
-    async fn is_over<S: Source>(&self, source: &S, stream: &Stream, max: Lsn) -> Result<bool, Fault> {
-        let read = async || {
-            let newest = source.mapping(max).await?.newest.map(|row| row.end_time);
-            Ok::<_, Fault>((newest, source.health().await.ok().and_then(|health| health.retention).unwrap_or(RETENTION)))
-        };
-        let (end, retention) = *self.0.get_or_try_init(read).await?;
-        let begin = stream.head.mapping.as_ref().map(|row| row.end_time);
-        Ok(begin.zip(end).is_none_or(|(begin, end)| is_behind(begin, end, retention / 4)))
-    }
+/// Whether a quiet table lags by a quarter of the retention: then an empty record keeps it clear
+/// of clean-up. Without a commit time to begin with it surely does.
+async fn patience_is_over<S: Source>(source: &S, stream: &Stream, max: Lsn, look: &Look) -> Result<bool, Fault> {
+    let seen = look.seen(source, Some(max)).await?;
+    let retention = seen.health.retention.unwrap_or(RETENTION);
+    let begin = stream.head.mapping.as_ref().map(|row| row.end_time);
+    Ok(begin.zip(seen.newest).is_none_or(|(begin, end)| is_behind(begin, end, retention / 4)))
 }
 
 /// The next window, or `None` when there is nothing to write.
@@ -53,14 +44,14 @@ pub async fn choose<S: Source, C: ChangeStore, T: Target>(
     stream: &Stream,
     bounds: &Bounds,
     first: Option<Lsn>,
-    patience: &Patience,
+    look: &Look,
 ) -> Result<Option<Window>, Fault> {
     let from = stream.lsn_from();
     if bounds.max <= stream.head.lsn_to {
         return Ok(None);
     }
     let Some(first) = first else {
-        let due = patience.is_over(&*engine.source, stream, bounds.max).await?;
+        let due = patience_is_over(&*engine.source, stream, bounds.max, look).await?;
         return Ok(due.then_some(Window { from, to: bounds.max, empty: true }));
     };
     if stream.paused {
