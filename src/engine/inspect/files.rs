@@ -165,8 +165,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// records; all else is listings. `said`: an answer of the target that the caller kept.
     pub async fn files(&self, table: &TableName, most: usize, said: Option<&TargetSaid>) -> Result<TableFiles, Fault> {
         let epoch = self.epoch_of(table).await?;
-        let (logged, attempts, lease) =
-            tokio::join!(self.logged(table, said), self.store.attempts(table, epoch), self.store.lease(table, LeaseKind::Extract));
+        let (logged, attempts, lease) = tokio::join!(
+            Box::pin(self.logged(table, said)),
+            Box::pin(self.store.attempts(table, epoch)),
+            Box::pin(self.store.lease(table, LeaseKind::Extract))
+        );
         let extracting = lease?.and_then(|(lease, _)| lease.holder);
         let (logged, target_fault) = match logged {
             Ok(logged) => (Some(logged), None),
