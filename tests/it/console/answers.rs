@@ -71,7 +71,7 @@ impl World {
                 Answer::Fleet { report: Box::new(report), target_at: target.then_some(now) }
             }
             Look::Runs => Answer::Runs(if self.runs { world::runs() } else { Vec::new() }),
-            Look::Tab { table, tab, show_values } => Answer::Page(tab_page(table, *tab, *show_values)),
+            Look::Tab { table, tab, .. } => Answer::Page(tab_page(table, *tab)),
             Look::Preview { table, seq, show_values } => Answer::Page(preview(table, *seq, *show_values)),
             Look::Trace { table, key, .. } => Answer::Page(trace(table, key)),
             Look::DryRun { table } => Answer::Page(dry_run(table)),
@@ -91,7 +91,7 @@ fn row(cells: &[&str], tone: Tone, open: Option<Look>) -> GridRow {
     GridRow { cells: cells.iter().map(|cell| (*cell).to_owned()).collect(), tone, open: open.map(Open::Look) }
 }
 
-fn tab_page(table: &TableName, tab: Tab, show_values: bool) -> Page {
+fn tab_page(table: &TableName, tab: Tab) -> Page {
     let blocks = match tab {
         Tab::Overview | Tab::Fault => vec![
             Block::Facts(vec![
