@@ -78,6 +78,8 @@ where
     let mut drawn = Instant::now();
     let mut queue: Vec<Effect> = begin(&mut state);
     let mut tick = Instant::now();
+    // Since when something waits to be shown.
+    let mut dirty: Option<Instant> = None;
     loop {
         for effect in std::mem::take(&mut queue) {
             match effect {
@@ -104,6 +106,12 @@ where
         if !queue.is_empty() {
             continue;
         }
+        // However fast keys and replies come, what they did is shown.
+        dirty = if state.dirty { dirty.or_else(|| Some(Instant::now())) } else { None };
+        if dirty.is_some_and(|since| since.elapsed() > FRAME) && drawn.elapsed() > FRAME {
+            hits = draw(&mut state, terminal, &mut spent)?;
+            (drawn, dirty) = (Instant::now(), None);
+        }
         let pause = if state.jobs.is_idle() || !state.look.motion { SECOND } else { TURN };
         let frame_due = state.dirty.then_some(drawn + FRAME);
         let message = tokio::select! {
@@ -116,7 +124,7 @@ where
             Some(reply) = replies.recv() => Some(Msg::Reply(Box::new(reply))),
             () = at(frame_due) => {
                 hits = draw(&mut state, terminal, &mut spent)?;
-                drawn = Instant::now();
+                (drawn, dirty) = (Instant::now(), None);
                 None
             }
             () = tokio::time::sleep_until(tick + pause) => {

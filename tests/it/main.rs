@@ -6,6 +6,7 @@ mod cli;
 mod closed_pipe;
 mod compare;
 mod config;
+mod console;
 mod crash;
 mod encode;
 mod equality;

@@ -187,12 +187,17 @@ pub struct Fleet {
     pub target_at: Option<Timestamp>,
     /// Tables whose newest job failed.
     pub failed: BTreeMap<TableName, LastFault>,
+    /// How the newest job of this console ended on a table, and when: it counts until a record of a
+    /// run says it too.
+    own: BTreeMap<TableName, (Timestamp, Option<LastFault>)>,
     /// Of this console's jobs: tables at work.
     pub running: BTreeSet<TableName>,
     /// By the report's order.
     rows: Vec<Row>,
     /// Rows that are shown, in their order.
     shown: Vec<usize>,
+    /// How many are in which trouble.
+    tally: Vec<(Trouble, usize)>,
     pub sort: Sort,
     pub reverse: bool,
     pub filter: Filter,
@@ -213,6 +218,10 @@ impl Fleet {
         let mut settled: BTreeSet<(TableName, String)> = BTreeSet::new();
         self.failed.clear();
         for run in runs {
+            if let Some(finished) = run.finished {
+                let told = |table: &TableName| run.tables.iter().any(|line| line.table == *table);
+                self.own.retain(|table, (at, _)| finished < before(*at) || !told(table));
+            }
             for line in run.tables.iter().rev() {
                 let job = line.outcome.split(' ').next().unwrap_or_default().to_owned();
                 if !settled.insert((line.table.clone(), job)) {
@@ -225,7 +234,22 @@ impl Fleet {
                 }
             }
         }
+        for (table, (_, ended)) in &self.own {
+            match ended {
+                Some(last) => drop(self.failed.insert(table.clone(), last.clone())),
+                None => drop(self.failed.remove(table)),
+            }
+        }
         self.judge();
+    }
+
+    /// A job of this console ended on a table.
+    pub fn note_own(&mut self, table: &TableName, at: Timestamp, ended: Option<LastFault>) {
+        match &ended {
+            Some(last) => drop(self.failed.insert(table.clone(), last.clone())),
+            None => drop(self.failed.remove(table)),
+        }
+        self.own.insert(table.clone(), (at, ended));
     }
 
     /// What each row's word is, then [`Self::arrange`].
@@ -244,6 +268,11 @@ impl Fleet {
                 at,
             })
             .collect();
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            *counts.entry(row.trouble).or_insert(0) += 1;
+        }
+        self.tally = counts.into_iter().collect();
         self.arrange();
     }
 
@@ -330,13 +359,14 @@ impl Fleet {
 
     /// How many tables are in which trouble, the worst first; of all, not only the shown ones.
     #[must_use]
-    pub fn tally(&self) -> Vec<(Trouble, usize)> {
-        let mut counts = BTreeMap::new();
-        for row in &self.rows {
-            *counts.entry(row.trouble).or_insert(0) += 1;
-        }
-        counts.into_iter().collect()
+    pub fn tally(&self) -> &[(Trouble, usize)] {
+        &self.tally
     }
+}
+
+/// A little earlier: a run record is stamped a moment before or after the console hears of the end.
+fn before(at: Timestamp) -> Timestamp {
+    at.checked_sub(jiff::SignedDuration::from_secs(5)).unwrap_or(at)
 }
 
 /// How far production is behind: the larger of both hops of ours.

@@ -85,10 +85,11 @@ impl Links {
         }
     }
 
-    /// Seconds until the next try: the more often it failed, the longer, up to a minute.
+    /// Seconds until these systems are asked again: the more often one failed, the longer, up to a
+    /// minute.
     #[must_use]
-    pub fn patience(&self) -> i64 {
-        let tries = System::ALL.into_iter().filter_map(|system| self.of(system).lost.as_ref()).map(|lost| lost.tries).max();
-        tries.map_or(5, |tries| (5_i64 << tries.min(4).saturating_sub(1)).min(60))
+    pub fn patience(&self, systems: &[System]) -> i64 {
+        let tries = systems.iter().copied().filter_map(|system| self.of(system).lost.as_ref()).map(|lost| lost.tries).max();
+        tries.map_or(5, |tries| (5_i64 << tries.min(5).saturating_sub(1)).min(60))
     }
 }

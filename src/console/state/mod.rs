@@ -179,6 +179,10 @@ pub struct State {
     pub next_id: Id,
     /// A first Ctrl-C was pressed.
     pub interrupted: bool,
+    /// The runs were read: what failed is known.
+    pub judged: bool,
+    /// The operator has moved the cursor of the list, or opened what it is on.
+    pub moved: bool,
 }
 
 impl State {
@@ -219,6 +223,8 @@ impl State {
             dirty: true,
             next_id: 1,
             interrupted: false,
+            judged: false,
+            moved: false,
         }
     }
 
@@ -260,13 +266,13 @@ impl State {
     }
 
     /// What an order would be given for: the table of the page, else the marked ones, else the one
-    /// under the cursor.
+    /// under the cursor. A page that is about no table hides the list: then nothing.
     #[must_use]
     pub fn chosen(&self) -> Vec<TableName> {
         if let Some(table) = self.stack.iter().rev().find_map(Screen::table) {
             return vec![table.clone()];
         }
-        if !self.view.lists_tables() {
+        if !self.view.lists_tables() || !self.stack.is_empty() {
             return Vec::new();
         }
         if self.marks.is_empty() {

@@ -1,6 +1,5 @@
 //! What the actions do that only look: moves, views, marks, sort and filter.
 
-use jiff::Timestamp;
 use tui_input::Input;
 
 use super::{leave, orders, overlays, picks, screens};
@@ -11,7 +10,7 @@ use crate::console::state::filter::Filter;
 use crate::console::state::fleet::Sort;
 use crate::console::state::overlay::{Overlay, Prompt, PromptKind};
 use crate::console::state::screen::Screen;
-use crate::console::state::{State, View};
+use crate::console::state::{Purpose, State, View};
 use crate::console::view::areas::Areas;
 
 /// Does what an action asks for.
@@ -53,7 +52,10 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Mark => mark(state),
         Action::MarkRange => mark_range(state),
         Action::MarkAll => mark_all(state),
-        Action::Unmark => state.marks.clear(),
+        Action::Unmark => {
+            state.marks.clear();
+            state.range = None;
+        }
         Action::Fault => screens::fault(state, effects),
         Action::Reveal => screens::reveal(state, effects),
         Action::DryRun => screens::dry_run(state, effects),
@@ -74,7 +76,7 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Theme => state.look.theme = state.look.theme.next(),
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Quit => quit(state, effects),
-        order => orders::begin(state, order, effects),
+        order => orders::begin(state, order, false, effects),
     }
 }
 
@@ -93,6 +95,7 @@ fn step(state: &mut State, by: isize) {
         let len = len(state);
         state.cursor_mut().step(by, len);
         state.table = None;
+        state.moved = true;
     } else {
         screens::step(state, by);
     }
@@ -102,8 +105,7 @@ fn step(state: &mut State, by: isize) {
 pub fn wheel(state: &mut State, by: isize) {
     state.dirty = true;
     match &mut state.overlay {
-        Some(Overlay::Help { scroll }) => *scroll = scroll.saturating_add_signed(by),
-        Some(Overlay::Sheet(sheet)) => sheet.scroll = sheet.scroll.saturating_add_signed(by),
+        Some(Overlay::Help { .. } | Overlay::Sheet(_)) => overlays::scroll(state, by),
         Some(Overlay::Pick(pick)) => overlays::step(pick, by),
         Some(_) => {}
         None if !state.stack.is_empty() => screens::scroll(state, by),
@@ -115,6 +117,7 @@ pub fn wheel(state: &mut State, by: isize) {
 pub fn go(state: &mut State, place: usize) {
     state.cursor_mut().at = place;
     state.table = None;
+    state.moved = true;
 }
 
 /// To the next table with a problem, round the end.
@@ -134,9 +137,10 @@ pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
     if !state.stack.is_empty() {
         return screens::open_stop(state, effects);
     }
+    state.moved = true;
     match state.view {
         View::Runs => screens::run(state),
-        View::Log => {}
+        View::Log => screens::log_line(state),
         View::Setup => screens::setup_step(state, effects),
         view => {
             if let Some(table) = state.row().map(|row| row.table.clone()) {
@@ -151,7 +155,7 @@ pub fn back(state: &mut State) {
     state.message = None;
     // What ended was seen now.
     state.jobs.look();
-    if state.stack.pop().is_some() {
+    if state.stack.pop().is_some() || state.range.take().is_some() {
         return;
     }
     if !state.fleet.filter.is_empty() {
@@ -244,9 +248,14 @@ fn trace(state: &mut State) {
 }
 
 fn refresh(state: &mut State, effects: &mut Vec<Effect>) {
-    state.polls.fleet = Some(Timestamp::MIN);
-    state.polls.target = Some(Timestamp::MIN);
-    state.polls.runs = Some(Timestamp::MIN);
+    if !state.connected {
+        if !state.awaits(|purpose| *purpose == Purpose::Connect) {
+            let profile = state.place.profile.clone();
+            screens::connect(state, profile, effects);
+        }
+        return state.say(Tone::Plain, "connecting");
+    }
+    super::time::all_due(state);
     let now = state.now;
     super::time::poll(state, now, effects);
     screens::again(state, effects);

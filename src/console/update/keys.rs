@@ -5,10 +5,13 @@ use tui_input::backend::crossterm::to_input_request;
 use tui_input::{Input, InputRequest};
 
 use super::{act, leave, overlays};
+use crate::console::action::Action;
 use crate::console::msg::Effect;
 use crate::console::page::Tone;
 use crate::console::state::State;
 use crate::console::state::filter::Filter;
+use crate::console::state::overlay::Overlay;
+use crate::console::view::areas::Areas;
 
 pub fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     if key.kind == KeyEventKind::Release {
@@ -20,12 +23,24 @@ pub fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     }
     state.interrupted = false;
     state.message = None;
+    if Areas::of(state).too_small && !is_safe_unseen(state, key) {
+        return;
+    }
     if state.overlay.is_some() {
         overlays::press(state, key, effects);
     } else if state.typing.is_some() {
         type_filter(state, key);
     } else if let Some(action) = state.keymap.action(key) {
         act::act(state, action, effects);
+    }
+}
+
+/// On a screen that is too small to show a sheet no key may act on one.
+fn is_safe_unseen(state: &State, key: KeyEvent) -> bool {
+    match state.overlay {
+        Some(Overlay::Leaving) => true,
+        Some(_) => key.code == KeyCode::Esc,
+        None => key.code == KeyCode::Esc || (state.typing.is_none() && state.keymap.action(key) == Some(Action::Quit)),
     }
 }
 

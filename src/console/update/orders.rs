@@ -12,8 +12,14 @@ use crate::console::state::screen::Loaded;
 use crate::console::state::{Purpose, State};
 use crate::model::TableName;
 
-/// An action that changes something, for what is chosen.
-pub fn begin(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+/// Whether an action gives an order by itself.
+pub fn is_order(action: Action) -> bool {
+    action.order(false).is_some()
+}
+
+/// An action that changes something, for what is chosen. `asks`: a sheet comes first, however
+/// harmless it is.
+pub fn begin(state: &mut State, action: Action, asks: bool, effects: &mut Vec<Effect>) {
     let tables = state.chosen();
     let paused = tables
         .first()
@@ -21,7 +27,7 @@ pub fn begin(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         .and_then(|status| status.store.as_ref())
         .is_some_and(|store| store.paused);
     if let Some(order) = action.order(paused) {
-        prepare(state, order, tables, effects);
+        prepare(state, order, tables, asks, effects);
     }
 }
 
@@ -57,8 +63,8 @@ pub fn refusal(state: &State, order: &Order, tables: &[TableName]) -> Option<Str
     None
 }
 
-/// Opens the sheet of an order; a harmless retry runs at once.
-pub fn prepare(state: &mut State, order: Order, mut tables: Vec<TableName>, effects: &mut Vec<Effect>) {
+/// Opens the sheet of an order; a harmless retry runs at once, unless it `asks`.
+pub fn prepare(state: &mut State, order: Order, mut tables: Vec<TableName>, asks: bool, effects: &mut Vec<Effect>) {
     if order == Order::Retry && tables.len() > 1 {
         // Of many marked ones only the failed.
         tables.retain(|table| state.fleet.failed.contains_key(table));
@@ -67,7 +73,7 @@ pub fn prepare(state: &mut State, order: Order, mut tables: Vec<TableName>, effe
         return state.say(Tone::Warn, format!("{}: {why}", order.title()));
     }
     let danger = order.danger(tables.len(), state.is_protected());
-    if danger == Danger::Retry {
+    if danger == Danger::Retry && !asks {
         return run(state, order, tables, effects);
     }
     let id = state.id();

@@ -10,6 +10,7 @@ use crate::console::page::Tone;
 use crate::console::seam::{Access, Ask, Look};
 use crate::console::state::overlay::{Field, Overlay, Pick, PickKind, Picked, Prompt, PromptKind, Sheet};
 use crate::console::state::{Purpose, State};
+use crate::console::view;
 
 pub fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     if key.code == KeyCode::Esc {
@@ -28,9 +29,15 @@ pub fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
 
 pub fn paste(state: &mut State, line: &str) {
     match &mut state.overlay {
+        // What guards must be typed: pasting would make it one more key.
+        Some(Overlay::Prompt(prompt)) if prompt.kind == PromptKind::Unlock => {
+            state.say(Tone::Warn, "the name is typed, not pasted");
+        }
         Some(Overlay::Prompt(prompt)) => keys::insert(&mut prompt.input, line),
         Some(Overlay::Sheet(sheet)) => {
-            // A name that guards must be typed: pasting would make it one more key.
+            if sheet.field == Field::Typed {
+                return state.say(Tone::Warn, "the name is typed, not pasted");
+            }
             if sheet.field == Field::Reason
                 && let Some(reason) = &mut sheet.reason
             {
@@ -51,8 +58,8 @@ fn sheet(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     let Some(Overlay::Sheet(sheet)) = &mut state.overlay else { return };
     match (sheet.field, key.code) {
         (_, KeyCode::Tab | KeyCode::BackTab) | (Field::Reason, KeyCode::Enter) => sheet.field = other_field(sheet),
-        (_, KeyCode::Up) => sheet.scroll = sheet.scroll.saturating_sub(1),
-        (_, KeyCode::Down) => sheet.scroll += 1,
+        (_, KeyCode::Up) => scroll(state, -1),
+        (_, KeyCode::Down) => scroll(state, 1),
         (Field::Reason, _) => {
             if let Some(reason) = &mut sheet.reason {
                 keys::edit(reason, key);
@@ -147,6 +154,8 @@ fn choose(state: &mut State, at: usize, effects: &mut Vec<Effect>) {
     }
     state.overlay = None;
     match line.pick {
+        // Enter and the mouse never run anything at once.
+        Picked::Action(action) if orders::is_order(action) => orders::begin(state, action, true, effects),
         Picked::Action(action) => act::act(state, action, effects),
         Picked::Table(table) => {
             state.stack.clear();
@@ -223,13 +232,26 @@ fn prompt(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
 }
 
 fn help(state: &mut State, key: KeyEvent) {
-    let Some(Overlay::Help { scroll }) = &mut state.overlay else { return };
     match key.code {
-        KeyCode::Down | KeyCode::Char('j') => *scroll += 1,
-        KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-        KeyCode::PageDown => *scroll += 10,
-        KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
+        KeyCode::Down | KeyCode::Char('j') => scroll(state, 1),
+        KeyCode::Up | KeyCode::Char('k') => scroll(state, -1),
+        KeyCode::PageDown => scroll(state, 10),
+        KeyCode::PageUp => scroll(state, -10),
         _ => state.overlay = None,
+    }
+}
+
+/// Scrolls help or a sheet, no further than to its end.
+pub fn scroll(state: &mut State, by: isize) {
+    let most = match &state.overlay {
+        Some(Overlay::Help { .. }) => view::help::most(state),
+        Some(Overlay::Sheet(sheet)) => view::sheet::most(state, sheet),
+        _ => 0,
+    };
+    match &mut state.overlay {
+        Some(Overlay::Help { scroll }) => *scroll = scroll.saturating_add_signed(by).min(most),
+        Some(Overlay::Sheet(sheet)) => sheet.scroll = sheet.scroll.saturating_add_signed(by).min(most),
+        _ => {}
     }
 }
 
@@ -238,14 +260,21 @@ fn leaving(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
         // The jobs go on; the console ends with the last of them.
         KeyCode::Char('w') => {
             state.overlay = None;
+            // The last one may have ended while the question stood.
+            if state.jobs.is_idle() {
+                return leave(state, effects);
+            }
             state.leaving = true;
-            state.say(Tone::Busy, "leaves when the jobs are done");
+            state.say(Tone::Busy, "leaves when the jobs are done; q and s take that back");
         }
         KeyCode::Char('c') => {
             state.overlay = None;
             leave(state, effects);
         }
-        KeyCode::Char('s') => state.overlay = None,
+        KeyCode::Char('s') => {
+            state.overlay = None;
+            state.leaving = false;
+        }
         _ => {}
     }
 }

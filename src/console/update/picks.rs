@@ -7,6 +7,7 @@ use tui_input::Input;
 use super::orders;
 use crate::console::action::{ACTIONS, Action, Group, Info};
 use crate::console::page::Block;
+use crate::console::seam::Access;
 use crate::console::state::State;
 use crate::console::state::overlay::{Overlay, Pick, PickKind, PickLine, Picked};
 use crate::console::state::screen::Screen;
@@ -30,7 +31,15 @@ fn why_not(state: &State, action: Action) -> Option<String> {
     match action {
         Action::Cancel if state.jobs.is_idle() => Some("nothing runs".into()),
         Action::EnableCdc | Action::Cancel => None,
-        _ => action.order(false).and_then(|order| orders::refusal(state, &order, &tables)),
+        _ => {
+            let order = action.order(false)?;
+            // The one reason for all of them is told in few words: it stands beside every line.
+            match state.access {
+                Access::ReadOnly => Some("read-only".into()),
+                _ if !state.may_write() => Some(format!("locked: {} unlocks", state.keymap.key(Action::Unlock))),
+                _ => orders::refusal(state, &order, &tables),
+            }
+        }
     }
 }
 
@@ -137,7 +146,9 @@ pub fn copy(state: &mut State) {
             }
         }
     }
-    add("whole view", crate::console::export::text(state));
+    let whole = crate::console::export::text(state);
+    let note = crate::console::view::paint::many(whole.lines().count(), "line");
+    lines.push(PickLine { text: "whole view".into(), note, enabled: true, pick: Picked::Copy(whole) });
     open(state, PickKind::Copy, "Copy", lines);
 }
 

@@ -6,7 +6,8 @@ use crate::console::page::Tone;
 use crate::console::seam::{Answer, Id, Reply, TableEnd};
 use crate::console::state::links::System;
 use crate::console::state::overlay::Overlay;
-use crate::console::state::{Purpose, State};
+use crate::console::state::{Purpose, State, View};
+use crate::console::view::paint::{count, many};
 use crate::engine::event::Event;
 use crate::model::fault::FaultDocument;
 use crate::model::status::StatusReport;
@@ -38,7 +39,7 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
             state.connected = true;
             let now = state.now;
             time::poll(state, now, effects);
-            if state.view == crate::console::state::View::Setup {
+            if state.view == View::Setup {
                 screens::setup(state, effects);
             }
         }
@@ -49,6 +50,11 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
         }
         (Purpose::Runs, Answer::Runs(runs)) => {
             state.fleet.take_runs(&runs);
+            if !std::mem::replace(&mut state.judged, true) && !state.moved {
+                // Only now is it known which table needs a person most: that one stands under the cursor.
+                state.table = None;
+                state.cursors.remove(&View::Tables);
+            }
             state.runs = runs;
             time::after_runs(state);
         }
@@ -124,7 +130,7 @@ fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
         (System::Target, systems.target.fault.clone(), asked_target),
     ];
     if let Some(before) = state.fleet.report.take() {
-        keep(&mut report, before);
+        keep(&mut report, before, asked_target);
     }
     for (system, fault, asked) in faults {
         if !asked {
@@ -142,9 +148,12 @@ fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
     state.fleet.take(report, None);
 }
 
-/// Fills what a silent system left empty with what it said before.
-fn keep(report: &mut StatusReport, before: StatusReport) {
-    let lost = (report.systems.source.fault.is_some(), report.systems.store.fault.is_some(), report.systems.target.fault.is_some());
+/// Fills what a silent system left empty with what it said before. Redshift that was not asked is
+/// silent, too.
+fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) {
+    let systems = &report.systems;
+    let silent_target = systems.target.fault.is_some() || (!asked_target && report.tables.iter().all(|status| status.target.is_none()));
+    let lost = (systems.source.fault.is_some(), systems.store.fault.is_some(), silent_target);
     if lost == (false, false, false) {
         return;
     }
@@ -196,13 +205,21 @@ fn note(state: &mut State, event: &Event) {
         Event::Warning { table, text, job } => state.log.push(now, Tone::Warn, format!("{table}  {}: {text}", job.as_str())),
         Event::Note { table, text, job } => state.log.push(now, Tone::Plain, format!("{table}  {}: {text}", job.as_str())),
         Event::Recorded { table, epoch, seq, rows, .. } => {
-            state.log.push(now, Tone::Plain, format!("{table}  extract: epoch {epoch} batch {seq}, {rows} rows"));
+            state.log.push(now, Tone::Plain, format!("{table}  extract: epoch {epoch} batch {seq}, {}", rows_of(*rows)));
         }
         Event::Applied { table, from, to, deleted, inserted, .. } => {
-            state.log.push(now, Tone::Plain, format!("{table}  load: batches {from} to {to}, -{deleted} +{inserted} rows"));
+            state.log.push(
+                now,
+                Tone::Plain,
+                format!("{table}  load: batches {from} to {to}, -{} +{} rows", count(*deleted), count(*inserted)),
+            );
         }
         Event::Started { .. } | Event::Staged { .. } | Event::Finished { .. } => {}
     }
+}
+
+fn rows_of(rows: u64) -> String {
+    many(usize::try_from(rows).unwrap_or(usize::MAX), "row")
 }
 
 fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effect>) {
@@ -221,13 +238,13 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     for end in tables {
         let (tone, text) = match &end.fault {
             Some(fault) => (Tone::Bad, format!("{}  {}: {}", end.table, fault.code, fault.what)),
-            None => (Tone::Good, format!("{}  {}: {}, {} rows", end.table, title, end.outcome, end.rows)),
+            None => (Tone::Good, format!("{}  {}: {}, {}", end.table, title, end.outcome, rows_of(end.rows))),
         };
         state.log.push(now, tone, text);
     }
     let (tone, text) = match (failed, tables.len()) {
-        (0, 1) => (Tone::Good, format!("{title}: {}, {rows} rows", tables[0].outcome)),
-        (0, many) => (Tone::Good, format!("{title}: {many} steps ended well, {rows} rows")),
+        (0, 1) => (Tone::Good, format!("{title}: {}, {}", tables[0].outcome, rows_of(rows))),
+        (0, many) => (Tone::Good, format!("{title}: {many} steps ended well, {}", rows_of(rows))),
         (1, 1) => (Tone::Bad, format!("{title} failed: {}  (e tells why)", tables[0].outcome)),
         (failed, many) => (Tone::Bad, format!("{title}: {failed} of {many} steps failed (! shows them)")),
     };

@@ -10,15 +10,16 @@ use crate::console::setup::StepState;
 use crate::console::state::fleet::LastFault;
 use crate::console::state::overlay::{Overlay, Pick, PickKind, PickLine, Picked};
 use crate::console::state::screen::{PageScreen, Screen, TableScreen};
-use crate::console::state::{Purpose, State, View};
+use crate::console::state::{Polls, Purpose, State, View};
 use crate::console::view::areas::Areas;
-use crate::console::view::page::layout_of;
+use crate::console::view::page::{layout_of, room};
 use crate::model::TableName;
 use crate::model::fault::FaultDocument;
 
 pub fn connect(state: &mut State, profile: String, effects: &mut Vec<Effect>) {
     let id = state.id();
     state.connected = false;
+    state.polls = Polls::default();
     state.waiting.clear();
     state.waiting.insert(id, Purpose::Connect);
     effects.push(Effect::Ask(id, Ask::Connect { profile }));
@@ -147,17 +148,16 @@ pub fn turn(state: &mut State, by: isize, effects: &mut Vec<Effect>) {
 
 /// Moves the cursor among what can be opened; a page with nothing to open scrolls.
 pub fn step(state: &mut State, by: isize) {
-    let area = Areas::of(state).page;
+    let (area, height) = (Areas::of(state).page, room(state));
     let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
     let Some(page) = screen.page.shown() else { return };
     let stops = page.stops();
     let layout = layout_of(page, area.width);
-    let last = layout.height.saturating_sub(usize::from(area.height));
+    let last = layout.height.saturating_sub(height);
     let before = screen.cursor;
     if stops > 0 {
         screen.cursor = screen.cursor.saturating_add_signed(by).min(stops - 1);
         if let Some(line) = layout.stops.get(screen.cursor).copied() {
-            let height = usize::from(area.height);
             if screen.cursor == 0 && by < 0 {
                 screen.scroll = 0;
             } else if line < screen.scroll {
@@ -174,10 +174,10 @@ pub fn step(state: &mut State, by: isize) {
 }
 
 pub fn scroll(state: &mut State, by: isize) {
-    let area = Areas::of(state).page;
+    let (area, room) = (Areas::of(state).page, room(state));
     let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
     let height = screen.page.shown().map_or(0, |page| layout_of(page, area.width).height);
-    screen.scroll = screen.scroll.saturating_add_signed(by).min(height.saturating_sub(usize::from(area.height)));
+    screen.scroll = screen.scroll.saturating_add_signed(by).min(height.saturating_sub(room));
 }
 
 /// The cursor to a row or choice; on it already: opens it.
@@ -211,7 +211,7 @@ pub fn open_stop(state: &mut State, effects: &mut Vec<Effect>) {
                     match order {
                         Some(order) => {
                             let tables = about.map_or_else(|| state.chosen(), |table| vec![table]);
-                            super::orders::prepare(state, order, tables, effects);
+                            super::orders::prepare(state, order, tables, true, effects);
                         }
                         None => {
                             effects.push(Effect::Copy(text));
@@ -324,7 +324,7 @@ pub fn setup_step(state: &mut State, effects: &mut Vec<Effect>) {
         };
         let (order, sql) = (step.order.clone(), step.sql.clone());
         match order {
-            Some((order, tables)) if why.is_empty() => super::orders::prepare(state, order, tables, effects),
+            Some((order, tables)) if why.is_empty() => super::orders::prepare(state, order, tables, true, effects),
             _ if !sql.is_empty() => {
                 let line = PickLine { text: "copy its SQL for your DBA".into(), note: why, enabled: true, pick: Picked::Copy(sql) };
                 let pick = Pick { kind: PickKind::Copy, title: "This step", lines: vec![line], cursor: 0, input: None };
@@ -333,7 +333,7 @@ pub fn setup_step(state: &mut State, effects: &mut Vec<Effect>) {
             _ => state.say(Tone::Plain, if why.is_empty() { "nothing to run for this step".to_owned() } else { why }),
         }
     } else if let Some(table) = list.untracked.get(at - list.steps.len()).cloned() {
-        super::orders::prepare(state, crate::console::order::Order::Enable { role: None }, vec![table], effects);
+        super::orders::prepare(state, crate::console::order::Order::Enable { role: None }, vec![table], true, effects);
     }
 }
 
@@ -342,6 +342,15 @@ pub fn run(state: &mut State) {
     let Some(run) = state.runs.get(state.cursor().at) else { return };
     let page = super::super::pages::run(run);
     act::push(state, page);
+}
+
+/// The whole line of the log under the cursor.
+pub fn log_line(state: &mut State) {
+    let at = state.cursor().at;
+    let Some(line) = state.log.iter().nth(at) else { return };
+    let blocks = vec![Block::Text(line.tone, line.text.clone())];
+    let title = line.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    act::push(state, Page { title, blocks, ..Page::default() });
 }
 
 /// What was changed from here.
@@ -378,9 +387,9 @@ pub fn note_ends(state: &mut State, ends: &[TableEnd]) {
         match &end.fault {
             Some(fault) => {
                 let last = LastFault { outcome: end.outcome.clone(), fault: fault.clone(), at: state.now };
-                state.fleet.failed.insert(end.table.clone(), last);
+                state.fleet.note_own(&end.table, state.now, Some(last));
             }
-            None if end.batches > 0 || end.outcome == "nothing to do" => drop(state.fleet.failed.remove(&end.table)),
+            None if end.batches > 0 || end.outcome == "nothing to do" => state.fleet.note_own(&end.table, state.now, None),
             None => {}
         }
     }

@@ -6,6 +6,7 @@ use super::screens;
 use crate::console::msg::Effect;
 use crate::console::page::Tone;
 use crate::console::seam::{Access, Ask, Look, Tab};
+use crate::console::state::links::System;
 use crate::console::state::screen::Screen;
 use crate::console::state::{Purpose, State};
 
@@ -48,11 +49,18 @@ pub fn poll(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
     if due(state.polls.fleet) && !state.awaits(|purpose| matches!(purpose, Purpose::Fleet { .. })) {
         let target = due(state.polls.target);
+        // Not due until the answer says when, except when something makes it due meanwhile: what is
+        // on its way may be older than that.
+        state.polls.fleet = Some(Timestamp::MAX);
+        if target {
+            state.polls.target = Some(Timestamp::MAX);
+        }
         let id = state.id();
         state.waiting.insert(id, Purpose::Fleet { target, asked: now });
         effects.push(Effect::Ask(id, Ask::Look(Look::Fleet { target })));
     }
     if due(state.polls.runs) && !state.awaits(|purpose| *purpose == Purpose::Runs) {
+        state.polls.runs = Some(Timestamp::MAX);
         let id = state.id();
         state.waiting.insert(id, Purpose::Runs);
         effects.push(Effect::Ask(id, Ask::Look(Look::Runs)));
@@ -63,15 +71,24 @@ pub fn poll(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 /// when the last answer took long.
 pub fn after_fleet(state: &mut State, asked: Timestamp, target: bool) {
     let took = state.now.duration_since(asked).as_secs().max(0);
-    let pause = state.links.patience().max(took * 4);
-    state.polls.fleet = later(state.now, pause);
+    let (now, links) = (state.now, &state.links);
+    let pause = links.patience(&[System::Source, System::Store]).max(took * 4);
+    settle(&mut state.polls.fleet, now, pause);
     if target {
-        state.polls.target = later(state.now, if state.links.target.lost.is_some() { pause } else { TARGET_EVERY });
+        let pause = if links.target.lost.is_some() { links.patience(&[System::Target]) } else { TARGET_EVERY };
+        settle(&mut state.polls.target, now, pause);
     }
 }
 
 pub fn after_runs(state: &mut State) {
-    state.polls.runs = later(state.now, RUNS_EVERY);
+    settle(&mut state.polls.runs, state.now, RUNS_EVERY);
+}
+
+/// Due in so many seconds, unless it was made due while the answer was on its way.
+fn settle(poll: &mut Option<Timestamp>, now: Timestamp, seconds: i64) {
+    if *poll == Some(Timestamp::MAX) {
+        *poll = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+    }
 }
 
 /// Everything again at once: a job of ours has changed it.
@@ -79,8 +96,4 @@ pub fn all_due(state: &mut State) {
     state.polls.fleet = Some(Timestamp::MIN);
     state.polls.target = Some(Timestamp::MIN);
     state.polls.runs = Some(Timestamp::MIN);
-}
-
-fn later(now: Timestamp, seconds: i64) -> Option<Timestamp> {
-    now.checked_add(SignedDuration::from_secs(seconds)).ok()
 }

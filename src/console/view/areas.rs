@@ -52,7 +52,7 @@ impl Areas {
         .areas(whole);
         let panelled = state.view.lists_tables() && !state.full_screen;
         let (list, panel) = if panelled && width >= 120 {
-            let [list, panel] = Layout::horizontal([Constraint::Min(70), Constraint::Length((width * 2 / 5).min(72))]).areas(body);
+            let [list, panel] = Layout::horizontal([Constraint::Min(70), Constraint::Length((width * 7 / 20).min(72))]).areas(body);
             (list, Some(panel))
         } else if panelled && width >= 80 && body.height >= 17 {
             let [list, panel] = Layout::vertical([Constraint::Min(7), Constraint::Length(9)]).areas(body);

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::paint::put;
 use crate::console::action::{ACTIONS, Action};
@@ -15,15 +16,18 @@ pub fn message(state: &State, area: Rect, buf: &mut Buffer) {
     put(buf, area.x + 1, area.y, area.width.saturating_sub(2), &message.text, state.look.theme.tone(message.tone));
 }
 
-/// Hints by priority: what has no room is dropped from the end.
+/// Hints by priority: what has no room is dropped from the end, but never help and the way out.
 pub fn footer(state: &State, area: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;
     let mut x = area.x + 1;
-    for (key, hint) in hints(state) {
-        let width = u16::try_from(key.chars().count() + hint.chars().count() + 3).unwrap_or(u16::MAX);
-        if x + width > area.right() {
-            break;
-        }
+    let mut hints = hints(state);
+    let width = |hints: &[(String, String)]| hints.iter().map(|(key, hint)| key.width() + hint.width() + 3).sum::<usize>();
+    let always = [Action::Help, Action::Quit].map(|action| action.info().hint);
+    while width(&hints) > usize::from(area.width) {
+        let Some(last) = hints.iter().rposition(|(_, hint)| !always.contains(&hint.as_str())) else { break };
+        hints.remove(last);
+    }
+    for (key, hint) in hints {
         x += put(buf, x, area.y, area.right().saturating_sub(x), &key, theme.tone(Tone::Accent));
         x += put(buf, x, area.y, area.right().saturating_sub(x), &format!(" {hint}  "), theme.tone(Tone::Dim));
     }

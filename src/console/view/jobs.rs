@@ -24,9 +24,10 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
         (false, 0) => (if state.look.ascii { "+" } else { "✓" }, Tone::Good),
         (false, _) => (if state.look.ascii { "x" } else { "✗" }, Tone::Bad),
     };
+    let title = if area.width < 100 { job.order.command() } else { job.order.title() };
     let what = match job.tables.as_slice() {
-        [table] => format!(" {}  {table}  ", job.order.title()),
-        many => format!(" {}  {} tables  ", job.order.title(), many.len()),
+        [table] => format!(" {title}  {table}  "),
+        many => format!(" {title}  {} tables  ", many.len()),
     };
     let (rows, size) = job.volume();
     let mut detail: Vec<String> = job.phase(None).map(|progress| progress.phase.to_owned()).into_iter().collect();

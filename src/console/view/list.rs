@@ -8,12 +8,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::Hits;
-use super::paint::{ago, bytes, count, fill, put, put_right, span};
+use super::paint::{ago, bytes, count, fill, put, put_right, span, wrap};
+use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
 use crate::console::state::fleet::{Row, Sort, Trouble};
 use crate::console::state::links::System;
-use crate::console::state::{State, View};
+use crate::console::state::{Purpose, State, View};
 use crate::model::status::{HopName, TableStatus};
 
 /// A column of the list.
@@ -67,7 +68,7 @@ const TABLES: &[Column] = &[
     column(What::Load, "TO RS", 8, true, None, 1),
     column(What::Waiting, "WAIT", 6, true, Some(Sort::Waiting), 2),
     column(What::Retention, "RETENTION", 10, true, None, 4),
-    column(What::Doing, "NOW", 18, false, None, 3),
+    column(What::Doing, "NOW", 14, false, None, 3),
 ];
 
 const FILES: &[Column] = &[
@@ -88,7 +89,7 @@ const REDSHIFT: &[Column] = &[
     column(What::Epoch, "EPOCH", 6, true, None, 5),
     column(What::Applied, "APPLIED", 8, true, None, 1),
     column(What::AppliedAt, "APPLIED AT", 20, false, None, 3),
-    column(What::Staged, "STAGED", 18, false, None, 2),
+    column(What::Staged, "STAGED: ROWS", 18, false, None, 2),
     column(What::Load, "LAG", 8, true, Some(Sort::Lag), 1),
     column(What::Diverged, "DIVERGED", 18, false, None, 4),
 ];
@@ -147,7 +148,10 @@ pub fn list(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
     let cursor = state.cursor();
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if state.fleet.counts().0 == 0 {
-        put(buf, area.x + 2, body.y, body.width.saturating_sub(2), &empty(state), theme.tone(Tone::Dim));
+        let lines = wrap(&empty(state), usize::from(body.width.saturating_sub(3)));
+        for (line, y) in lines.iter().zip(body.top()..body.bottom()) {
+            put(buf, area.x + 2, y, body.width.saturating_sub(2), line, theme.tone(Tone::Dim));
+        }
         return;
     }
     for (place, y) in (cursor.top..).zip(body.top()..body.bottom()) {
@@ -167,7 +171,10 @@ fn empty(state: &State) -> String {
     if all > 0 {
         "no table fits the filter; Esc clears it".into()
     } else if state.fleet.report.is_some() {
-        "no tables: CDC tracks none that the configuration does not skip; 6 walks through enabling it".into()
+        let key = state.keymap.key(Action::Setup);
+        format!("no tables: CDC tracks none that the configuration does not skip; {key} walks through enabling it")
+    } else if !state.connected && !state.awaits(|purpose| *purpose == Purpose::Connect) {
+        format!("not connected; {} tries again", state.keymap.key(Action::Refresh))
     } else {
         "asking SQL Server, S3 and Redshift".into()
     }
@@ -254,7 +261,7 @@ fn cell(state: &State, row: &Row, status: &TableStatus, what: What) -> (String, 
         What::Applied => number(target.and_then(|target| target.applied_seq)),
         What::AppliedAt => (target.and_then(|target| target.applied_at.clone()).unwrap_or_else(|| "-".into()), Tone::Dim),
         What::Staged => match target.and_then(|target| target.staged) {
-            Some(staged) => (format!("{}-{} ({} rows)", staged.from, staged.to, count(staged.rows)), Tone::Busy),
+            Some(staged) => (format!("{}-{}: {}", staged.from, staged.to, count(staged.rows)), Tone::Busy),
             None => ("-".into(), Tone::Dim),
         },
         What::Diverged => match target.and_then(|target| target.diverged.as_ref()) {
@@ -276,7 +283,11 @@ fn busy(status: &TableStatus) -> (String, Tone) {
         .filter_map(|(job, busy)| busy.as_ref().map(|busy| if busy.silent { format!("{job} silent") } else { (*job).to_owned() }))
         .collect();
     match words.len().cmp(&0) {
-        Ordering::Greater => (words.join(" "), Tone::Busy),
+        Ordering::Greater => {
+            // A silent lease is nobody's: that is no work but a reason why there is none.
+            let silent = leases.iter().any(|(_, busy)| busy.as_ref().is_some_and(|busy| busy.silent));
+            (words.join(" "), if silent { Tone::Warn } else { Tone::Busy })
+        }
         _ => ("-".into(), Tone::Dim),
     }
 }

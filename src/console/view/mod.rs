@@ -4,23 +4,25 @@
 pub mod areas;
 mod footer;
 mod header;
-mod help;
+pub mod help;
 mod jobs;
 pub mod list;
 mod overlay;
 pub mod page;
 pub mod paint;
 mod panel;
-mod sheet;
+pub mod sheet;
 mod views;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::areas::{Areas, SMALLEST};
+use super::action::Action;
 use super::msg::Hit;
 use super::page::Tone;
 use super::state::State;
+use super::state::overlay::Overlay;
 
 /// What the mouse can hit, the topmost last.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -50,6 +52,9 @@ pub fn view(state: &State, buf: &mut Buffer) -> Hits {
     let (areas, mut hits) = (Areas::of(state), Hits::default());
     if areas.too_small {
         too_small(state, areas.whole, buf);
+        if state.look.ascii {
+            paint::ascii(buf);
+        }
         return hits;
     }
     header::header(state, areas.header, buf);
@@ -71,17 +76,23 @@ pub fn view(state: &State, buf: &mut Buffer) -> Hits {
     footer::message(state, areas.message, buf);
     footer::footer(state, areas.footer, buf);
     overlay::overlay(state, areas.whole, buf, &mut hits);
+    if state.look.ascii {
+        paint::ascii(buf);
+    }
     hits
 }
 
 fn too_small(state: &State, area: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;
     let failed = state.fleet.tally().iter().filter(|(trouble, _)| trouble.is_problem()).map(|(_, count)| count).sum::<usize>();
+    let leaving = matches!(state.overlay, Some(Overlay::Leaving));
+    let way_out =
+        if leaving { "jobs run: w waits, c stops them, s stays".to_owned() } else { format!("{} quits", state.keymap.key(Action::Quit)) };
     let lines = [
         format!("{} {}", state.place.kind.badge(), state.place.profile),
-        format!("{failed} tables with problems"),
+        format!("{} with problems", paint::many(failed, "table")),
         format!("needs {}x{}, is {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height),
-        "q quits".to_owned(),
+        state.message.as_ref().filter(|_| !leaving).map_or(way_out, |message| message.text.clone()),
     ];
     for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
         paint::put(buf, area.x, y, area.width, line, theme.tone(Tone::Plain));

@@ -11,6 +11,8 @@ use crate::console::page::Tone;
 use crate::console::state::State;
 use crate::console::state::overlay::{Overlay, Pick, Prompt};
 
+const HELP_WIDTH: u16 = 100;
+
 pub fn overlay(state: &State, whole: Rect, buf: &mut Buffer, hits: &mut Hits) {
     let Some(overlay) = &state.overlay else { return };
     hits.cover();
@@ -19,17 +21,32 @@ pub fn overlay(state: &State, whole: Rect, buf: &mut Buffer, hits: &mut Hits) {
         Overlay::Pick(shown) => pick(state, shown, whole, buf, hits),
         Overlay::Prompt(shown) => prompt(state, shown, whole, buf),
         Overlay::Help { scroll } => {
-            let inner = frame(state, whole, 100, whole.height.saturating_sub(2), "Help", Tone::Accent, buf);
-            help::help(state, inner, *scroll, buf);
+            frame(state, whole, HELP_WIDTH, whole.height.saturating_sub(2), "Help", Tone::Accent, buf);
+            help::help(state, help_area(whole), *scroll, buf);
         }
         Overlay::Leaving => leaving(state, whole, buf),
     }
 }
 
+/// The inside of the help.
+pub fn help_area(whole: Rect) -> Rect {
+    inside(boxed(whole, HELP_WIDTH, whole.height.saturating_sub(2)))
+}
+
+/// Where a box of this size stands.
+pub fn boxed(whole: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(whole.width.saturating_sub(2)), height.min(whole.height.saturating_sub(1)));
+    Rect { x: (whole.width - width) / 2, y: (whole.height - height) / 2, width, height }
+}
+
+/// A box without its border and a blank on each side.
+pub fn inside(area: Rect) -> Rect {
+    Rect { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) }
+}
+
 /// A box in the middle; gives its inside.
 pub fn frame(state: &State, whole: Rect, width: u16, height: u16, title: &str, tone: Tone, buf: &mut Buffer) -> Rect {
-    let (width, height) = (width.min(whole.width.saturating_sub(2)), height.min(whole.height.saturating_sub(1)));
-    let area = Rect { x: (whole.width - width) / 2, y: (whole.height - height) / 2, width, height };
+    let area = boxed(whole, width, height);
     let theme = state.look.theme;
     Clear.render(area, buf);
     let mut block = Block::bordered().border_style(theme.tone(tone)).title(format!(" {title} "));
@@ -45,9 +62,8 @@ pub fn frame(state: &State, whole: Rect, width: u16, height: u16, title: &str, t
             horizontal_bottom: "-",
         });
     }
-    let inner = block.inner(area);
     block.render(area, buf);
-    Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+    inside(area)
 }
 
 fn pick(state: &State, pick: &Pick, whole: Rect, buf: &mut Buffer, hits: &mut Hits) {
@@ -96,12 +112,16 @@ fn prompt(state: &State, prompt: &Prompt, whole: Rect, buf: &mut Buffer) {
 fn leaving(state: &State, whole: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;
     let inner = frame(state, whole, 64, 7, "Jobs are running", Tone::Warn, buf);
-    let running = state.jobs.running().count();
+    let at_work = match state.jobs.running().count() {
+        0 => "They have ended meanwhile.".to_owned(),
+        1 => "1 job is at work. Nothing is lost either way.".to_owned(),
+        many => format!("{many} jobs are at work. Nothing is lost either way."),
+    };
     let lines = [
-        (format!("{running} at work. Nothing is lost either way."), Tone::Plain),
+        (at_work, Tone::Plain),
         (String::new(), Tone::Plain),
         ("w  wait: leave when they are done".into(), Tone::Accent),
-        ("c  cancel: they stop at their next safe point, then leave".into(), Tone::Accent),
+        ("c  cancel: stop at the next safe point, then leave".into(), Tone::Accent),
         ("s  stay".into(), Tone::Accent),
     ];
     for ((text, tone), y) in lines.iter().zip(inner.top()..inner.bottom()) {

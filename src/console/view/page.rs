@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Hits;
 use super::areas::Areas;
-use super::paint::{fill, put, wrap};
+use super::paint::{fill, many, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::{Block, Grid, Page, Tone};
@@ -86,7 +86,8 @@ fn plain(text: String, tone: Tone) -> Line {
 }
 
 /// A text in at least so many columns; a longer one is cut.
-fn padded(text: &str, width: usize) -> String {
+#[must_use]
+pub fn padded(text: &str, width: usize) -> String {
     let used = text.width();
     if used <= width {
         return format!("{text}{}", " ".repeat(width - used));
@@ -169,10 +170,10 @@ fn title(state: &State, screen: &Screen, area: Rect, buf: &mut Buffer, hits: &mu
                 x += put(buf, x, area.y, rest(x), &word, theme.tone(trouble.tone()));
             }
             x += 1;
-            for tab in Tab::ALL {
+            for (tab, text) in tabs(screen.tab, usize::from(rest(x))) {
                 let here = tab == screen.tab;
                 let style = if here { theme.tone(Tone::Accent).add_modifier(Modifier::REVERSED) } else { theme.tone(Tone::Dim) };
-                let used = put(buf, x, area.y, rest(x), &format!(" {} ", tab.title()), style);
+                let used = put(buf, x, area.y, rest(x), &text, style);
                 hits.add(Rect { x, y: area.y, width: used, height: 1 }, Hit::Tab(tab));
                 x += used;
             }
@@ -180,11 +181,31 @@ fn title(state: &State, screen: &Screen, area: Rect, buf: &mut Buffer, hits: &mu
         Screen::Page(screen) => {
             let text = screen.page.shown().map_or("", |page| page.title.as_str());
             x += put(buf, x, area.y, rest(x), text, theme.tone(Tone::Accent));
-            if let Some(table) = screen.page.shown().and_then(|page| page.table.as_ref()) {
-                put(buf, x + 2, area.y, rest(x + 2), &table.to_string(), theme.tone(Tone::Plain));
+            let table = screen.page.shown().and_then(|page| page.table.as_ref()).map(ToString::to_string);
+            if let Some(table) = table.filter(|table| !text.contains(table.as_str())) {
+                put(buf, x + 2, area.y, rest(x + 2), &table, theme.tone(Tone::Plain));
             }
         }
     }
+}
+
+/// The sides of a table with their titles; where there is no room in one word each, and the first
+/// ones go until the one that is shown fits.
+fn tabs(here: Tab, room: usize) -> Vec<(Tab, String)> {
+    let titled = |title: fn(Tab) -> &'static str| Tab::ALL.map(|tab| (tab, format!(" {} ", title(tab)))).to_vec();
+    let width = |tabs: &[(Tab, String)]| tabs.iter().map(|(_, text)| text.len()).sum::<usize>();
+    let tabs = titled(Tab::title);
+    if width(&tabs) <= room {
+        return tabs;
+    }
+    let mut tabs = titled(|tab| tab.title().rsplit(' ').next().unwrap_or_default());
+    while let Some(at) = tabs.iter().position(|(tab, _)| *tab == here)
+        && at > 0
+        && width(&tabs[..=at]) > room
+    {
+        tabs.remove(0);
+    }
+    tabs
 }
 
 fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
@@ -200,26 +221,41 @@ fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hit
         return;
     };
     let mut area = area;
-    if let Loaded::Failed(fault, _) = &screen.page {
-        let text = format!("not up to date: {}: {}", fault.code, fault.what);
-        put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Bad));
+    for (text, tone) in notes(state, screen) {
+        put(buf, area.x, area.y, area.width, &text, theme.tone(tone));
         area = below(area);
     }
-    if page.fault && page.table.as_ref().is_some_and(|table| !state.fleet.failed.contains_key(table)) {
-        let text = if page.table.as_ref().is_some_and(|table| state.fleet.running.contains(table)) {
+    lines(state, &layout_of(page, area.width), screen, area, buf, hits);
+}
+
+/// What is said about a page, above it.
+fn notes(state: &State, screen: &PageScreen) -> Vec<(String, Tone)> {
+    let Some(page) = screen.page.shown() else { return Vec::new() };
+    let mut notes = Vec::new();
+    if let Loaded::Failed(fault, _) = &screen.page {
+        notes.push((format!("not up to date: {}: {}", fault.code, fault.what), Tone::Bad));
+    }
+    if page.fault
+        && let Some(table) = page.table.as_ref().filter(|table| !state.fleet.failed.contains_key(*table))
+    {
+        let text = if state.fleet.running.contains(table) {
             "a job is at work on this table"
         } else {
             "solved: a later job on this table went well; Esc goes back"
         };
-        put(buf, area.x, area.y, area.width, text, theme.tone(Tone::Good));
-        area = below(area);
+        notes.push((text.to_owned(), Tone::Good));
     }
     if page.reveal && !screen.revealed {
-        let text = format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal));
-        put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Dim));
-        area = below(area);
+        notes.push((format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal)), Tone::Dim));
     }
-    lines(state, &layout_of(page, area.width), screen, area, buf, hits);
+    notes
+}
+
+/// Lines that the page on top has for itself, below what is said about it.
+#[must_use]
+pub fn room(state: &State) -> usize {
+    let notes = state.stack.last().and_then(Screen::page).map_or(0, |screen| notes(state, screen).len());
+    usize::from(Areas::of(state).page.height).saturating_sub(notes)
 }
 
 fn below(area: Rect) -> Rect {
@@ -243,7 +279,8 @@ fn lines(state: &State, layout: &PageLayout, screen: &PageScreen, area: Rect, bu
     }
     let more = layout.height.saturating_sub(screen.scroll + usize::from(area.height));
     if more > 0 {
-        let text = format!(" {more} more lines ");
-        super::paint::put_right(buf, area.x, area.bottom().saturating_sub(1), area.width, &text, theme.badge(Tone::Dim));
+        // In the line of messages: it covers nothing, and a message may cover it.
+        let line = Areas::of(state).message;
+        put_right(buf, line.x, line.y, line.width.saturating_sub(1), &many(more, "more line"), theme.tone(Tone::Dim));
     }
 }

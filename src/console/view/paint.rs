@@ -41,6 +41,19 @@ pub fn run<'a>(buf: &mut Buffer, area: Rect, parts: impl IntoIterator<Item = (&'
     x - area.x
 }
 
+/// Our own signs in ASCII. What comes from data stays as it is.
+pub fn ascii(buf: &mut Buffer) {
+    for cell in &mut buf.content {
+        let plain = match cell.symbol() {
+            "…" => "~",
+            "█" => "_",
+            "↓" => "v",
+            _ => continue,
+        };
+        cell.set_symbol(plain);
+    }
+}
+
 /// Fills a line with a style.
 pub fn fill(buf: &mut Buffer, area: Rect, style: Style) {
     buf.set_style(area.intersection(buf.area), style);
@@ -121,6 +134,12 @@ pub fn count(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// As in `1 table` and `2,000 tables`.
+#[must_use]
+pub fn many(number: usize, what: &str) -> String {
+    format!("{} {what}{}", count(number as u64), if number == 1 { "" } else { "s" })
 }
 
 /// A size, as in `3.4 MB`.

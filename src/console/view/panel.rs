@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Borders, Widget};
+use unicode_width::UnicodeWidthStr;
 
 use super::paint::{ago, bytes, count, put, span, wrap};
 use crate::console::action::Action;
@@ -24,7 +25,9 @@ pub fn panel(state: &State, area: Rect, buf: &mut Buffer) {
     block.render(area, buf);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let Some(status) = state.table.as_ref().and_then(|table| state.fleet.status(table)) else { return };
-    for ((text, tone), y) in lines(state, status, inner.width).into_iter().zip(inner.top()..inner.bottom()) {
+    let lines = lines(state, status, inner.width);
+    let lines = lines.into_iter().flat_map(|(text, tone)| wrap(&text, usize::from(inner.width)).into_iter().map(move |line| (line, tone)));
+    for ((text, tone), y) in lines.zip(inner.top()..inner.bottom()) {
         put(buf, inner.x, y, inner.width, &text, theme.tone(tone));
     }
 }
@@ -36,10 +39,12 @@ fn lines(state: &State, status: &TableStatus, width: u16) -> Vec<(String, Tone)>
         lines.extend(wrap(&format!("{}: {}", last.fault.code, last.fault.what), wide).into_iter().take(3).map(|line| (line, Tone::Bad)));
         lines.push((format!("{}  {}  {} tells why", last.outcome, ago(last.at, state.now), state.keymap.key(Action::Fault)), Tone::Dim));
     }
-    lines.push(hops(state, status));
+    lines.extend(hops(state, status, wide));
     if let Some(stuck) = &status.hops.stuck {
         lines.extend(
-            wrap(&format!("stuck {}: {}", ago(stuck.since, state.now), stuck.why), wide).into_iter().map(|line| (line, Tone::Warn)),
+            wrap(&format!("stuck for {}: {}", span(state.now.duration_since(stuck.since).as_secs().max(0)), stuck.why), wide)
+                .into_iter()
+                .map(|line| (line, Tone::Warn)),
         );
     }
     if let Some(left) = &status.retention {
@@ -98,20 +103,31 @@ fn lines(state: &State, status: &TableStatus, width: u16) -> Vec<(String, Tone)>
     lines
 }
 
-/// The way of a commit: three hops between four stations.
-fn hops(state: &State, status: &TableStatus) -> (String, Tone) {
+/// The way of a commit: three hops between four stations. What has no room goes on in the next line.
+fn hops(state: &State, status: &TableStatus, width: usize) -> Vec<(String, Tone)> {
     let (line, head) = if state.look.ascii { ("--", ">") } else { ("─", "▶") };
     let hops = &status.hops;
     let hop = |name: HopName, hop: &Hop| {
         let stuck = hops.stuck.as_ref().is_some_and(|stuck| stuck.hop == name);
         let lag = hop.lag_seconds.max(hop.waiting_seconds).map_or_else(|| "?".to_owned(), span);
-        format!(" {line}{}{lag}{line}{head} ", if stuck { "STUCK " } else { "" })
+        format!("{line}{}{lag}{line}{head}", if stuck { "STUCK " } else { "" })
     };
-    let text = format!(
-        "commit{}captured{}S3{}Redshift",
-        hop(HopName::Capture, &hops.capture),
-        hop(HopName::Extract, &hops.extract),
-        hop(HopName::Load, &hops.load)
-    );
-    (text, if hops.stuck.is_some() { Tone::Warn } else { Tone::Plain })
+    let parts = [
+        format!("commit {}", hop(HopName::Capture, &hops.capture)),
+        format!("CDC {}", hop(HopName::Extract, &hops.extract)),
+        format!("S3 {}", hop(HopName::Load, &hops.load)),
+        "Redshift".to_owned(),
+    ];
+    let tone = if hops.stuck.is_some() { Tone::Warn } else { Tone::Plain };
+    let mut lines: Vec<(String, Tone)> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some((text, _)) if text.width() + 1 + part.width() <= width => {
+                text.push(' ');
+                text.push_str(&part);
+            }
+            _ => lines.push((part, tone)),
+        }
+    }
+    lines
 }

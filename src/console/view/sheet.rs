@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::overlay::{cursor, frame};
-use super::paint::{bytes, count, put, wrap};
+use super::overlay::{boxed, cursor, frame, inside};
+use super::paint::{bytes, many, put, wrap};
 use crate::console::order::Danger;
 use crate::console::page::Tone;
 use crate::console::seam::Kind;
@@ -12,35 +12,55 @@ use crate::console::state::State;
 use crate::console::state::overlay::{Field, Sheet};
 use crate::console::state::screen::Loaded;
 
-/// Lines of SQL that are shown without scrolling.
+/// Tables that are told by name; of more than that their number.
 const SHOWN_TABLES: usize = 6;
+const WIDTH: u16 = 96;
 
 pub fn sheet(state: &State, sheet: &Sheet, whole: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;
-    let width = 96.min(whole.width.saturating_sub(2));
-    let inside = usize::from(width.saturating_sub(4));
-    let lines = lines(state, sheet, inside);
-    let asks = asks(state, sheet);
-    let wanted = u16::try_from(lines.len() + asks.len() + 3).unwrap_or(u16::MAX);
+    let (lines, asks, area) = content(state, sheet, whole);
     let tone = match (sheet.danger, state.place.kind) {
         (Danger::Typed, _) | (_, Kind::Production) => Tone::Bad,
         _ => Tone::Warn,
     };
     let title = format!("{} in {} {}", sheet.order.title(), state.place.kind.badge(), state.place.profile);
-    let inner = frame(state, whole, width, wanted, &title, tone, buf);
-    let room = usize::from(inner.height).saturating_sub(asks.len() + 1);
+    let inner = frame(state, whole, area.width, area.height, &title, tone, buf);
+    let room = room(inner, &asks);
     let scroll = sheet.scroll.min(lines.len().saturating_sub(room));
     for ((text, tone), y) in lines.iter().skip(scroll).take(room).zip(inner.top()..) {
         put(buf, inner.x, y, inner.width, text, theme.tone(*tone));
     }
     if lines.len() > room + scroll {
         let y = inner.top() + u16::try_from(room).unwrap_or(0);
-        put(buf, inner.x, y, inner.width, &format!("↓ {} more lines", lines.len() - room - scroll), theme.tone(Tone::Dim));
+        put(buf, inner.x, y, inner.width, &format!("↓ {}", many(lines.len() - room - scroll, "more line")), theme.tone(Tone::Dim));
     }
     let first = inner.bottom().saturating_sub(u16::try_from(asks.len()).unwrap_or(0));
     for ((text, tone), y) in asks.iter().zip(first..inner.bottom()) {
         put(buf, inner.x, y, inner.width, text, theme.tone(*tone));
     }
+}
+
+type Lines = Vec<(String, Tone)>;
+
+/// What it tells, what it asks, and where it stands.
+fn content(state: &State, sheet: &Sheet, whole: Rect) -> (Lines, Lines, Rect) {
+    let width = WIDTH.min(whole.width.saturating_sub(2));
+    let lines = lines(state, sheet, usize::from(width.saturating_sub(4)));
+    let asks = asks(state, sheet);
+    let height = u16::try_from(lines.len() + asks.len() + 3).unwrap_or(u16::MAX);
+    (lines, asks, boxed(whole, width, height))
+}
+
+/// Lines that have room above what is asked; one says that there are more.
+fn room(inner: Rect, asks: &Lines) -> usize {
+    usize::from(inner.height).saturating_sub(asks.len() + 1)
+}
+
+/// How far it can be scrolled.
+#[must_use]
+pub fn most(state: &State, sheet: &Sheet) -> usize {
+    let (lines, asks, area) = content(state, sheet, Rect::new(0, 0, state.size.0, state.size.1));
+    lines.len().saturating_sub(room(inside(area), &asks))
 }
 
 /// What will happen.
@@ -57,7 +77,7 @@ fn lines(state: &State, sheet: &Sheet, width: usize) -> Vec<(String, Tone)> {
     let (files, size) =
         waiting.fold((0, 0), |(files, size), store| (files + store.pending_files.unwrap_or(0), size + store.pending_bytes.unwrap_or(0)));
     if files > 0 {
-        lines.push((format!("waiting    {} files, {}", count(files), bytes(size)), Tone::Plain));
+        lines.push((format!("waiting    {}, {}", many(usize::try_from(files).unwrap_or(usize::MAX), "file"), bytes(size)), Tone::Plain));
     }
     lines.push((format!("from       {}", state.place.source), Tone::Dim));
     lines.push((format!("through    {}", state.place.bucket), Tone::Dim));
@@ -81,8 +101,10 @@ fn lines(state: &State, sheet: &Sheet, width: usize) -> Vec<(String, Tone)> {
         for warning in &plan.warnings {
             lines.extend(wrap(warning, width).into_iter().map(|line| (line, Tone::Warn)));
         }
-        for sql in &plan.sql {
+        if !plan.sql.is_empty() {
             lines.push((String::new(), Tone::Plain));
+        }
+        for sql in &plan.sql {
             lines.extend(sql.lines().flat_map(|line| wrap(line, width)).map(|line| (line, Tone::Accent)));
         }
     }
@@ -112,6 +134,7 @@ fn tone_of(here: bool) -> Tone {
 }
 
 /// The footer while a sheet is open.
+#[must_use]
 pub fn hints(sheet: &Sheet) -> Vec<(String, String)> {
     let hint = |key: &str, text: &str| (key.to_owned(), text.to_owned());
     match sheet.field {

@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::Hits;
-use super::paint::{ago, count, fill, put, span, wrap};
+use super::page::padded;
+use super::paint::{ago, fill, many, put, span, wrap};
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
 use crate::console::setup::{Checklist, StepState};
@@ -37,30 +38,39 @@ fn head(state: &State, area: Rect, buf: &mut Buffer, text: &str) -> Rect {
 
 fn runs(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
     let theme = state.look.theme;
-    let body = head(state, area, buf, &format!("{:<14}{:<10}{:<28}{:>8}  {}", "BEGAN", "COMMAND", "BY", "TOOK", "OUTCOME"));
+    let by = by_width(area.width);
+    let body = head(state, area, buf, &format!("{:<14}{:<10}{:<by$}{:>8}  {}", "BEGAN", "COMMAND", "BY", "TOOK", "OUTCOME"));
     if state.runs.is_empty() {
         put(buf, body.x + 2, body.y, body.width, "no run is on record", theme.tone(Tone::Dim));
     }
     for ((place, run), y) in state.runs.iter().enumerate().skip(state.cursor().top).zip(body.top()..body.bottom()) {
         let row = Rect { y, height: 1, ..body };
-        let (text, tone) = run_line(state, run);
+        let (text, tone) = run_line(state, run, by);
         put(buf, row.x + 2, y, row.width.saturating_sub(2), &text, theme.tone(tone));
         line(state, place, row, buf, hits);
     }
 }
 
-fn run_line(state: &State, run: &RunRecord) -> (String, Tone) {
+/// Columns for who it was: what the others leave.
+fn by_width(width: u16) -> usize {
+    usize::from(width).saturating_sub(60).clamp(12, 44)
+}
+
+fn run_line(state: &State, run: &RunRecord, wide: usize) -> (String, Tone) {
     let failed = run.tables.iter().filter(|line| line.fault.is_some()).count();
     let by = format!("{}@{}", run.by.user, run.by.host);
     let took = run.finished.map_or_else(|| "-".to_owned(), |end| span(end.duration_since(run.by.since).as_secs().max(0)));
     let rows: u64 = run.tables.iter().map(|line| line.rows).sum();
     let (outcome, tone) = match (run.finished, failed) {
         (None, _) => ("under way, or died".to_owned(), Tone::Busy),
-        (Some(_), 0) => (format!("{} steps, {} rows", run.tables.len(), count(rows)), Tone::Plain),
-        (Some(_), failed) => (format!("{failed} of {} steps failed", run.tables.len()), Tone::Bad),
+        (Some(_), 0) => {
+            let rows = many(usize::try_from(rows).unwrap_or(usize::MAX), "row");
+            (format!("{}, {rows}", many(run.tables.len(), "step")), Tone::Plain)
+        }
+        (Some(_), failed) => (format!("{failed} of {} failed", many(run.tables.len(), "step")), Tone::Bad),
     };
-    let by: String = by.chars().take(27).collect();
-    (format!("{:<14}{:<10}{by:<28}{took:>8}  {outcome}", ago(run.by.since, state.now), run.command), tone)
+    let by = padded(&by, wide - 1);
+    (format!("{:<14}{:<10}{by} {took:>8}  {outcome}", ago(run.by.since, state.now), run.command), tone)
 }
 
 fn log(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {

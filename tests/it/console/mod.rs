@@ -1,0 +1,12 @@
+//! The console: its pictures, its rules, its loop, its costs. No test here needs a terminal.
+
+mod answers;
+mod budget;
+mod driver;
+mod keys;
+mod looped;
+mod pictures;
+mod properties;
+mod rig;
+mod snapshots;
+mod world;
