@@ -411,7 +411,7 @@ async fn wide_rows_read_by_key_come_in_short_pages() {
         sink.done(Some(if parameters.len() == 1 { 2 } else { parameters.len() as u64 }))
     });
     let (_server, source) = plain(&script).await;
-    let shape = TableShape::new(vec![column(1, "id", SqlType::Int, Some(1)), column(2, "scan", SqlType::VarBinaryMax, None)]);
+    let shape = TableShape::new(vec![column("id", 1, SqlType::Int, Some(1)), column("scan", 2, SqlType::VarBinaryMax, None)]);
     let keys: Vec<_> = (1..=40).map(|id| vec![Value::Int(id)]).collect();
     let mut pages = source.reread(&orders(), &shape, &keys).await.unwrap();
     let mut found = 0;

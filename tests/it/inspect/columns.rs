@@ -4,7 +4,7 @@ use db_to_redshift::model::fault::{rs, sync};
 use db_to_redshift::model::{Column, SqlType, Unfit};
 
 use super::{loaded, table};
-use crate::support::memory_source::column;
+use crate::support::column::column;
 use crate::support::rig::Rig;
 
 fn of<'a>(map: &'a ColumnMap, name: &str) -> &'a MappedColumn {
