@@ -11,6 +11,7 @@ use super::world;
 
 /// Where the world stands now; a test turns what it needs.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct World {
     pub access: Access,
     pub source_lost: bool,
