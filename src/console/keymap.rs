@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crokey::{KeyCombination, KeyCombinationFormat};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::{ACTIONS, Action, Group};
 
@@ -61,7 +61,11 @@ impl Keymap {
 
     /// What a key asks for.
     #[must_use]
-    pub fn action(&self, key: KeyEvent) -> Option<Action> {
+    pub fn action(&self, mut key: KeyEvent) -> Option<Action> {
+        // Whether `!` comes with Shift depends on the terminal; the sign says it all.
+        if matches!(key.code, KeyCode::Char(c) if !c.is_alphabetic()) {
+            key.modifiers.remove(KeyModifiers::SHIFT);
+        }
         let key = KeyCombination::from(key).normalized();
         self.by_key.iter().find(|(known, _)| *known == key).map(|(_, action)| *action)
     }
@@ -112,7 +116,6 @@ impl Keymap {
 fn parse(name: &str) -> Result<KeyCombination, String> {
     let mut chars = name.chars();
     if let (Some(c), None) = (chars.next(), chars.next()) {
-        use crossterm::event::{KeyCode, KeyModifiers};
         let modifiers = if c.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
         return Ok(KeyCombination::from(KeyEvent::new(KeyCode::Char(c), modifiers)).normalized());
     }
@@ -121,8 +124,6 @@ fn parse(name: &str) -> Result<KeyCombination, String> {
 
 #[cfg(test)]
 mod tests {
-    use crossterm::event::{KeyCode, KeyModifiers};
-
     use super::*;
 
     #[test]

@@ -148,11 +148,11 @@ pub fn turn(state: &mut State, by: isize, effects: &mut Vec<Effect>) {
 
 /// Moves the cursor among what can be opened; a page with nothing to open scrolls.
 pub fn step(state: &mut State, by: isize) {
-    let area = Areas::of(state).page;
+    let (area, height) = (Areas::of(state).page, room(state));
     let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
     let Some(page) = screen.page.shown() else { return };
     let stops = page.stops();
-    let (layout, height) = (layout_of(page, area.width), room(area, screen));
+    let layout = layout_of(page, area.width);
     let last = layout.height.saturating_sub(height);
     let before = screen.cursor;
     if stops > 0 {
@@ -174,10 +174,10 @@ pub fn step(state: &mut State, by: isize) {
 }
 
 pub fn scroll(state: &mut State, by: isize) {
-    let area = Areas::of(state).page;
+    let (area, room) = (Areas::of(state).page, room(state));
     let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
     let height = screen.page.shown().map_or(0, |page| layout_of(page, area.width).height);
-    screen.scroll = screen.scroll.saturating_add_signed(by).min(height.saturating_sub(room(area, screen)));
+    screen.scroll = screen.scroll.saturating_add_signed(by).min(height.saturating_sub(room));
 }
 
 /// The cursor to a row or choice; on it already: opens it.

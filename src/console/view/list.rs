@@ -283,7 +283,11 @@ fn busy(status: &TableStatus) -> (String, Tone) {
         .filter_map(|(job, busy)| busy.as_ref().map(|busy| if busy.silent { format!("{job} silent") } else { (*job).to_owned() }))
         .collect();
     match words.len().cmp(&0) {
-        Ordering::Greater => (words.join(" "), Tone::Busy),
+        Ordering::Greater => {
+            // A silent lease is nobody's: that is no work but a reason why there is none.
+            let silent = leases.iter().any(|(_, busy)| busy.as_ref().is_some_and(|busy| busy.silent));
+            (words.join(" "), if silent { Tone::Warn } else { Tone::Busy })
+        }
         _ => ("-".into(), Tone::Dim),
     }
 }

@@ -221,26 +221,41 @@ fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hit
         return;
     };
     let mut area = area;
-    if let Loaded::Failed(fault, _) = &screen.page {
-        let text = format!("not up to date: {}: {}", fault.code, fault.what);
-        put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Bad));
+    for (text, tone) in notes(state, screen) {
+        put(buf, area.x, area.y, area.width, &text, theme.tone(tone));
         area = below(area);
     }
-    if page.fault && page.table.as_ref().is_some_and(|table| !state.fleet.failed.contains_key(table)) {
-        let text = if page.table.as_ref().is_some_and(|table| state.fleet.running.contains(table)) {
+    lines(state, &layout_of(page, area.width), screen, area, buf, hits);
+}
+
+/// What is said about a page, above it.
+fn notes(state: &State, screen: &PageScreen) -> Vec<(String, Tone)> {
+    let Some(page) = screen.page.shown() else { return Vec::new() };
+    let mut notes = Vec::new();
+    if let Loaded::Failed(fault, _) = &screen.page {
+        notes.push((format!("not up to date: {}: {}", fault.code, fault.what), Tone::Bad));
+    }
+    if page.fault
+        && let Some(table) = page.table.as_ref().filter(|table| !state.fleet.failed.contains_key(*table))
+    {
+        let text = if state.fleet.running.contains(table) {
             "a job is at work on this table"
         } else {
             "solved: a later job on this table went well; Esc goes back"
         };
-        put(buf, area.x, area.y, area.width, text, theme.tone(Tone::Good));
-        area = below(area);
+        notes.push((text.to_owned(), Tone::Good));
     }
-    if hides_values(screen) {
-        let text = format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal));
-        put(buf, area.x, area.y, area.width, &text, theme.tone(Tone::Dim));
-        area = below(area);
+    if page.reveal && !screen.revealed {
+        notes.push((format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal)), Tone::Dim));
     }
-    lines(state, &layout_of(page, area.width), screen, area, buf, hits);
+    notes
+}
+
+/// Lines that the page on top has for itself, below what is said about it.
+#[must_use]
+pub fn room(state: &State) -> usize {
+    let notes = state.stack.last().and_then(Screen::page).map_or(0, |screen| notes(state, screen).len());
+    usize::from(Areas::of(state).page.height).saturating_sub(notes)
 }
 
 fn hides_values(screen: &PageScreen) -> bool {

@@ -11,6 +11,7 @@ use super::world;
 
 /// Where the world stands now; a test turns what it needs.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct World {
     pub access: Access,
     pub source_lost: bool,
@@ -45,8 +46,8 @@ impl World {
     /// What is said to a question; `None`: it is no question but an order.
     pub fn answer(&self, ask: &Ask, now: Timestamp) -> Option<Answer> {
         Some(match ask {
+            Ask::Look(look) => self.look(look, now),
             Ask::Connect { profile } => Answer::Connected { place: Box::new(self.place(profile)), access: self.access },
-            Ask::Look(look) => return Some(self.look(look, now)),
             Ask::Unlock { typed } if *typed == "prod" => Answer::Access(Access::Until(now + SignedDuration::from_secs(900))),
             Ask::Unlock { .. } => {
                 Answer::Failed(Box::new(world::fault("CFG-001", "what was typed is not the name of the profile", &[], &[])))
@@ -78,7 +79,7 @@ impl World {
             Look::Plan { order, tables } => Answer::Plan(Box::new(plan(order, tables))),
             Look::Setup => Answer::Setup(Box::new(checklist())),
             Look::Bundle { .. } => Answer::Written("incident-20260314T092653Z.tar".into()),
-            Look::LoadErrors { table, .. } => Answer::Page(page("Load errors", table, vec![Block::Text(Tone::Good, "none".into())])),
+            Look::LoadErrors { table, show_values } => Answer::Page(preview(table, 609, *show_values)),
         }
     }
 }
@@ -120,11 +121,11 @@ fn tab_page(table: &TableName, tab: Tab) -> Page {
         Tab::Files => {
             let rows = (0..30_u64).map(|at| {
                 let seq = 612 - at;
-                let ask = Look::Preview { table: table.clone(), seq, show_values: false };
+                let look = Look::Preview { table: table.clone(), seq, show_values: false };
                 let (state, tone) = if at < 3 { ("waits", Tone::Busy) } else { ("applied", Tone::Dim) };
                 let minutes = format!("{}m ago", 21 + at * 17);
                 let cells = [&seq.to_string(), state, &(1 + at % 4).to_string(), &(180 + at * 31).to_string(), "4.4 MB", &minutes];
-                row(&cells, tone, Some(ask))
+                row(&cells, tone, Some(look))
             });
             vec![Block::Grid(Grid {
                 columns: vec![

@@ -21,7 +21,7 @@ fn scenes() -> BTreeMap<&'static str, Console> {
         console.press(keys);
         console
     };
-    [
+    vec![
         ("tables", made("", "")),
         ("fault", made("dbo.Letter", "e")),
         ("widen", widen(120, 34)),
@@ -30,7 +30,8 @@ fn scenes() -> BTreeMap<&'static str, Console> {
         ("running", running(120, 34)),
         ("help", made("", "?")),
     ]
-    .into()
+    .into_iter()
+    .collect()
 }
 
 /// Run with `D2R_WRITE_SCREENS=1` to write the pictures anew, after a view was changed.

@@ -162,9 +162,10 @@ impl Walk {
     fn send(&mut self, msg: Msg) {
         let allowed = may_run(&self.state, &msg);
         let pasted = matches!(msg, Msg::Paste(_));
-        let effects = update(&mut self.state, msg.clone());
+        let told = format!("{msg:?}");
+        let effects = update(&mut self.state, msg);
         let ran = effects.iter().any(|effect| matches!(effect, Effect::Ask(_, ask) if ask.writes()));
-        assert!(!ran || allowed, "{msg:?} gave an order");
+        assert!(!ran || allowed, "{told} gave an order");
         assert!(!pasted || effects.is_empty(), "pasted text had an effect: {effects:?}");
         self.keep(effects);
         drop(draw(&self.state));

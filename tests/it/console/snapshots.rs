@@ -1,6 +1,7 @@
 //! Every view as text, at the sizes that people have. An operator's eyes should go over a change.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use db_to_redshift::console::msg::Msg;
 use db_to_redshift::console::seam::{Access, Reply, TableEnd};
@@ -20,7 +21,7 @@ const ALL: [(u16, u16); 5] = [(160, 50), (120, 40), (80, 24), (60, 15), (40, 10)
 fn snap(name: &str, sizes: &[(u16, u16)], make: impl Fn(u16, u16) -> Console) {
     let mut all = String::new();
     for (width, height) in sizes {
-        all.push_str(&format!("== {width}x{height}\n"));
+        let _ = writeln!(all, "== {width}x{height}");
         all.push_str(&make(*width, *height).text());
     }
     insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, all) });
