@@ -258,17 +258,6 @@ pub fn room(state: &State) -> usize {
     usize::from(Areas::of(state).page.height).saturating_sub(notes)
 }
 
-fn hides_values(screen: &PageScreen) -> bool {
-    !screen.revealed && screen.page.shown().is_some_and(|page| page.reveal)
-}
-
-/// Lines that the page itself has, below what is said about it.
-#[must_use]
-pub fn room(area: Rect, screen: &PageScreen) -> usize {
-    let stale = matches!(screen.page, Loaded::Failed(_, Some(_)));
-    usize::from(area.height).saturating_sub(usize::from(stale) + usize::from(hides_values(screen)))
-}
-
 fn below(area: Rect) -> Rect {
     Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
 }
