@@ -205,7 +205,7 @@ fn note(state: &mut State, event: &Event) {
         Event::Warning { table, text, job } => state.log.push(now, Tone::Warn, format!("{table}  {}: {text}", job.as_str())),
         Event::Note { table, text, job } => state.log.push(now, Tone::Plain, format!("{table}  {}: {text}", job.as_str())),
         Event::Recorded { table, epoch, seq, rows, .. } => {
-            state.log.push(now, Tone::Plain, format!("{table}  extract: epoch {epoch} batch {seq}, {}", rows_of(*rows)));
+            state.log.push(now, Tone::Plain, format!("{table}  extract: epoch {epoch} batch {seq}, {}", many(*rows, "row")));
         }
         Event::Applied { table, from, to, deleted, inserted, .. } => {
             state.log.push(
@@ -216,10 +216,6 @@ fn note(state: &mut State, event: &Event) {
         }
         Event::Started { .. } | Event::Staged { .. } | Event::Finished { .. } => {}
     }
-}
-
-fn rows_of(rows: u64) -> String {
-    many(usize::try_from(rows).unwrap_or(usize::MAX), "row")
 }
 
 fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effect>) {
@@ -238,15 +234,15 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     for end in tables {
         let (tone, text) = match &end.fault {
             Some(fault) => (Tone::Bad, format!("{}  {}: {}", end.table, fault.code, fault.what)),
-            None => (Tone::Good, format!("{}  {}: {}, {}", end.table, title, end.outcome, rows_of(end.rows))),
+            None => (Tone::Good, format!("{}  {}: {}, {}", end.table, title, end.outcome, many(end.rows, "row"))),
         };
         state.log.push(now, tone, text);
     }
     let (tone, text) = match (failed, tables.len()) {
-        (0, 1) => (Tone::Good, format!("{title}: {}, {}", tables[0].outcome, rows_of(rows))),
-        (0, many) => (Tone::Good, format!("{title}: {many} steps ended well, {}", rows_of(rows))),
+        (0, 1) => (Tone::Good, format!("{title}: {}, {}", tables[0].outcome, many(rows, "row"))),
+        (0, steps) => (Tone::Good, format!("{title}: {steps} steps ended well, {}", many(rows, "row"))),
         (1, 1) => (Tone::Bad, format!("{title} failed: {}  (e tells why)", tables[0].outcome)),
-        (failed, many) => (Tone::Bad, format!("{title}: {failed} of {many} steps failed (! shows them)")),
+        (failed, steps) => (Tone::Bad, format!("{title}: {failed} of {steps} steps failed (! shows them)")),
     };
     state.say(tone, text);
     state.fleet.judge();

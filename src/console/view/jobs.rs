@@ -32,7 +32,7 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
     let (rows, size) = job.volume();
     let mut detail: Vec<String> = job.phase(None).map(|progress| progress.phase.to_owned()).into_iter().collect();
     if job.tables.len() > 1 {
-        detail.push(format!("{} of {} steps", job.done, job.tables.len().max(job.done)));
+        detail.push(format!("{} done", super::paint::many(job.done, "step")));
     }
     if rows > 0 {
         detail.push(format!("{} rows", count(rows)));

@@ -298,7 +298,9 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
         if let Some(progress) = job.phase(Some(&row.table)) {
             return (format!("{} {}", progress.phase, count(progress.rows)), Tone::Busy);
         }
-        if let Some(end) = job.ends.iter().rev().find(|end| end.table == row.table) {
+        let mut ends = job.ends.iter().rev().filter(|end| end.table == row.table);
+        // Of several steps the one that failed is told.
+        if let Some(end) = ends.clone().find(|end| end.fault.is_some()).or_else(|| ends.next()) {
             let tone = if end.fault.is_some() { Tone::Bad } else { Tone::Good };
             return (end.outcome.clone(), tone);
         }

@@ -138,8 +138,9 @@ pub fn count(number: u64) -> String {
 
 /// As in `1 table` and `2,000 tables`.
 #[must_use]
-pub fn many(number: usize, what: &str) -> String {
-    format!("{} {what}{}", count(number as u64), if number == 1 { "" } else { "s" })
+pub fn many(number: impl TryInto<u64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A size, as in `3.4 MB`.

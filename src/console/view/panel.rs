@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Borders, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::{ago, bytes, count, put, span, wrap};
+use super::paint::{ago, bytes, count, many, put, span, wrap};
 use crate::console::action::Action;
 use crate::console::page::Tone;
 use crate::console::state::State;
@@ -70,7 +70,7 @@ fn lines(state: &State, status: &TableStatus, width: u16) -> Vec<(String, Tone)>
         let epoch = store.epoch.map_or_else(|| "no epoch yet".to_owned(), |epoch| format!("epoch {epoch}{head}"));
         let files = match (store.pending, store.pending_files, store.pending_bytes) {
             (Some(0), ..) => ", nothing waits".to_owned(),
-            (Some(pending), Some(files), Some(size)) => format!(", {} waiting: {} files, {}", count(pending), count(files), bytes(size)),
+            (Some(pending), Some(files), Some(size)) => format!(", {} waiting: {}, {}", count(pending), many(files, "file"), bytes(size)),
             _ => String::new(),
         };
         lines.push((format!("S3: {epoch}{files}"), Tone::Plain));
@@ -88,7 +88,7 @@ fn lines(state: &State, status: &TableStatus, width: u16) -> Vec<(String, Tone)>
         let at = target.applied_at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
         let staged = target.staged.map_or_else(
             || "staging empty".to_owned(),
-            |staged| format!("staged {} to {}, {} rows", staged.from, staged.to, count(staged.rows)),
+            |staged| format!("staged {} to {}, {}", staged.from, staged.to, many(staged.rows, "row")),
         );
         lines.push((format!("Redshift: epoch {}, {applied}{at}, {staged}", target.epoch), Tone::Plain));
         if let Some(diverged) = &target.diverged {
