@@ -299,8 +299,11 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
             return (format!("{} {}", progress.phase, count(progress.rows)), Tone::Busy);
         }
         if let Some(end) = job.ends.iter().rev().find(|end| end.table == row.table) {
-            let tone = if end.fault.is_some() { Tone::Bad } else { Tone::Good };
-            return (end.outcome.clone(), tone);
+            return match (end.is_cancelled(), end.is_failed()) {
+                (true, _) => ("cancelled".into(), Tone::Warn),
+                (_, true) => (end.outcome.clone(), Tone::Bad),
+                _ => (end.outcome.clone(), Tone::Good),
+            };
         }
         if job.is_running() {
             return (if job.cancelling { "stopping".into() } else { "waits".into() }, Tone::Busy);
