@@ -15,8 +15,17 @@ macro_rules! fail_point {
     };
 }
 
+/// Panics here where the variable `D2R_PANIC` names this point: `panic_point!("console.key")`.
+#[macro_export]
+macro_rules! panic_point {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        $crate::failpoint::panic_at($name);
+    };
+}
+
 #[cfg(feature = "failpoints")]
-pub use armed::pass;
+pub use armed::{panic_at, pass};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -37,6 +46,14 @@ mod armed {
             None => (text, 1),
         };
         Some(Armed { name, left: AtomicU32::new(nth) })
+    }
+
+    /// Panics when this point is the named one.
+    ///
+    /// # Panics
+    /// That is what it is for.
+    pub fn panic_at(name: &str) {
+        assert!(std::env::var_os("D2R_PANIC").is_none_or(|named| named != name), "panic point {name}");
     }
 
     /// Blocks for ever when this passing is the armed one.

@@ -9,7 +9,7 @@ mod check;
 mod columns;
 mod completions;
 pub mod connect;
-mod console;
+pub mod console;
 #[cfg(feature = "lab")]
 mod demo;
 pub mod document;

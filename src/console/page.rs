@@ -157,7 +157,8 @@ impl Page {
             Block::Heading("What to do".into()),
             Block::Choices(choices),
         ];
-        let refused = fault.evidence.iter().any(|fact| fact.name == "file") && fault.evidence.iter().any(|fact| fact.name == "line");
+        // Only a COPY that refused a value leaves a note in Redshift.
+        let refused = ["file", "line", "code"].iter().all(|name| fault.evidence.iter().any(|fact| fact.name == *name));
         if let Some(table) = table.filter(|_| refused) {
             let look = Look::LoadErrors { table: table.clone(), show_values: false };
             let row = GridRow {

@@ -169,7 +169,10 @@ fn draw<S: Screen>(state: &mut State, terminal: &mut Terminal<S>, spent: &mut Sp
 fn from_input(input: Input, hits: &Hits) -> Option<Msg> {
     match input {
         Input::Terminate => Some(Msg::Terminate),
-        Input::Event(Event::Key(key)) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+        Input::Event(Event::Key(key)) if key.kind != KeyEventKind::Release => {
+            crate::panic_point!("console.key");
+            Some(Msg::Key(key))
+        }
         Input::Event(Event::Paste(text)) => Some(Msg::Paste(text)),
         Input::Event(Event::Resize(width, height)) => Some(Msg::Resize(width, height)),
         Input::Event(Event::Mouse(mouse)) => match mouse.kind {

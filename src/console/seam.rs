@@ -14,7 +14,7 @@ use super::page::Page;
 use super::setup::Checklist;
 use crate::engine::event::{Event, Progress};
 use crate::model::control::RunRecord;
-use crate::model::fault::FaultDocument;
+use crate::model::fault::{FaultDocument, sync};
 use crate::model::status::StatusReport;
 use crate::model::{Seq, TableName};
 
@@ -211,6 +211,25 @@ pub struct TableEnd {
     pub batches: u64,
     pub rows: u64,
     pub fault: Option<FaultDocument>,
+}
+
+impl TableEnd {
+    /// It stopped because it was asked to: no failure.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.fault.as_ref().is_some_and(is_cancel)
+    }
+
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.fault.is_some() && !self.is_cancelled()
+    }
+}
+
+/// The fault of a job that was asked to stop.
+#[must_use]
+pub fn is_cancel(fault: &FaultDocument) -> bool {
+    fault.code == sync::CANCELLED.code
 }
 
 /// What comes from the engine.

@@ -3,10 +3,12 @@
 use std::io::{self, Stdout, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::task::{Context, Poll};
 
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, EventStream};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, EventStream};
 use crossterm::execute;
 use crossterm::style::force_color_output;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -22,6 +24,10 @@ use super::state::session::{Session, Sessions};
 
 /// The panic hook is set once, whatever is taken how often.
 static HOOK: Once = Once::new();
+/// The terminal is ours.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Panics of tasks while it was.
+static LATER: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// A terminal that is ours until it is dropped.
 pub struct Taken {
@@ -38,10 +44,17 @@ impl Taken {
         // theme is what keeps colours out.
         force_color_output(true);
         HOOK.call_once(|| {
-            let before = std::panic::take_hook();
+            let (before, own) = (std::panic::take_hook(), std::thread::current().id());
             std::panic::set_hook(Box::new(move |panic| {
-                let _ = give_back();
-                before(panic);
+                if std::thread::current().id() == own {
+                    let _ = give_back();
+                    before(panic);
+                } else if TAKEN.load(Ordering::SeqCst) {
+                    // The console goes on: what would spoil its screen is told when it is left.
+                    LATER.lock().unwrap_or_else(PoisonError::into_inner).push(panic.to_string());
+                } else {
+                    before(panic);
+                }
             }));
         });
         enter(mouse)?;
@@ -52,11 +65,14 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         let _ = give_back();
+        let panics = std::mem::take(&mut *LATER.lock().unwrap_or_else(PoisonError::into_inner));
+        let _ = panics.iter().try_for_each(|panic| writeln!(io::stderr(), "{panic}"));
     }
 }
 
 fn enter(mouse: bool) -> io::Result<()> {
     enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
     if mouse {
         execute!(stdout(), EnableMouseCapture)?;
@@ -66,16 +82,40 @@ fn enter(mouse: bool) -> io::Result<()> {
 
 /// Undoes everything that [`enter`] does; harmless when it was undone before.
 fn give_back() -> io::Result<()> {
+    TAKEN.store(false, Ordering::SeqCst);
     execute!(stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, crossterm::cursor::Show)?;
     disable_raw_mode()
+}
+
+/// The keyboard's reader. It reads ahead on a thread of its own: whoever else is to get the keys
+/// needs it out of the way.
+#[derive(Clone)]
+pub struct Keys(Arc<Mutex<Option<EventStream>>>);
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some(EventStream::new()))))
+    }
+}
+
+impl Keys {
+    fn slot(&self) -> MutexGuard<'_, Option<EventStream>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Event>>> {
+        self.slot().as_mut().map_or(Poll::Pending, |reader| reader.poll_next_unpin(context))
+    }
 }
 
 /// Keys, mouse, resizes, and the signals that end a program.
 ///
 /// # Errors
 /// When the signals cannot be listened to.
-pub fn input() -> io::Result<impl Stream<Item = Input> + Unpin> {
-    let keys = EventStream::new().filter_map(|event| Box::pin(async move { event.ok().map(Input::Event) }));
+pub fn input(keys: &Keys) -> io::Result<impl Stream<Item = Input> + Unpin + use<>> {
+    let keys = keys.clone();
+    let keys = futures::stream::poll_fn(move |context| keys.poll(context));
+    let keys = keys.filter_map(|event| std::future::ready(event.ok().map(Input::Event)));
     let ended = |kind| -> io::Result<_> {
         let mut signals = signal(kind)?;
         Ok(Box::pin(futures::stream::poll_fn(move |context| signals.poll_recv(context)).map(|()| Input::Terminate)))
@@ -87,6 +127,7 @@ pub fn input() -> io::Result<impl Stream<Item = Input> + Unpin> {
 /// What only the outside can do.
 pub struct Shell {
     pub mouse: bool,
+    pub keys: Keys,
     /// Where sessions are kept; `None`: nowhere.
     pub sessions: Option<PathBuf>,
 }
@@ -98,9 +139,14 @@ impl Shell {
     }
 
     /// Writes beside and renames, so that a crash leaves the old or the new file.
-    fn remember(&self, profile: String, session: Session) -> io::Result<()> {
+    fn remember(&self, profile: String, mut session: Session) -> io::Result<()> {
         let Some(path) = &self.sessions else { return Ok(()) };
         let mut sessions = self.recalled();
+        if let Some(before) = sessions.profiles.get(&profile)
+            && session.theme.is_empty()
+        {
+            session.theme.clone_from(&before.theme);
+        }
         sessions.profiles.insert(profile, session);
         let folder = path.parent().unwrap_or(std::path::Path::new("."));
         std::fs::create_dir_all(folder)?;
@@ -113,8 +159,10 @@ impl Shell {
 
     /// Gives the terminal to somebody else, and takes it back.
     fn aside<R>(&self, work: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        give_back()?;
-        let done = work();
+        self.keys.slot().take();
+        let given = give_back();
+        let done = given.and_then(|()| work());
+        *self.keys.slot() = Some(EventStream::new());
         enter(self.mouse)?;
         done
     }
@@ -170,5 +218,6 @@ fn pager(text: &str) -> io::Result<()> {
         // A pager that is left early closes its end.
         let _ = input.write_all(text.as_bytes());
     }
-    child.wait().map(drop)
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("the pager `{program}` ended with {status}"))) }
 }

@@ -7,6 +7,7 @@ mod closed_pipe;
 mod compare;
 mod config;
 mod console;
+mod console_pty;
 mod crash;
 mod encode;
 mod equality;

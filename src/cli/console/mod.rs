@@ -15,14 +15,15 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 
 use self::worker::Worker;
+pub use self::worker::guarded;
 use super::args::{Cli, Command, Console, Global};
-use super::{exit, output};
+use super::{exit, output, signals};
 use crate::config::{self, ConsoleSettings};
 use crate::console::keymap::Keymap;
 use crate::console::run::run as run_console;
 use crate::console::seam::Backend as _;
 use crate::console::state::Options;
-use crate::console::terminal::{Shell, Taken, input};
+use crate::console::terminal::{Keys, Shell, Taken, input};
 use crate::console::theme::{Look, ThemeName};
 use crate::model::Fault;
 use crate::model::fault::cfg;
@@ -69,11 +70,12 @@ async fn show(global: &Global, console: &Console, settings: Option<ConsoleSettin
     let profile = global.profile.clone().unwrap_or_else(|| "default".to_owned());
     let options = Options { profile, keymap, look, warnings };
     let mut worker = Worker::new(global.config.clone(), global.read_only);
-    let mut shell = Shell { mouse, sessions: sessions() };
+    let reader = Keys::default();
+    let mut shell = Shell { mouse, keys: reader.clone(), sessions: sessions() };
     let broken = |error: std::io::Error| {
         Fault::new(&cfg::NO_TERMINAL, "the terminal cannot be used").evidence("error", error.kind()).caused_by(error)
     };
-    let keys = input().map_err(broken)?;
+    let keys = input(&reader).map_err(broken)?;
     let mut taken = Taken::take(mouse).map_err(broken)?;
     let ended = run_console(options, &mut taken.terminal, keys, &mut worker, &mut shell).await;
     // The terminal first: what still runs may take a while.
@@ -81,7 +83,10 @@ async fn show(global: &Global, console: &Console, settings: Option<ConsoleSettin
     if worker.is_busy() {
         output::talk("jobs are stopping at their next safe point; once more Ctrl-C ends at once");
     }
-    worker.finish().await;
+    tokio::select! {
+        () = worker.finish() => {}
+        code = signals::after(1) => return Ok(code),
+    }
     ended.map_err(broken)?;
     Ok(exit::DONE)
 }

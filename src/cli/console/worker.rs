@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,12 +34,19 @@ pub struct Link {
     pub said: Mutex<Option<Arc<TargetSaid>>>,
 }
 
+/// The profile that was asked for last, and what came of it.
+#[derive(Default)]
+struct Connection {
+    asked: Id,
+    /// The fault that came instead of a link; `None`: still connecting.
+    ready: Option<Result<Arc<Link>, Fault>>,
+}
+
 /// Whoever answers.
 pub struct Worker {
     config: Option<PathBuf>,
     read_only: bool,
-    /// The fault that came instead, where there is none.
-    link: Arc<Mutex<Result<Arc<Link>, Fault>>>,
+    connection: Arc<watch::Sender<Connection>>,
     access: Arc<Mutex<Access>>,
     jobs: Arc<Mutex<BTreeMap<Id, CancellationToken>>>,
     running: TaskTracker,
@@ -55,8 +63,8 @@ impl Worker {
         Self {
             config,
             read_only,
-            link: Arc::new(Mutex::new(Err(not_yet()))),
-            access: Arc::new(Mutex::new(if read_only { Access::ReadOnly } else { Access::Locked })),
+            connection: Arc::new(watch::Sender::new(Connection::default())),
+            access: Arc::new(Mutex::new(unknown(read_only))),
             jobs: Arc::default(),
             running: TaskTracker::new(),
         }
@@ -69,61 +77,59 @@ impl Worker {
     }
 
     fn connect(&self, id: Id, profile: String, replies: &Replies) {
-        let (config, link, access, read_only) = (self.config.clone(), Arc::clone(&self.link), Arc::clone(&self.access), self.read_only);
-        // Nothing is answered from the profile before.
-        *locked(&link) = Err(not_yet());
+        let (config, read_only) = (self.config.clone(), self.read_only);
+        let (connection, access) = (Arc::clone(&self.connection), Arc::clone(&self.access));
+        // Nothing is answered from the profile before, and nothing of it may be written to.
+        *locked(&access) = unknown(read_only);
+        connection.send_replace(Connection { asked: id, ready: None });
         answer(id, replies, async move {
-            match open(config, profile).await {
+            let (ready, answer) = match open(config, profile).await {
                 Ok((engine, place)) => {
                     let allowed = match (read_only, engine.settings.protected) {
                         (true, _) => Access::ReadOnly,
                         (false, true) => Access::Locked,
                         (false, false) => Access::Write,
                     };
-                    *locked(&access) = allowed;
-                    *locked(&link) = Ok(Arc::new(Link { engine, said: Mutex::default() }));
-                    Ok(Answer::Connected { place: Box::new(place), access: allowed })
+                    let link = Arc::new(Link { engine, said: Mutex::default() });
+                    (Ok((link, allowed)), Ok(Answer::Connected { place: Box::new(place), access: allowed }))
                 }
-                Err(fault) => {
-                    *locked(&link) = Err(fault.clone());
-                    Err(fault)
+                Err(fault) => (Err(fault.clone()), Err(fault)),
+            };
+            connection.send_if_modified(|now| {
+                // A slow answer for a profile that was left meanwhile.
+                let newest = now.asked == id;
+                if newest {
+                    now.ready = Some(ready.map(|(link, allowed)| {
+                        *locked(&access) = allowed;
+                        link
+                    }));
                 }
-            }
+                newest
+            });
+            answer
         });
     }
 
-    /// Whether one may write, decided here and not by the screen.
-    fn may_write(&self) -> Result<(), Fault> {
-        let now = Timestamp::now();
-        if locked(&self.access).may_write(now) {
-            return Ok(());
-        }
-        Err(Fault::new(&cfg::READ_ONLY, "the console may not write here"))
-    }
-
-    fn unlock(&self, typed: &str) -> Result<Access, Fault> {
-        let profile = self.linked()?.engine.settings.profile.clone();
-        let mut access = locked(&self.access);
-        match *access {
-            Access::Locked | Access::Until(_) if typed == profile => {
-                let end = Timestamp::now().checked_add(UNLOCKED).unwrap_or(Timestamp::MAX);
-                *access = Access::Until(end);
-                Ok(*access)
+    /// The link, as soon as the profile that was asked for last is connected.
+    fn linked(&self) -> impl Future<Output = Result<Arc<Link>, Fault>> + Send + use<> {
+        let mut connection = self.connection.subscribe();
+        async move {
+            let ready = connection.wait_for(|now| now.ready.is_some()).await.ok().and_then(|now| now.ready.clone());
+            match ready {
+                Some(ready) => ready,
+                // The console has gone: nobody waits for an answer.
+                None => std::future::pending().await,
             }
-            Access::Locked | Access::Until(_) => {
-                Err(Fault::new(&cfg::READ_ONLY, "what was typed is not the profile's name").evidence("profile", profile))
-            }
-            Access::Write | Access::ReadOnly => Ok(*access),
         }
     }
 
     fn begin(&self, id: Id, order: Order, tables: Vec<TableName>, replies: &Replies) {
-        let ready = self.may_write().and_then(|()| self.linked());
-        let replies = replies.clone();
+        let (linked, access, replies) = (self.linked(), Arc::clone(&self.access), replies.clone());
         let (jobs, cancel) = (Arc::clone(&self.jobs), CancellationToken::new());
         locked(&jobs).insert(id, cancel.clone());
         self.running.spawn(async move {
-            let ended = match ready {
+            let link = linked.await.and_then(|link| may_write(&access, &link.engine.settings.profile).map(|()| link));
+            let ended = match link {
                 Ok(link) => {
                     let (events, receiver) = Events::new();
                     let engine = Arc::new(Engine {
@@ -136,7 +142,9 @@ impl Worker {
                         cancel,
                     });
                     let told = tokio::spawn(jobs::tell(id, receiver, replies.clone()));
-                    let ended = jobs::run(engine, &order, &tables).await;
+                    let (given, of) = (order.clone(), tables.clone());
+                    let ended = guarded(async move { jobs::run(engine, &given, &of).await }).await;
+                    let ended = ended.unwrap_or_else(|fault| tables.iter().map(|table| failed(table, &order, &fault)).collect());
                     // What was told comes before the end.
                     if let Err(error) = told.await {
                         tracing::warn!(%error, "the job's events ended early");
@@ -150,10 +158,6 @@ impl Worker {
             locked(&jobs).remove(&id);
             let _ = replies.send(Reply::Ended { job: id, tables: ended }).await;
         });
-    }
-
-    fn linked(&self) -> Result<Arc<Link>, Fault> {
-        locked(&self.link).clone()
     }
 
     fn cancel(&self, job: Id) {
@@ -171,9 +175,47 @@ impl Worker {
     }
 }
 
-/// Before the first profile is there, nothing can be answered.
-fn not_yet() -> Fault {
-    Fault::new(&cfg::NO_TERMINAL, "the console is not connected to a profile yet")
+/// Before a profile has said what it allows.
+fn unknown(read_only: bool) -> Access {
+    if read_only { Access::ReadOnly } else { Access::Locked }
+}
+
+/// Whether one may write, decided here and not by the screen.
+fn may_write(access: &Mutex<Access>, profile: &str) -> Result<(), Fault> {
+    let access = *locked(access);
+    if access.may_write(Timestamp::now()) {
+        return Ok(());
+    }
+    Err(match access {
+        Access::ReadOnly => Fault::new(&cfg::READ_ONLY, "the console was started with --read-only"),
+        _ => Fault::new(&cfg::READ_ONLY, format!("the profile {profile} is protected and not unlocked"))
+            .next("W in the console unlocks the profile for 15 minutes"),
+    })
+}
+
+/// Allows writing in a protected profile whose name was typed.
+fn unlock(access: &Mutex<Access>, profile: &str, typed: &str) -> Result<Access, Fault> {
+    let mut access = locked(access);
+    match *access {
+        Access::Locked | Access::Until(_) if typed == profile => {
+            let end = Timestamp::now().checked_add(UNLOCKED).unwrap_or(Timestamp::MAX);
+            *access = Access::Until(end);
+            Ok(*access)
+        }
+        Access::Locked | Access::Until(_) => {
+            Err(Fault::new(&cfg::READ_ONLY, "what was typed is not the profile's name").evidence("profile", profile))
+        }
+        Access::Write | Access::ReadOnly => Ok(*access),
+    }
+}
+
+/// Work whose panic becomes a fault: an answer that never comes would be waited for for ever.
+///
+/// # Errors
+/// [`cfg::BROKE_OFF`] when the work panicked.
+pub async fn guarded<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Fault> {
+    // The panic's own text may quote values: it goes to standard error, not into the fault.
+    tokio::spawn(work).await.map_err(|_| Fault::new(&cfg::BROKE_OFF, "a part of the console's work ended by a panic"))
 }
 
 /// Reads the configuration and builds the machines; nothing is connected before it is needed.
@@ -193,6 +235,7 @@ async fn open(config: Option<PathBuf>, profile: String) -> Result<(Arc<LiveEngin
 
 /// What a look finds out.
 async fn look(link: &Link, ask: Look) -> Result<Answer, Fault> {
+    crate::panic_point!("console.look");
     let engine = &link.engine;
     match ask {
         Look::Fleet { target } => Ok(looks::fleet(link, target).await),
@@ -223,7 +266,8 @@ fn failed(table: &TableName, order: &Order, fault: &Fault) -> TableEnd {
 fn answer(id: Id, replies: &Replies, work: impl Future<Output = Result<Answer, Fault>> + Send + 'static) {
     let replies = replies.clone();
     tokio::spawn(async move {
-        let answer = work.await.unwrap_or_else(|fault| Answer::Failed(Box::new(FaultDocument::from(&fault))));
+        let answer = guarded(work).await.and_then(std::convert::identity);
+        let answer = answer.unwrap_or_else(|fault| Answer::Failed(Box::new(FaultDocument::from(&fault))));
         // A console that is gone needs no answer.
         let _ = replies.send(Reply::Answer { id, answer }).await;
     });
@@ -236,16 +280,19 @@ impl Backend for Worker {
             Ask::Run { order, tables } => self.begin(id, order, tables, replies),
             Ask::Cancel { job } => self.cancel(job),
             Ask::Unlock { typed } => {
-                let unlocked = self.unlock(&typed).map(Answer::Access);
-                answer(id, replies, async move { unlocked });
+                let (linked, access) = (self.linked(), Arc::clone(&self.access));
+                answer(id, replies, async move {
+                    let link = linked.await?;
+                    unlock(&access, &link.engine.settings.profile, &typed).map(Answer::Access)
+                });
             }
             Ask::Lock => {
                 let access = self.lock();
                 answer(id, replies, async move { Ok(Answer::Access(access)) });
             }
             Ask::Look(ask) => {
-                let link = self.linked();
-                answer(id, replies, Box::pin(async move { look(&*link?, ask).await }));
+                let linked = self.linked();
+                answer(id, replies, Box::pin(async move { look(&*linked.await?, ask).await }));
             }
         }
     }
@@ -253,5 +300,107 @@ impl Backend for Worker {
     async fn finish(&mut self) {
         self.running.close();
         self.running.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker before a configuration that nothing answers for.
+    fn worker(read_only: bool) -> (tempfile::TempDir, Worker) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        let text = r#"
+pipeline = "p"
+[source]
+host = "127.0.0.1"
+port = 1
+database = "d"
+user = "u"
+password = "x"
+[s3]
+bucket = "changes"
+region = "us-east-1"
+endpoint_url = "http://127.0.0.1:1"
+access_key_id = "k"
+secret_access_key = "s"
+[redshift]
+host = "127.0.0.1"
+port = 1
+database = "d"
+user = "u"
+password = "x"
+[profile.live]
+protected = true
+"#;
+        std::fs::write(&path, text).unwrap();
+        (folder, Worker::new(Some(path), read_only))
+    }
+
+    async fn asked(worker: &mut Worker, id: Id, ask: Ask) -> Reply {
+        let (sender, mut replies) = tokio::sync::mpsc::channel(8);
+        worker.ask(id, ask, &sender);
+        replies.recv().await.unwrap()
+    }
+
+    fn access(reply: &Reply) -> Access {
+        match reply {
+            Reply::Answer { answer: Answer::Connected { access, .. } | Answer::Access(access), .. } => *access,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The code of the fault that an order ends with.
+    async fn ordered(worker: &mut Worker, id: Id) -> String {
+        let (sender, mut replies) = tokio::sync::mpsc::channel(8);
+        let ask = Ask::Run { order: Order::Pause { why: "x".into() }, tables: vec![TableName::new("dbo", "t")] };
+        worker.ask(id, ask, &sender);
+        loop {
+            if let Reply::Ended { tables, .. } = replies.recv().await.unwrap() {
+                return tables[0].fault.as_ref().unwrap().code.clone();
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn read_only_refuses_whatever_the_screen_says() {
+        let (_folder, mut worker) = worker(true);
+        assert_eq!(access(&asked(&mut worker, 1, Ask::Connect { profile: "default".into() }).await), Access::ReadOnly);
+        assert_eq!(ordered(&mut worker, 2).await, "CFG-010");
+        let unlocked = asked(&mut worker, 3, Ask::Unlock { typed: "default".into() }).await;
+        assert_eq!(access(&unlocked), Access::ReadOnly, "nothing unlocks it");
+        assert_eq!(ordered(&mut worker, 4).await, "CFG-010");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_protected_profile_refuses_until_its_name_was_typed() {
+        let (_folder, mut worker) = worker(false);
+        assert_eq!(access(&asked(&mut worker, 1, Ask::Connect { profile: "live".into() }).await), Access::Locked);
+        assert_eq!(ordered(&mut worker, 2).await, "CFG-010");
+        let Reply::Answer { answer: Answer::Failed(fault), .. } = asked(&mut worker, 3, Ask::Unlock { typed: "liv".into() }).await else {
+            panic!("another name")
+        };
+        assert_eq!(fault.code, "CFG-010");
+        assert!(matches!(access(&asked(&mut worker, 4, Ask::Unlock { typed: "live".into() }).await), Access::Until(_)));
+        assert_ne!(ordered(&mut worker, 5).await, "CFG-010", "it tries, and nobody answers");
+        assert_eq!(access(&asked(&mut worker, 6, Ask::Lock).await), Access::Locked);
+        assert_eq!(ordered(&mut worker, 7).await, "CFG-010");
+    }
+
+    /// Another profile counts as locked until it has said what it allows.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_one_profile_allows_another_does_not() {
+        let (_folder, mut worker) = worker(false);
+        assert_eq!(access(&asked(&mut worker, 1, Ask::Connect { profile: "default".into() }).await), Access::Write);
+        let (sender, _replies) = tokio::sync::mpsc::channel(8);
+        worker.ask(2, Ask::Connect { profile: "live".into() }, &sender);
+        assert_eq!(ordered(&mut worker, 3).await, "CFG-010");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_and_not_a_wait_for_ever() {
+        let fault = guarded::<()>(async { panic!("4711") }).await.unwrap_err();
+        assert!(fault.is(&cfg::BROKE_OFF) && !fault.to_string().contains("4711"), "{fault}");
     }
 }

@@ -44,7 +44,13 @@ impl Job {
 
     #[must_use]
     pub fn failed(&self) -> usize {
-        self.ends.iter().filter(|end| end.fault.is_some()).count()
+        self.ends.iter().filter(|end| end.is_failed()).count()
+    }
+
+    /// It stopped before its end, as it was asked to.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.ends.iter().any(TableEnd::is_cancelled)
     }
 
     /// Rows and compressed bytes so far.

@@ -40,7 +40,8 @@ impl State {
             filter: self.fleet.filter.text.clone(),
             problems_only: self.fleet.problems_only,
             full_screen: self.full_screen,
-            theme: self.look.theme.name().to_owned(),
+            // One that holds for this visit alone does not replace the remembered one.
+            theme: if self.look.theme_is_fixed { String::new() } else { self.look.theme.name().to_owned() },
         }
     }
 

@@ -224,7 +224,8 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     let Some(job) = state.jobs.get_mut(id) else { return };
     job.ended = Some(now);
     job.progress.clear();
-    let failed = tables.iter().filter(|end| end.fault.is_some()).count();
+    let failed = tables.iter().filter(|end| end.is_failed()).count();
+    let cancelled = tables.iter().any(TableEnd::is_cancelled);
     let (title, rows) = (job.order.title(), tables.iter().map(|end| end.rows).sum::<u64>());
     let worked: Vec<_> = job.tables.clone();
     job.ends = tables.to_vec();
@@ -233,12 +234,16 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     }
     for end in tables {
         let (tone, text) = match &end.fault {
+            Some(fault) if end.is_cancelled() => (Tone::Warn, format!("{}  {}: {}", end.table, title, fault.what)),
             Some(fault) => (Tone::Bad, format!("{}  {}: {}", end.table, fault.code, fault.what)),
             None => (Tone::Good, format!("{}  {}: {}, {}", end.table, title, end.outcome, many(end.rows, "row"))),
         };
         state.log.push(now, tone, text);
     }
     let (tone, text) = match (failed, tables.len()) {
+        (0, _) if cancelled => (Tone::Warn, format!("{title}: stopped at a safe point; the next run goes on from there")),
+        // Of the database alone.
+        (0, 0) => (Tone::Good, format!("{title}: done")),
         (0, 1) => (Tone::Good, format!("{title}: {}, {}", tables[0].outcome, many(rows, "row"))),
         (0, steps) => (Tone::Good, format!("{title}: {steps} steps ended well, {}", many(rows, "row"))),
         (1, 1) => (Tone::Bad, format!("{title} failed: {}  (e tells why)", tables[0].outcome)),
@@ -251,6 +256,9 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     time::all_due(state);
     time::poll(state, now, effects);
     screens::again(state, effects);
+    if state.view == View::Setup {
+        screens::setup(state, effects);
+    }
     if state.leaving && state.jobs.is_idle() {
         super::leave(state, effects);
     }

@@ -358,6 +358,7 @@ pub fn history(state: &mut State) {
     let row = |job: &crate::console::state::jobs::Job| {
         let outcome = match (job.ended, job.failed()) {
             (None, _) => "running".to_owned(),
+            (Some(_), 0) if job.is_cancelled() => "cancelled".to_owned(),
             (Some(_), 0) => "done".to_owned(),
             (Some(_), failed) => format!("{failed} failed"),
         };
@@ -383,15 +384,14 @@ pub fn history(state: &mut State) {
 
 /// A job of ours ended: its faults count at once, before the runs are read again.
 pub fn note_ends(state: &mut State, ends: &[TableEnd]) {
-    for end in ends {
-        match &end.fault {
-            Some(fault) => {
-                let last = LastFault { outcome: end.outcome.clone(), fault: fault.clone(), at: state.now };
-                state.fleet.note_own(&end.table, state.now, Some(last));
-            }
-            None if end.batches > 0 || end.outcome == "nothing to do" => state.fleet.note_own(&end.table, state.now, None),
-            None => {}
-        }
+    for end in ends.iter().filter(|end| end.fault.is_none() && (end.batches > 0 || end.outcome == "nothing to do")) {
+        state.fleet.note_own(&end.table, state.now, None);
+    }
+    // Last: a step that went well does not undo another one's failure.
+    for end in ends.iter().filter(|end| end.is_failed()) {
+        let Some(fault) = end.fault.clone() else { continue };
+        let last = LastFault { outcome: end.outcome.clone(), fault, at: state.now };
+        state.fleet.note_own(&end.table, state.now, Some(last));
     }
     state.fleet.judge();
 }

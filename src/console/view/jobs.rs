@@ -49,6 +49,7 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
     let end = match (job.is_running(), job.cancelling, job.failed()) {
         (true, true, _) => "  stops at the next safe point".to_owned(),
         (true, false, _) => String::new(),
+        (false, _, 0) if job.is_cancelled() => "  cancelled".to_owned(),
         (false, _, 0) => "  done".to_owned(),
         (false, _, failed) => format!("  {failed} failed"),
     };

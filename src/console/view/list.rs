@@ -300,9 +300,12 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
         }
         let mut ends = job.ends.iter().rev().filter(|end| end.table == row.table);
         // Of several steps the one that failed is told.
-        if let Some(end) = ends.clone().find(|end| end.fault.is_some()).or_else(|| ends.next()) {
-            let tone = if end.fault.is_some() { Tone::Bad } else { Tone::Good };
-            return (end.outcome.clone(), tone);
+        if let Some(end) = ends.clone().find(|end| end.is_failed()).or_else(|| ends.next()) {
+            return match (end.is_cancelled(), end.is_failed()) {
+                (true, _) => ("cancelled".into(), Tone::Warn),
+                (_, true) => (end.outcome.clone(), Tone::Bad),
+                _ => (end.outcome.clone(), Tone::Good),
+            };
         }
         if job.is_running() {
             return (if job.cancelling { "stopping".into() } else { "waits".into() }, Tone::Busy);

@@ -30,7 +30,7 @@ pub const READ_ONLY: Page = Page {
     code: "CFG-010",
     title: "the command writes",
     class: Class::Config,
-    meaning: "Nothing was changed: --read-only forbids every command that writes.",
+    meaning: "Nothing was changed: --read-only forbids everything that writes, and so does the console in a protected profile until it is unlocked.",
     next: &["leave --read-only out", "db-to-redshift status # only reads", "db-to-redshift check # only reads"],
 };
 
@@ -83,5 +83,25 @@ pub const NO_TERMINAL: Page = Page {
     next: &["db-to-redshift status # the same facts as text", "db-to-redshift console --plain # lines instead of a screen"],
 };
 
-pub const PAGES: &[&Page] =
-    &[&NOT_FOUND, &INVALID, &UNREADABLE, &READ_ONLY, &NO_SUCH_CODE, &NOT_WRITTEN, &BAD_ARGUMENT, &NO_SUCH_DOCUMENT, &LAB, &NO_TERMINAL];
+pub const BROKE_OFF: Page = Page {
+    code: "CFG-022",
+    title: "a defect of this program",
+    class: Class::Failed,
+    meaning: "What was asked for ended by a panic. A job that was at work counts as one that died: nothing is lost, and a later run goes on \
+              where it stood.",
+    next: &["db-to-redshift status # where everything stands", "db-to-redshift bundle # what a report of the defect should hold"],
+};
+
+pub const PAGES: &[&Page] = &[
+    &NOT_FOUND,
+    &INVALID,
+    &UNREADABLE,
+    &READ_ONLY,
+    &NO_SUCH_CODE,
+    &NOT_WRITTEN,
+    &BAD_ARGUMENT,
+    &NO_SUCH_DOCUMENT,
+    &LAB,
+    &NO_TERMINAL,
+    &BROKE_OFF,
+];

@@ -19,6 +19,8 @@ provocations! {
     [cfg::NOT_WRITTEN] => a_file_that_is_there_already,
     bare [cfg::BAD_ARGUMENT] => a_time_that_is_none,
     [cfg::LAB] => a_script_that_fails,
+    bare [cfg::NO_TERMINAL] => a_console_without_a_terminal,
+    bare [cfg::BROKE_OFF] => a_task_that_panics,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,6 +59,14 @@ async fn program(arguments: &[&str]) -> Met {
 
 async fn a_writing_command_under_read_only() -> Met {
     program(&["--read-only", "sync"]).await
+}
+
+async fn a_console_without_a_terminal() -> Met {
+    program(&["console"]).await
+}
+
+async fn a_task_that_panics() -> Fault {
+    db_to_redshift::cli::console::guarded::<()>(async { panic!("not-the-secret") }).await.unwrap_err()
 }
 
 async fn an_unknown_code() -> Met {

@@ -37,6 +37,13 @@ impl Pipeline {
     }
 
     pub async fn start_with<'a>(options: LabOptions, batches: impl IntoIterator<Item = &'a str>) -> Self {
+        let pipeline = Self::uncaptured(options, batches).await;
+        pipeline.capture();
+        pipeline
+    }
+
+    /// The same, where CDC may be off.
+    pub async fn uncaptured<'a>(options: LabOptions, batches: impl IntoIterator<Item = &'a str>) -> Self {
         let lab = Lab::start(options).await.unwrap();
         let options = lab.options().clone();
         let mut sql =
@@ -46,9 +53,7 @@ impl Pipeline {
         // Loaded files go at once, so that their deletion is part of every run.
         let text = fs::read_to_string(&config).unwrap();
         fs::write(&config, format!("{text}\n[store]\nkeep = \"0s\"\n")).unwrap();
-        let pipeline = Self { lab, sql, config };
-        pipeline.capture();
-        pipeline
+        Self { lab, sql, config }
     }
 
     /// The sample company, seeded.

@@ -69,6 +69,7 @@ struct Order {
 
 #[derive(Default)]
 struct State {
+    refusing: bool,
     requests: u64,
     orders: Vec<Order>,
     open: BTreeMap<u16, Open>,
@@ -111,6 +112,15 @@ impl ConnectionFaults {
     /// Cuts a connection now, even amid a statement. `false` when there is none of this id.
     pub fn kill(&self, id: u16) -> bool {
         self.lock().open.get(&id).inspect(|open| open.kill.cancel()).is_some()
+    }
+
+    /// New connections are closed at once, as by a server that is shutting down.
+    pub fn refuse(&self, refusing: bool) {
+        self.lock().refusing = refusing;
+    }
+
+    pub(super) fn refuses(&self) -> bool {
+        self.lock().refusing
     }
 
     /// Cuts every open connection; returns how many.

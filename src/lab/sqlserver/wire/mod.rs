@@ -136,6 +136,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
                 continue;
             }
         };
+        if shared.faults.refuses() {
+            continue;
+        }
         let (shared, kill) = (Arc::clone(&shared), stop.child_token());
         tokio::spawn(async move {
             let stopped = kill.clone();

@@ -1,0 +1,65 @@
+//! What leaves the console: files, the clipboard, a pager, an incident bundle.
+
+use termlens::Key;
+
+use super::Place;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_are_written_copied_paged_and_bundled() {
+    let place = Place::failed().await;
+    let paged = place.home.path().join("paged.txt");
+    // As less does, it takes its keys from the terminal.
+    let keyed = place.home.path().join("keyed.txt");
+    let program = format!("cat > '{}'; echo PAGING; read -r line < /dev/tty; echo \"$line\" > '{}'", paged.display(), keyed.display());
+    let terminal = place.terminal().env("PAGER", program);
+    let mut console = place.open_in(terminal, &[]);
+    console.line(&["FAILED", "dbo.Buyer"]);
+    let files = || {
+        let names = std::fs::read_dir(place.home.path()).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    let one = |ending: &str| {
+        let found: Vec<_> = files().into_iter().filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+        assert_eq!(found.len(), 1, "{ending}: {found:?}");
+        found[0].clone()
+    };
+
+    console.press(Key::Char('w')).see("Write the view");
+    console.press(Key::Enter);
+    console.see("written: ");
+    let csv = std::fs::read_to_string(one(".csv")).unwrap();
+    assert!(csv.starts_with("state,table,") && csv.contains("FAILED,dbo.Buyer,"), "{csv}");
+    console.press(Key::Char('w')).see("Write the view");
+    console.press(Key::Down).press(Key::Enter);
+    console.until("the second file", |_| files().iter().any(|path| path.to_string_lossy().ends_with(".json")));
+    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(one(".json")).unwrap()).unwrap();
+    assert_eq!((json["rows"].as_array().unwrap().len(), json["rows"][0]["table"].as_str()), (3, Some("dbo.Buyer")), "{json}");
+
+    // The clipboard, by OSC 52.
+    console.press(Key::Char('y')).see("Copy");
+    console.press(Key::Enter);
+    let screen = console.see("copied");
+    assert_eq!(screen.clipboard().and_then(termlens::Clipboard::text), Some("dbo.Buyer"));
+    console.press(Key::Char('y')).see("Copy");
+    console.press(Key::Down).press(Key::Enter);
+    console.until("the fault", |screen| {
+        screen.clipboard().and_then(termlens::Clipboard::text).is_some_and(|text| text.starts_with("RS-028") && text.contains("limit"))
+    });
+
+    // The page in a pager, and the console after it.
+    console.press(Key::Char('e')).see("What it means");
+    console.press(Key::Char('o'));
+    console.see("PAGING");
+    console.type_in("hello qqq").press(Key::Enter);
+    console.until("the console again", |screen| screen.alternate_screen() && screen.contains("What it means"));
+    assert_eq!(std::fs::read_to_string(&keyed).unwrap(), "hello qqq\n", "the keys were the pager's");
+    let text = std::fs::read_to_string(&paged).unwrap();
+    assert!(!text.contains('\u{1b}') && text.contains("RS-028"), "{text}");
+    console.press(Key::Esc).gone("What it means");
+
+    console.command("bundle");
+    console.see("incident bundle: ");
+    let bundle = std::fs::read(one(".tar.gz")).unwrap();
+    assert!(bundle.starts_with(&[0x1f, 0x8b]));
+    console.quit();
+}

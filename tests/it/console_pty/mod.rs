@@ -1,0 +1,13 @@
+//! The console as an operator meets it: the real program on a pseudo-terminal, the real lab behind it.
+
+mod access;
+mod export;
+mod leave;
+mod looks;
+mod lost;
+mod operate;
+mod orders;
+mod place;
+mod start;
+
+use place::Place;
