@@ -98,7 +98,7 @@ impl Group {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Change => "Change something",
+            Self::Change => "Change something: each asks first, but for a retry",
             Self::Look => "Look",
             Self::Choose => "Choose",
             Self::Move => "Move",

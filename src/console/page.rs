@@ -4,7 +4,7 @@
 use super::order::Order;
 use super::seam::Look;
 use crate::model::TableName;
-use crate::model::fault::FaultDocument;
+use crate::model::fault::{FaultDocument, rs};
 
 /// What a text means, which decides its colour.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -158,7 +158,7 @@ impl Page {
             Block::Choices(choices),
         ];
         // Only a COPY that refused a value leaves a note in Redshift.
-        let refused = ["file", "line", "code"].iter().all(|name| fault.evidence.iter().any(|fact| fact.name == *name));
+        let refused = fault.code == rs::LOAD_FAILED.code && fault.evidence.iter().any(|fact| fact.name == "line");
         if let Some(table) = table.filter(|_| refused) {
             let look = Look::LoadErrors { table: table.clone(), show_values: false };
             let row = GridRow {

@@ -180,7 +180,10 @@ keep = 7
         problem(0, "`redshift.user` is missing"),
         problem(1, "`pipeline` must consist of letters, digits, _ and -, at most 100"),
         problem(2, "`protected` must be true or false, not a string"),
-        problem(3, "`speed` is not known: there are profile, pipeline, protected, source, s3, redshift, extract, load, store, table"),
+        problem(
+            3,
+            "`speed` is not known: there are profile, pipeline, protected, source, s3, redshift, extract, load, store, table, console",
+        ),
         problem(4, "`source.host` is missing"),
         problem(5, "`source.hots` is not known: did you mean `host`?"),
         problem(6, "`source.port` must be a whole number, not a string"),

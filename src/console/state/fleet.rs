@@ -257,19 +257,19 @@ impl Fleet {
     /// What each row's word is, then [`Self::arrange`].
     pub fn judge(&mut self) {
         let Some(report) = &self.report else { return };
-        self.rows = report
-            .tables
-            .iter()
-            .enumerate()
-            .map(|(at, status)| Row {
-                name: status.table.to_string(),
-                trouble: self.trouble(status),
-                lag: lag(status),
-                waiting: status.store.as_ref().and_then(|store| store.pending).unwrap_or(0),
-                table: status.table.clone(),
-                at,
-            })
-            .collect();
+        // Most tables were there before: their names are taken over, not made anew.
+        let mut before = std::mem::take(&mut self.rows).into_iter().peekable();
+        let mut rows = Vec::with_capacity(report.tables.len());
+        for (at, status) in report.tables.iter().enumerate() {
+            while before.next_if(|row| row.table < status.table).is_some() {}
+            let (table, name) = match before.next_if(|row| row.table == status.table) {
+                Some(row) => (row.table, row.name),
+                None => (status.table.clone(), status.table.to_string()),
+            };
+            let waiting = status.store.as_ref().and_then(|store| store.pending).unwrap_or(0);
+            rows.push(Row { table, name, trouble: self.trouble(status), lag: lag(status), waiting, at });
+        }
+        self.rows = rows;
         let mut counts = BTreeMap::new();
         for row in &self.rows {
             *counts.entry(row.trouble).or_insert(0) += 1;

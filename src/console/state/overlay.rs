@@ -5,7 +5,7 @@ use tui_input::Input;
 use super::screen::Loaded;
 use crate::console::action::Action;
 use crate::console::order::{Danger, Order};
-use crate::console::seam::Plan;
+use crate::console::seam::{Id, Plan};
 use crate::model::TableName;
 
 /// One of them at a time.
@@ -19,6 +19,8 @@ pub enum Overlay {
     },
     /// Jobs run, and the operator wants to leave.
     Leaving,
+    /// Whether the job with this id should stop.
+    Stopping(Id),
 }
 
 /// Says what will happen before anything that writes.

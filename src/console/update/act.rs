@@ -67,7 +67,7 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Pager => effects.push(Effect::Pager(super::super::export::text(state))),
         Action::Bundle => screens::bundle(state, effects),
         Action::History => screens::history(state),
-        Action::Cancel => orders::cancel(state, effects),
+        Action::Cancel => orders::cancel(state),
         Action::Unlock => overlays::unlock(state, effects),
         Action::Menu => picks::menu(state),
         Action::Palette => picks::palette(state),

@@ -6,7 +6,7 @@ use crate::console::action::Action;
 use crate::console::msg::Effect;
 use crate::console::order::{Danger, Order};
 use crate::console::page::Tone;
-use crate::console::seam::{Access, Ask, Look};
+use crate::console::seam::{Access, Ask, Id, Look};
 use crate::console::state::overlay::{Field, Overlay, Sheet};
 use crate::console::state::screen::Loaded;
 use crate::console::state::{Purpose, State};
@@ -136,19 +136,25 @@ fn run(state: &mut State, order: Order, tables: Vec<TableName>, effects: &mut Ve
     effects.push(Effect::Ask(id, Ask::Run { order, tables }));
 }
 
-/// Cancels the job on the table, or the newest one, at its next safe point.
-pub fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
+/// Asks whether the job on the table, else the newest one, should stop.
+pub fn cancel(state: &mut State) {
     let chosen = state.chosen();
     let of_table = state.jobs.running().find(|job| job.tables.iter().any(|table| chosen.contains(table))).map(|job| job.id);
-    let Some(id) = of_table.or_else(|| state.jobs.running().next().map(|job| job.id)) else {
-        return state.say(Tone::Plain, "nothing runs that could be cancelled");
-    };
-    let ask = state.id();
-    if let Some(job) = state.jobs.get_mut(id) {
-        job.cancelling = true;
-        let (title, tables) = (job.order.title(), job.tables.len());
-        let whole = if tables > 1 { format!(" on all {tables} tables of the job") } else { String::new() };
-        state.say(Tone::Warn, format!("{title}: stops at the next safe point{whole}"));
+    match of_table.or_else(|| state.jobs.running().next().map(|job| job.id)) {
+        Some(id) => state.overlay = Some(Overlay::Stopping(id)),
+        None => state.say(Tone::Plain, "nothing runs that could be cancelled"),
     }
+}
+
+/// Stops a job at its next safe point.
+pub fn stop(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
+    state.overlay = None;
+    let ask = state.id();
+    let Some(job) = state.jobs.get_mut(id).filter(|job| job.is_running()) else {
+        return state.say(Tone::Plain, "the job has ended meanwhile");
+    };
+    job.cancelling = true;
+    let title = job.order.title();
+    state.say(Tone::Warn, format!("{title}: stops at the next safe point"));
     effects.push(Effect::Ask(ask, Ask::Cancel { job: id }));
 }

@@ -23,6 +23,14 @@ pub fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
         Some(Overlay::Prompt(_)) => prompt(state, key, effects),
         Some(Overlay::Help { .. }) => help(state, key),
         Some(Overlay::Leaving) => leaving(state, key, effects),
+        Some(Overlay::Stopping(id)) => match key.code {
+            KeyCode::Char('y') if plain(key) => {
+                let id = *id;
+                orders::stop(state, id, effects);
+            }
+            KeyCode::Char('n') if plain(key) => state.overlay = None,
+            _ => {}
+        },
         None => {}
     }
 }

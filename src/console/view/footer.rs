@@ -40,6 +40,7 @@ fn hints(state: &State) -> Vec<(String, String)> {
         Some(Overlay::Pick(_)) => return fixed(&[("Enter", "choose"), ("Esc", "close")]),
         Some(Overlay::Prompt(_)) => return fixed(&[("Enter", "go"), ("Esc", "cancel")]),
         Some(Overlay::Help { .. }) => return fixed(&[("j k", "scroll"), ("Esc", "close")]),
+        Some(Overlay::Stopping(_)) => return fixed(&[("y", "stop it"), ("n", "let it go on")]),
         Some(Overlay::Leaving) => return fixed(&[("w", "wait for the jobs"), ("c", "stop them and leave"), ("s", "stay")]),
         None => {}
     }

@@ -300,7 +300,7 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
         }
         let mut ends = job.ends.iter().rev().filter(|end| end.table == row.table);
         // Of several steps the one that failed is told.
-        if let Some(end) = ends.clone().find(|end| end.is_failed()).or_else(|| ends.next()) {
+        if let Some(end) = ends.clone().find(|end| end.fault.is_some()).or_else(|| ends.next()) {
             return match (end.is_cancelled(), end.is_failed()) {
                 (true, _) => ("cancelled".into(), Tone::Warn),
                 (_, true) => (end.outcome.clone(), Tone::Bad),

@@ -8,6 +8,7 @@ use super::paint::{fill, put, put_right, wrap};
 use super::{Hits, help, sheet};
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
+use crate::console::seam::Id;
 use crate::console::state::State;
 use crate::console::state::overlay::{Overlay, Pick, Prompt};
 
@@ -25,6 +26,7 @@ pub fn overlay(state: &State, whole: Rect, buf: &mut Buffer, hits: &mut Hits) {
             help::help(state, help_area(whole), *scroll, buf);
         }
         Overlay::Leaving => leaving(state, whole, buf),
+        Overlay::Stopping(id) => stopping(state, *id, whole, buf),
     }
 }
 
@@ -123,6 +125,25 @@ fn leaving(state: &State, whole: Rect, buf: &mut Buffer) {
         ("w  wait: leave when they are done".into(), Tone::Accent),
         ("c  cancel: stop at the next safe point, then leave".into(), Tone::Accent),
         ("s  stay".into(), Tone::Accent),
+    ];
+    for ((text, tone), y) in lines.iter().zip(inner.top()..inner.bottom()) {
+        put(buf, inner.x, y, inner.width, text, theme.tone(*tone));
+    }
+}
+
+fn stopping(state: &State, id: Id, whole: Rect, buf: &mut Buffer) {
+    let theme = state.look.theme;
+    let inner = frame(state, whole, 72, 7, "Cancel a job", Tone::Warn, buf);
+    let what = state.jobs.iter().find(|job| job.id == id).map_or_else(String::new, |job| match job.tables.as_slice() {
+        [table] => format!("{} of {table}", job.order.title()),
+        tables => format!("{} of all its {}", job.order.title(), super::paint::many(tables.len(), "table")),
+    });
+    let lines = [
+        (what, Tone::Accent),
+        ("It stops at its next safe point: nothing is half done, and the next run".into(), Tone::Plain),
+        ("goes on from there. What was done until then stays.".into(), Tone::Plain),
+        (String::new(), Tone::Plain),
+        ("y stops it, n or Esc lets it go on".into(), Tone::Accent),
     ];
     for ((text, tone), y) in lines.iter().zip(inner.top()..inner.bottom()) {
         put(buf, inner.x, y, inner.width, text, theme.tone(*tone));

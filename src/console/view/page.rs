@@ -198,7 +198,12 @@ fn tabs(here: Tab, room: usize) -> Vec<(Tab, String)> {
     if width(&tabs) <= room {
         return tabs;
     }
-    let mut tabs = titled(|tab| tab.title().rsplit(' ').next().unwrap_or_default());
+    let mut tabs = titled(|tab| match tab {
+        Tab::Files => "Files",
+        Tab::Log => "Log",
+        Tab::Fault => "Fault",
+        other => other.title(),
+    });
     while let Some(at) = tabs.iter().position(|(tab, _)| *tab == here)
         && at > 0
         && width(&tabs[..=at]) > room

@@ -134,6 +134,11 @@ impl S3Server {
         self.logins.issue(life)
     }
 
+    /// Keys that a test has chosen, good for so long.
+    pub fn admit_temporary_keys(&self, keys: TemporaryKeys, life: std::time::Duration) {
+        self.logins.admit(keys, life);
+    }
+
     /// From now on all temporary keys are past their end.
     pub fn expire_temporary_keys(&self) {
         self.logins.expire();

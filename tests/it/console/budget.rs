@@ -24,18 +24,18 @@ fn best(times: usize, mut work: impl FnMut()) -> Duration {
 
 fn large() -> Console {
     let mut console = Console::new(200, 60);
-    take(&mut console);
+    let first = report(&mut console);
+    console.send(first);
     assert_eq!(console.state.fleet.counts(), (10_000, 10_000));
     console
 }
 
-/// A new report comes in, as an answer to a poll.
-fn take(console: &mut Console) {
+/// A new report, as an answer to a poll.
+fn report(console: &mut Console) -> Msg {
     let id = console.state.id();
     console.state.waiting.insert(id, Purpose::Fleet { target: true, asked: console.state.now });
     let report = Box::new(world::large(10_000));
-    let answer = Answer::Fleet { report, target_at: Some(console.state.now) };
-    console.send(Msg::Reply(Box::new(Reply::Answer { id, answer })));
+    Msg::Reply(Box::new(Reply::Answer { id, answer: Answer::Fleet { report, target_at: Some(console.state.now) } }))
 }
 
 #[test]
@@ -58,10 +58,21 @@ fn ten_thousand_tables_stay_quick() {
         console.wait(1);
         drop(draw(&console.state));
     });
-    println!("debug: move {move_:?}, filter {filter:?}, tick {tick:?}");
-    assert!(move_ < Duration::from_millis(40), "a move took {move_:?}");
-    assert!(filter < Duration::from_millis(900), "two keys of a filter took {filter:?}");
-    assert!(tick < Duration::from_millis(60), "a tick took {tick:?}");
+    let taken = (0..6)
+        .map(|_| {
+            let mut next = Some(report(&mut console));
+            best(1, || {
+                console.send(next.take().unwrap());
+                drop(draw(&console.state));
+            })
+        })
+        .min()
+        .unwrap();
+    println!("debug: report {taken:?}, move {move_:?}, filter {filter:?}, tick {tick:?}");
+    assert!(move_ < Duration::from_millis(20), "a move took {move_:?}");
+    assert!(filter < Duration::from_millis(180), "two keys of a filter took {filter:?}");
+    assert!(taken < Duration::from_millis(600), "a new report took {taken:?}");
+    assert!(tick < Duration::from_millis(20), "a tick took {tick:?}");
 }
 
 /// However many tables there are, only the visible ones are drawn: no work grows with them there.

@@ -93,7 +93,7 @@ fn filter() {
 fn pages() {
     for (at, name) in ["overview", "columns", "files", "staging", "log", "fault", "sql"].into_iter().enumerate() {
         let sizes: &[(u16, u16)] = if at == 2 { &ALL } else { &COMMON };
-        snap(&format!("page-{name}"), sizes, after("dbo.Letter", &format!("enter {}", "tab ".repeat(at))));
+        snap(&format!("tab-{name}"), sizes, after("dbo.Letter", &format!("enter {}", "tab ".repeat(at))));
     }
     snap("page-verdict", &COMMON, after("sales.Order", "e"));
     snap("page-fault", &ALL, after("dbo.Letter", "e"));

@@ -26,6 +26,11 @@ async fn at_work() -> (Place, Console, Planted) {
 async fn a_job_is_cancelled_at_a_safe_point() {
     let (mut place, mut console, held) = at_work().await;
     console.hinted(Key::Char('X'), "X cancel");
+    console.see("y stops it");
+    console.hinted(Key::Char('n'), "n let it go on");
+    console.gone("y stops it");
+    console.press(Key::Char('X')).see("y stops it");
+    console.hinted(Key::Char('y'), "y stop it");
     console.see("stops at the next safe point");
     held.release();
     // That is no failure.

@@ -81,7 +81,7 @@ async fn a_large_file_is_not_read_to_its_end() {
     let table = rig.table();
     let noise = |id: i64| {
         use sha2::Digest as _;
-        (0..64).map(|n| format!("{:x?}", sha2::Sha256::digest(format!("{id} {n}").as_bytes()))).collect::<String>()
+        (0..64).map(|n| format!("{:x?}", sha2::Sha256::digest(format!("{id} {n}").as_bytes()))).collect::<Vec<_>>().concat()
     };
     rig.source.with(|inner| {
         inner.commit(|tran| (1..=400).for_each(|id| tran.insert(&table, crate::support::rig::row(id, &noise(id), id))));
