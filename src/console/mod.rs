@@ -12,7 +12,7 @@
 //! | [`action`], [`keymap`] | every action once, and its keys |
 //! | [`state`], [`update`], [`view`] | the console itself |
 //! | [`order`], [`page`], [`setup`], [`pages`], [`advice`] | its words |
-//! | [`seam`], [`worker`] | what is asked of the engine, and who answers |
+//! | [`seam`] | what is asked of the engine; `cli/console` answers |
 //! | [`run`], [`terminal`] | the loop, and the real terminal |
 
 pub mod action;

@@ -17,7 +17,7 @@ use crate::model::{Fault, Lsn};
 /// Sent once after login, as a batch: inside `sp_executesql` a SET would end with the call.
 ///
 /// What a value looks like and how it compares must not hang on the login's or the server's
-/// defaults; rows are counted ([`super::counted`]), so the server must say how many; nobody waits for us, and in a deadlock we are the one to go.
+/// defaults; rows are counted (see `counted`), so the server must say how many; nobody waits for us, and in a deadlock we are the one to go.
 pub const SESSION: &str = "\
 SET NOCOUNT OFF;
 SET QUOTED_IDENTIFIER ON;
