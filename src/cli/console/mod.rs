@@ -1,5 +1,6 @@
 //! `console`: the screen, with the engine behind it.
 
+mod access;
 mod jobs;
 mod looks;
 mod place;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::access::{may_write, unknown, unlock};
 use super::{jobs, looks, place, plan, setup};
 use crate::cli::connect::{self, LiveEngine};
 use crate::config;
@@ -21,8 +21,6 @@ use crate::model::fault::{FaultDocument, cfg};
 use crate::model::{Fault, TableName};
 use crate::store::ChangeStore;
 
-/// How long an unlocked profile stays unlocked.
-const UNLOCKED: SignedDuration = SignedDuration::from_mins(15);
 /// Runs that are read: what failed last must be among them.
 const RUNS: usize = 200;
 
@@ -172,40 +170,6 @@ impl Worker {
             *access = Access::Locked;
         }
         *access
-    }
-}
-
-/// Before a profile has said what it allows.
-fn unknown(read_only: bool) -> Access {
-    if read_only { Access::ReadOnly } else { Access::Locked }
-}
-
-/// Whether one may write, decided here and not by the screen.
-fn may_write(access: &Mutex<Access>, profile: &str) -> Result<(), Fault> {
-    let access = *locked(access);
-    if access.may_write(Timestamp::now()) {
-        return Ok(());
-    }
-    Err(match access {
-        Access::ReadOnly => Fault::new(&cfg::READ_ONLY, "the console was started with --read-only"),
-        _ => Fault::new(&cfg::READ_ONLY, format!("the profile {profile} is protected and not unlocked"))
-            .next("W in the console unlocks the profile for 15 minutes"),
-    })
-}
-
-/// Allows writing in a protected profile whose name was typed.
-fn unlock(access: &Mutex<Access>, profile: &str, typed: &str) -> Result<Access, Fault> {
-    let mut access = locked(access);
-    match *access {
-        Access::Locked | Access::Until(_) if typed == profile => {
-            let end = Timestamp::now().checked_add(UNLOCKED).unwrap_or(Timestamp::MAX);
-            *access = Access::Until(end);
-            Ok(*access)
-        }
-        Access::Locked | Access::Until(_) => {
-            Err(Fault::new(&cfg::READ_ONLY, "what was typed is not the profile's name").evidence("profile", profile))
-        }
-        Access::Write | Access::ReadOnly => Ok(*access),
     }
 }
 

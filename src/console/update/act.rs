@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 
-use super::{leave, orders, overlays, picks, screens};
+use super::{faults, leave, orders, overlays, picks, records, screens, walkthrough};
 use crate::console::action::Action;
 use crate::console::msg::Effect;
 use crate::console::page::{Page, Tone};
@@ -56,7 +56,7 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.marks.clear();
             state.range = None;
         }
-        Action::Fault => screens::fault(state, effects),
+        Action::Fault => faults::fault(state, effects),
         Action::Reveal => screens::reveal(state, effects),
         Action::DryRun => screens::dry_run(state, effects),
         Action::Trace => trace(state),
@@ -66,7 +66,7 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Export => picks::export(state),
         Action::Pager => effects.push(Effect::Pager(super::super::export::text(state))),
         Action::Bundle => screens::bundle(state, effects),
-        Action::History => screens::history(state),
+        Action::History => records::history(state),
         Action::Cancel => orders::cancel(state),
         Action::Unlock => overlays::unlock(state, effects),
         Action::Menu => picks::menu(state),
@@ -139,9 +139,9 @@ pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
     }
     state.moved = true;
     match state.view {
-        View::Runs => screens::run(state),
-        View::Log => screens::log_line(state),
-        View::Setup => screens::setup_step(state, effects),
+        View::Runs => records::run(state),
+        View::Log => records::log_line(state),
+        View::Setup => walkthrough::step(state, effects),
         view => {
             if let Some(table) = state.row().map(|row| row.table.clone()) {
                 screens::table(state, table, view.tab(), effects);
@@ -175,7 +175,7 @@ pub fn show(state: &mut State, view: View, effects: &mut Vec<Effect>) {
     state.stack.clear();
     state.view = view;
     if view == View::Setup {
-        screens::setup(state, effects);
+        walkthrough::ask(state, effects);
     }
 }
 
@@ -260,7 +260,7 @@ fn refresh(state: &mut State, effects: &mut Vec<Effect>) {
     super::time::poll(state, now, effects);
     screens::again(state, effects);
     if state.view == View::Setup {
-        screens::setup(state, effects);
+        walkthrough::ask(state, effects);
     }
     state.say(Tone::Plain, "asking all three systems");
 }

@@ -2,13 +2,16 @@
 //! reads no clock, holds no channel and does no I/O.
 
 mod act;
+mod faults;
 mod keys;
 mod orders;
 mod overlays;
 mod picks;
+mod records;
 mod replies;
 mod screens;
 mod time;
+mod walkthrough;
 
 use super::msg::{Effect, Hit, Msg};
 use super::page::Tone;

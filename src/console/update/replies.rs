@@ -1,6 +1,6 @@
 //! What the engine says.
 
-use super::{screens, time};
+use super::{faults, screens, time, walkthrough};
 use crate::console::msg::Effect;
 use crate::console::page::Tone;
 use crate::console::seam::{Answer, Id, Reply, TableEnd};
@@ -40,7 +40,7 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
             let now = state.now;
             time::poll(state, now, effects);
             if state.view == View::Setup {
-                screens::setup(state, effects);
+                walkthrough::ask(state, effects);
             }
         }
         (Purpose::Fleet { target, asked }, Answer::Fleet { report, target_at }) => {
@@ -251,13 +251,13 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     };
     state.say(tone, text);
     state.fleet.judge();
-    screens::note_ends(state, tables);
+    faults::note_ends(state, tables);
     // Its effects are news to every system.
     time::all_due(state);
     time::poll(state, now, effects);
     screens::again(state, effects);
     if state.view == View::Setup {
-        screens::setup(state, effects);
+        walkthrough::ask(state, effects);
     }
     if state.leaving && state.jobs.is_idle() {
         super::leave(state, effects);

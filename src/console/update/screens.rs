@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::act;
+use super::{act, faults};
 use crate::console::msg::Effect;
-use crate::console::page::{Block, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
-use crate::console::seam::{Ask, Id, Look, Tab, TableEnd};
-use crate::console::setup::StepState;
-use crate::console::state::fleet::LastFault;
-use crate::console::state::overlay::{Overlay, Pick, PickKind, PickLine, Picked};
+use crate::console::page::{Block, Open, Page, Tone};
+use crate::console::seam::{Ask, Id, Look, Tab};
 use crate::console::state::screen::{PageScreen, Screen, TableScreen};
 use crate::console::state::{Polls, Purpose, State, View};
 use crate::console::view::areas::Areas;
@@ -42,84 +39,19 @@ pub fn table(state: &mut State, table: TableName, tab: Tab, effects: &mut Vec<Ef
     load_tab(state, effects);
 }
 
-fn load_tab(state: &mut State, effects: &mut Vec<Effect>) {
+/// Asks for the side that is shown.
+pub fn load_tab(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(Screen::Table(screen)) = state.stack.last() else { return };
     let (table, tab) = (screen.table.clone(), screen.tab);
     let show_values = screen.tabs.get(&tab).is_some_and(|page| page.revealed);
     if tab == Tab::Fault {
-        let page = last_fault(state, &table);
+        let page = faults::last_fault(state, &table);
         if let Some(screen) = state.stack.last_mut() {
             screen.page_mut().page = crate::console::state::screen::Loaded::Ready(Box::new(page));
         }
         return;
     }
     ask_page(state, Look::Tab { table, tab, show_values }, effects);
-}
-
-/// The page of a table's last fault; says so when there is none.
-fn last_fault(state: &State, table: &TableName) -> Page {
-    match state.fleet.failed.get(table) {
-        Some(last) => {
-            let mut page = Page::of_fault(&last.fault, Some(table));
-            let when = last.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-            page.blocks.push(Block::Facts(vec![Fact::new("failed", format!("{} at {when}", last.outcome))]));
-            page
-        }
-        None => Page {
-            title: "No fault".into(),
-            table: Some(table.clone()),
-            blocks: vec![Block::Text(Tone::Good, "The newest job on this table did not fail.".into())],
-            fault: false,
-            reveal: false,
-        },
-    }
-}
-
-/// `e`: the fault behind what the cursor is on.
-pub fn fault(state: &mut State, effects: &mut Vec<Effect>) {
-    if let Some(Screen::Table(screen)) = state.stack.last_mut() {
-        screen.tab = Tab::Fault;
-        return load_tab(state, effects);
-    }
-    if state.stack.is_empty() && state.view == View::Runs {
-        return run(state);
-    }
-    let Some(table) = state.chosen().into_iter().next() else {
-        return system_fault(state);
-    };
-    if state.fleet.failed.contains_key(&table) {
-        let page = last_fault(state, &table);
-        return act::push(state, page);
-    }
-    // No failed job: then what the table's word means, and what helps.
-    let Some(status) = state.fleet.status(&table) else { return system_fault(state) };
-    if status.next.is_empty() && System::any_lost(state) {
-        return system_fault(state);
-    }
-    let page = super::super::pages::verdict(status);
-    act::push(state, page);
-}
-
-struct System;
-
-impl System {
-    fn any_lost(state: &State) -> bool {
-        let links = &state.links;
-        [&links.source, &links.store, &links.target].into_iter().any(|link| link.lost.is_some())
-    }
-}
-
-/// The fault of a system that does not answer.
-fn system_fault(state: &mut State) {
-    let links = &state.links;
-    let lost = [&links.source, &links.store, &links.target].into_iter().find_map(|link| link.lost.as_ref());
-    match lost {
-        Some(lost) => {
-            let page = Page::of_fault(&lost.fault, None);
-            act::push(state, page);
-        }
-        None => state.say(Tone::Good, "nothing is wrong here"),
-    }
 }
 
 /// Another side of the table.
@@ -299,99 +231,4 @@ pub fn bundle(state: &mut State, effects: &mut Vec<Effect>) {
     state.waiting.insert(id, Purpose::Bundle);
     effects.push(Effect::Ask(id, Ask::Look(Look::Bundle { tables: state.marks.iter().cloned().collect() })));
     state.say(Tone::Busy, "writing an incident bundle");
-}
-
-pub fn setup(state: &mut State, effects: &mut Vec<Effect>) {
-    if !state.connected || state.awaits(|purpose| *purpose == Purpose::Setup) {
-        return;
-    }
-    let id = state.id();
-    state.setup.ask(id);
-    state.waiting.insert(id, Purpose::Setup);
-    effects.push(Effect::Ask(id, Ask::Look(Look::Setup)));
-}
-
-/// Enter on a step: its choices. On a table without CDC: the sheet that enables it.
-pub fn setup_step(state: &mut State, effects: &mut Vec<Effect>) {
-    let at = state.cursor().at;
-    let Some(list) = state.setup.shown() else { return };
-    if let Some(step) = list.steps.get(at) {
-        let why = match step.state {
-            StepState::Open => String::new(),
-            StepState::Done => "this step is done".to_owned(),
-            StepState::Waits => "another step comes first".to_owned(),
-            StepState::Unknown => "it could not be found out whether this is needed".to_owned(),
-        };
-        let (order, sql) = (step.order.clone(), step.sql.clone());
-        match order {
-            Some((order, tables)) if why.is_empty() => super::orders::prepare(state, order, tables, true, effects),
-            _ if !sql.is_empty() => {
-                let line = PickLine { text: "copy its SQL for your DBA".into(), note: why, enabled: true, pick: Picked::Copy(sql) };
-                let pick = Pick { kind: PickKind::Copy, title: "This step", lines: vec![line], cursor: 0, input: None };
-                state.overlay = Some(Overlay::Pick(pick));
-            }
-            _ => state.say(Tone::Plain, if why.is_empty() { "nothing to run for this step".to_owned() } else { why }),
-        }
-    } else if let Some(table) = list.untracked.get(at - list.steps.len()).cloned() {
-        super::orders::prepare(state, crate::console::order::Order::Enable { role: None }, vec![table], true, effects);
-    }
-}
-
-/// The page of the run under the cursor.
-pub fn run(state: &mut State) {
-    let Some(run) = state.runs.get(state.cursor().at) else { return };
-    let page = super::super::pages::run(run);
-    act::push(state, page);
-}
-
-/// The whole line of the log under the cursor.
-pub fn log_line(state: &mut State) {
-    let at = state.cursor().at;
-    let Some(line) = state.log.iter().nth(at) else { return };
-    let blocks = vec![Block::Text(line.tone, line.text.clone())];
-    let title = line.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-    act::push(state, Page { title, blocks, ..Page::default() });
-}
-
-/// What was changed from here.
-pub fn history(state: &mut State) {
-    let row = |job: &crate::console::state::jobs::Job| {
-        let outcome = match (job.ended, job.failed()) {
-            (None, _) => "running".to_owned(),
-            (Some(_), 0) if job.is_cancelled() => "cancelled".to_owned(),
-            (Some(_), 0) => "done".to_owned(),
-            (Some(_), failed) => format!("{failed} failed"),
-        };
-        let tables = match job.tables.as_slice() {
-            [table] => table.to_string(),
-            many => format!("{} tables", many.len()),
-        };
-        let tone = if job.failed() > 0 { Tone::Bad } else { Tone::Plain };
-        let fault = job.ends.iter().find_map(|end| Some((end.fault.clone()?, end.table.clone())));
-        GridRow {
-            cells: vec![job.started.strftime("%H:%M:%SZ").to_string(), job.order.title().into(), tables, outcome],
-            tone,
-            open: fault.map(|(fault, table)| Open::Fault { fault: Box::new(fault), table: Some(table) }),
-        }
-    };
-    let grid = Grid {
-        columns: ["WHEN", "ORDER", "TABLES", "OUTCOME"].map(GridColumn::left).to_vec(),
-        rows: state.jobs.iter().map(row).collect(),
-        empty: "nothing was changed from here".into(),
-    };
-    act::push(state, Page { title: "Orders given from this console".into(), blocks: vec![Block::Grid(grid)], ..Page::default() });
-}
-
-/// A job of ours ended: its faults count at once, before the runs are read again.
-pub fn note_ends(state: &mut State, ends: &[TableEnd]) {
-    for end in ends.iter().filter(|end| end.fault.is_none() && (end.batches > 0 || end.outcome == "nothing to do")) {
-        state.fleet.note_own(&end.table, state.now, None);
-    }
-    // Last: a step that went well does not undo another one's failure.
-    for end in ends.iter().filter(|end| end.is_failed()) {
-        let Some(fault) = end.fault.clone() else { continue };
-        let last = LastFault { outcome: end.outcome.clone(), fault, at: state.now };
-        state.fleet.note_own(&end.table, state.now, Some(last));
-    }
-    state.fleet.judge();
 }

@@ -1,0 +1,51 @@
+//! Pages of what is on record: a run, a line of the log, the orders given from here.
+
+use super::act;
+use crate::console::page::{Block, Grid, GridColumn, GridRow, Open, Page, Tone};
+use crate::console::state::State;
+use crate::console::state::jobs::Job;
+
+/// The page of the run under the cursor.
+pub fn run(state: &mut State) {
+    let Some(run) = state.runs.get(state.cursor().at) else { return };
+    let page = super::super::pages::run(run);
+    act::push(state, page);
+}
+
+/// The whole line of the log under the cursor.
+pub fn log_line(state: &mut State) {
+    let at = state.cursor().at;
+    let Some(line) = state.log.iter().nth(at) else { return };
+    let blocks = vec![Block::Text(line.tone, line.text.clone())];
+    let title = line.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    act::push(state, Page { title, blocks, ..Page::default() });
+}
+
+/// What was changed from here.
+pub fn history(state: &mut State) {
+    let row = |job: &Job| {
+        let outcome = match (job.ended, job.failed()) {
+            (None, _) => "running".to_owned(),
+            (Some(_), 0) if job.is_cancelled() => "cancelled".to_owned(),
+            (Some(_), 0) => "done".to_owned(),
+            (Some(_), failed) => format!("{failed} failed"),
+        };
+        let tables = match job.tables.as_slice() {
+            [table] => table.to_string(),
+            many => format!("{} tables", many.len()),
+        };
+        let tone = if job.failed() > 0 { Tone::Bad } else { Tone::Plain };
+        let fault = job.ends.iter().find_map(|end| Some((end.fault.clone()?, end.table.clone())));
+        GridRow {
+            cells: vec![job.started.strftime("%H:%M:%SZ").to_string(), job.order.title().into(), tables, outcome],
+            tone,
+            open: fault.map(|(fault, table)| Open::Fault { fault: Box::new(fault), table: Some(table) }),
+        }
+    };
+    let grid = Grid {
+        columns: ["WHEN", "ORDER", "TABLES", "OUTCOME"].map(GridColumn::left).to_vec(),
+        rows: state.jobs.iter().map(row).collect(),
+        empty: "nothing was changed from here".into(),
+    };
+    act::push(state, Page { title: "Orders given from this console".into(), blocks: vec![Block::Grid(grid)], ..Page::default() });
+}
