@@ -11,7 +11,7 @@ use crate::model::Fault;
 
 pub async fn run(global: &Global, order: &Preview, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let table = select::one(&engine, &global.tables, select::From::Store).await?;
-    let options = PreviewOptions { file: order.file, most: order.most, show_values: order.show_values };
+    let options = PreviewOptions { file: order.file, from_line: order.line, most: order.most, show_values: order.show_values };
     let preview = engine.preview(&table, order.batch, &options).await?;
     if global.json {
         output::document(&preview);

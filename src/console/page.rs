@@ -157,16 +157,9 @@ impl Page {
             Block::Heading("What to do".into()),
             Block::Choices(choices),
         ];
-        // Only a COPY that refused a value leaves a note in Redshift.
-        let refused = fault.code == rs::LOAD_FAILED.code && fault.evidence.iter().any(|fact| fact.name == "line");
-        if let Some(table) = table.filter(|_| refused) {
-            let look = Look::LoadErrors { table: table.clone(), show_values: false };
-            let row = GridRow {
-                cells: vec!["file, line, column, type, length, raw field".into()],
-                tone: Tone::Plain,
-                open: Some(Open::Look(look)),
-            };
-            let columns = vec![GridColumn::left("WHAT REDSHIFT NOTED")];
+        if let Some((look, title, text)) = table.and_then(|table| row_behind(fault, table)) {
+            let row = GridRow { cells: vec![text.into()], tone: Tone::Plain, open: Some(Open::Look(look)) };
+            let columns = vec![GridColumn::left(title)];
             blocks.push(Block::Grid(Grid { columns, rows: vec![row], empty: String::new() }));
         }
         if !fault.evidence.is_empty() {
@@ -197,4 +190,21 @@ fn choices(fault: &FaultDocument, table: Option<&TableName>) -> Vec<Choice> {
         }
     }
     choices
+}
+
+/// What shows the row that a fault names: Redshift's note, where a COPY refused it, else the row in
+/// its file.
+fn row_behind(fault: &FaultDocument, table: &TableName) -> Option<(Look, &'static str, &'static str)> {
+    let fact = |name: &str| fault.evidence.iter().find(|fact| fact.name == name).map(|fact| fact.value.clone());
+    let line = fact("line")?;
+    let table = table.clone();
+    if fault.code == rs::LOAD_FAILED.code {
+        return Some((
+            Look::LoadErrors { table, show_values: false },
+            "WHAT REDSHIFT NOTED",
+            "file, line, column, type, length, raw field",
+        ));
+    }
+    let look = Look::Row { table, url: fact("file")?, line: line.parse().ok()?, show_values: false };
+    Some((look, "THE ROW", "in its change file, with its values on request"))
 }

@@ -50,6 +50,8 @@ pub enum Look {
     Tab { table: TableName, tab: Tab, show_values: bool },
     /// Rows of a change file.
     Preview { table: TableName, seq: Seq, show_values: bool },
+    /// The row of a change file on a line, as a fault names it.
+    Row { table: TableName, url: String, line: u64, show_values: bool },
     /// One key from the change table to production.
     Trace { table: TableName, key: Vec<String>, show_values: bool },
     /// The values of the table's files that Redshift refused.

@@ -117,7 +117,7 @@ fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<
         let _ = engine.trace(&table, &[], false).await;
         drop(engine.fleet_since(None, None).await);
         let _ = engine.files(&table, 0, None).await;
-        let options = inspect::preview::PreviewOptions { file: None, most: 0, show_values: false };
+        let options = inspect::preview::PreviewOptions { file: None, from_line: 1, most: 0, show_values: false };
         let _ = engine.preview(&table, 0, &options).await;
         let _ = engine.staging(&table, 0, false).await;
         let _ = engine.batch_log(None, 0).await;

@@ -305,8 +305,11 @@ impl Matrix {
         }
     }
 
-    /// Once every table has had another batch, nothing of the dead is left.
+    /// Once every table has had another batch, nothing of the dead is left. What a snapshot that
+    /// died leaves above the present epoch stays until the next one, or `recover`.
     async fn swept(&mut self, context: &str) {
+        let output = self.pipeline.program(&["recover"]).output().await.unwrap();
+        assert!(output.status.success(), "{context}: {output:?}");
         let mut left = Vec::new();
         for _ in 0..6 {
             let mut workload = self.workload.take().unwrap();

@@ -49,6 +49,9 @@ pub struct Preview {
     /// Number of the part file in the batch [default: the first].
     #[arg(long, value_name = "NUMBER")]
     pub file: Option<u32>,
+    /// Begin with the row on this line of the file, as a fault names it.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub line: u64,
     /// How many rows at the most.
     #[arg(long, default_value_t = 20)]
     pub most: usize,

@@ -10,6 +10,7 @@ use crate::console::page::Page;
 use crate::console::pages;
 use crate::console::seam::{Answer, Tab};
 use crate::engine::inspect::preview::PreviewOptions;
+use crate::model::fault::sync;
 use crate::model::{Fault, Seq, TableName};
 use crate::store::ChangeStore;
 
@@ -40,8 +41,23 @@ pub async fn tab(engine: &Arc<LiveEngine>, table: &TableName, tab: Tab, show_val
 }
 
 pub async fn preview(engine: &LiveEngine, table: &TableName, seq: Seq, show_values: bool) -> Result<Page, Fault> {
-    let options = PreviewOptions { file: None, most: ROWS, show_values };
+    let options = PreviewOptions { file: None, from_line: 1, most: ROWS, show_values };
     Ok(pages::preview(&engine.preview(table, seq, &options).await?))
+}
+
+/// The row of a change file that a fault names.
+pub async fn row(engine: &LiveEngine, table: &TableName, url: &str, line: u64, show_values: bool) -> Result<Page, Fault> {
+    let place = place_of(url).ok_or_else(|| Fault::new(&sync::NO_BATCH, "the fault names no change file").evidence("file", url))?;
+    let options = PreviewOptions { file: Some(place.1), from_line: line, most: 1, show_values };
+    Ok(pages::preview(&engine.preview(table, place.0, &options).await?))
+}
+
+/// Batch and number of a part file, by its URL: `…/<seq>-<lsn>-<attempt>/part-<number>.csv.zst`.
+fn place_of(url: &str) -> Option<(Seq, u32)> {
+    let mut parts = url.rsplit('/');
+    let number = parts.next()?.strip_prefix("part-")?.split('.').next()?.parse().ok()?;
+    let seq = parts.next()?.split('-').next()?.parse().ok()?;
+    Some((seq, number))
 }
 
 pub async fn trace(engine: &LiveEngine, table: &TableName, key: &[String], show_values: bool) -> Result<Page, Fault> {
@@ -60,4 +76,16 @@ pub async fn load_errors(engine: &LiveEngine, table: &TableName, show_values: bo
 pub async fn bundle(engine: &Arc<LiveEngine>, tables: Vec<TableName>) -> Result<PathBuf, Fault> {
     let tables = if tables.is_empty() { engine.store.tables().await.unwrap_or_default() } else { tables };
     bundle::write(engine, &tables, None).await.map(|written| written.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place_of;
+
+    #[test]
+    fn a_url_tells_batch_and_file() {
+        let url = "s3://b/p/v1/x/data/dbo.T/e0001/000000000017-00000025000010cb0002-ff39b440/part-00002.csv.zst";
+        assert_eq!(place_of(url), Some((17, 2)));
+        assert_eq!(place_of("s3://b/other.txt"), None);
+    }
 }

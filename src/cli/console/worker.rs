@@ -206,6 +206,7 @@ async fn look(link: &Link, ask: Look) -> Result<Answer, Fault> {
         Look::Runs => Ok(Answer::Runs(engine.store.runs(RUNS).await?)),
         Look::Tab { table, tab, show_values } => Ok(Answer::Page(looks::tab(engine, &table, tab, show_values).await?)),
         Look::Preview { table, seq, show_values } => Ok(Answer::Page(looks::preview(engine, &table, seq, show_values).await?)),
+        Look::Row { table, url, line, show_values } => Ok(Answer::Page(looks::row(engine, &table, &url, line, show_values).await?)),
         Look::Trace { table, key, show_values } => Ok(Answer::Page(looks::trace(engine, &table, &key, show_values).await?)),
         Look::LoadErrors { table, show_values } => Ok(Answer::Page(looks::load_errors(engine, &table, show_values).await?)),
         Look::DryRun { table } => Ok(Answer::Page(looks::dry_run(engine, &table).await?)),

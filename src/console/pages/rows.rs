@@ -16,7 +16,14 @@ pub fn preview(preview: &Preview) -> Page {
         Fact::new("URI", preview.url.clone().unwrap_or_else(|| "the batch has no files".into())),
         Fact::new("size", format!("{}, {} rows", words::bytes(preview.bytes), words::count(preview.file_rows))),
     ];
-    let note = if preview.complete { "all rows".to_owned() } else { format!("the first {} rows", preview.rows.len()) };
+    let from = preview.rows.first().and_then(|row| row.line).filter(|line| *line > 1);
+    let note = if let Some(line) = from {
+        format!("from line {line}")
+    } else if preview.complete {
+        "all rows".to_owned()
+    } else {
+        format!("the first {} rows", preview.rows.len())
+    };
     Page {
         title: format!("Batch {}: {note}", preview.seq),
         table: Some(preview.table.clone()),

@@ -91,9 +91,13 @@ impl Screen {
         match self {
             Self::Table(screen) => Some(&screen.table),
             Self::Page(screen) => screen.page.shown().and_then(|page| page.table.as_ref()).or(match &screen.ask {
-                Some(Look::Preview { table, .. } | Look::Trace { table, .. } | Look::LoadErrors { table, .. } | Look::DryRun { table }) => {
-                    Some(table)
-                }
+                Some(
+                    Look::Preview { table, .. }
+                    | Look::Row { table, .. }
+                    | Look::Trace { table, .. }
+                    | Look::LoadErrors { table, .. }
+                    | Look::DryRun { table },
+                ) => Some(table),
                 _ => None,
             }),
         }

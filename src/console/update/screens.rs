@@ -210,6 +210,7 @@ pub fn reveal(state: &mut State, effects: &mut Vec<Effect>) {
     match ask {
         Look::Tab { show_values, .. }
         | Look::Preview { show_values, .. }
+        | Look::Row { show_values, .. }
         | Look::Trace { show_values, .. }
         | Look::LoadErrors { show_values, .. } => {
             *show_values = !*show_values;

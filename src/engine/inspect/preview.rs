@@ -21,6 +21,8 @@ use crate::target::{Held, Target};
 pub struct PreviewOptions {
     /// Number of the part file in its batch, from 1; `None` is the first.
     pub file: Option<u32>,
+    /// Rows that begin on an earlier line are left out; lines count from 1.
+    pub from_line: u64,
     /// Rows at the most.
     pub most: usize,
     /// Values are hidden otherwise.
@@ -67,6 +69,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             let scan = record.layout == Layout::Production;
             let _: ControlFlow<()> = self
                 .read_part(&record, part, |row| {
+                    if row.line < options.from_line {
+                        return ControlFlow::Continue(());
+                    }
                     let held = options.show_values.then(|| {
                         let held = |(column, cell): (_, &Held)| self.target.hold_text(column, cell.as_deref());
                         record.columns.columns().iter().zip(&row.cells).map(held).collect()

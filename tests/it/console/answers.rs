@@ -79,6 +79,7 @@ impl World {
             Look::Plan { order, tables } => Answer::Plan(Box::new(plan(order, tables))),
             Look::Setup => Answer::Setup(Box::new(checklist())),
             Look::Bundle { .. } => Answer::Written("incident-20260314T092653Z.tar".into()),
+            Look::Row { table, .. } => Answer::Page(preview(table, 609, false)),
             Look::LoadErrors { table, show_values } => Answer::Page(preview(table, 609, *show_values)),
         }
     }

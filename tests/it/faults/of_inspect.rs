@@ -209,6 +209,6 @@ async fn a_pending_file_that_was_cut() -> Fault {
 
 async fn a_preview_of_a_batch_that_is_not_there() -> Fault {
     let (rig, table) = pending().await;
-    let options = PreviewOptions { file: None, most: 1, show_values: false };
+    let options = PreviewOptions { file: None, from_line: 1, most: 1, show_values: false };
     rig.engine().preview(&table, 2, &options).await.unwrap_err()
 }

@@ -9,7 +9,7 @@ use crate::support::rig::{Rig, id};
 use crate::support::store::BUCKET;
 
 fn options(most: usize, show_values: bool) -> PreviewOptions {
-    PreviewOptions { file: None, most, show_values }
+    PreviewOptions { file: None, from_line: 1, most, show_values }
 }
 
 fn cell(text: &str) -> Cell {
@@ -49,6 +49,9 @@ async fn the_first_rows_of_a_change_file_are_shown() {
     let hidden = engine.preview(&table, 2, &options(1, false)).await.unwrap();
     assert_eq!((hidden.rows.len(), hidden.complete), (1, false));
     assert_eq!((&hidden.rows[0].cells[0], &hidden.rows[0].cells[1], &hidden.rows[0].cells[6]), (&Cell::Hidden, &Cell::Hidden, &Cell::Kept));
+    // A fault names a line: from there on.
+    let from = engine.preview(&table, 2, &PreviewOptions { from_line: null.line.unwrap(), ..options(1, true) }).await.unwrap();
+    assert_eq!((from.rows.len(), from.rows[0].line, &from.rows[0].cells[1]), (1, null.line, &Cell::Null));
     let none = engine.preview(&table, 2, &options(0, true)).await.unwrap();
     assert!(none.rows.is_empty() && !none.complete);
 }

@@ -45,7 +45,7 @@ async fn the_rows_that_wait_in_staging_are_shown() {
     assert_eq!((&null.cells[0], &null.cells[1]), (&cell("2"), &Cell::Null));
     assert_eq!((delete.seq, delete.operation, &delete.cells[1]), (3, RowOperation::Delete, &Cell::Absent));
     // The same words as in the file.
-    let options = db_to_redshift::engine::inspect::preview::PreviewOptions { file: None, most: 10, show_values: true };
+    let options = db_to_redshift::engine::inspect::preview::PreviewOptions { file: None, from_line: 1, most: 10, show_values: true };
     let file = engine.preview(&table, 2, &options).await.unwrap();
     assert_eq!(file.columns, shown.columns);
     assert_eq!(file.rows.iter().map(|row| &row.cells).collect::<Vec<_>>(), [&empty.cells, &null.cells]);
