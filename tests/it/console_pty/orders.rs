@@ -67,6 +67,25 @@ async fn a_failure_is_three_keys_from_its_page_and_five_from_its_repair() {
     console.quit();
 }
 
+/// Staging took the row, so Redshift notes nothing: the page leads to the row in its file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_row_that_production_refused_is_shown_on_request() {
+    let place = Place::failed().await;
+    let mut console = place.open(&[]);
+    console.line(&["FAILED", "dbo.Buyer"]);
+    console.hinted(Key::Char('e'), "e fault");
+    console.see("THE ROW");
+    for _ in 0..8 {
+        console.press(Key::Char('j'));
+    }
+    console.press(Key::Enter);
+    let page = console.see_all(&["values are hidden", "Phone"]);
+    assert!(!page.contains("555 0100"), "{page}");
+    console.hinted(Key::Char('x'), "x values");
+    console.see("555 0100");
+    console.quit();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn load_errors_show_where_and_the_value_only_on_request() {
     let place = Place::refused().await;
