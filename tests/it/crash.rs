@@ -306,10 +306,14 @@ impl Matrix {
     }
 
     /// Once every table has had another batch, nothing of the dead is left. What a snapshot that
-    /// died leaves above the present epoch stays until the next one, or `recover`.
-    async fn swept(&mut self, context: &str) {
-        let output = self.pipeline.program(&["recover"]).output().await.unwrap();
-        assert!(output.status.success(), "{context}: {output:?}");
+    /// died leaves above the present epoch stays until the next one: it might only be slow.
+    async fn swept(&mut self, context: &str, way: Way) {
+        if way == Way::NewEpoch {
+            for arguments in [&["prepare", "--new-epoch"][..], &["load"]] {
+                let output = self.pipeline.program(arguments).output().await.unwrap();
+                assert!(output.status.success(), "{context}: {output:?}");
+            }
+        }
         let mut left = Vec::new();
         for _ in 0..6 {
             let mut workload = self.workload.take().unwrap();
@@ -338,7 +342,7 @@ impl Matrix {
             }
             audit::batch_log(&self.pipeline, &self.control_schema).await;
             if long {
-                self.swept(point).await;
+                self.swept(point, way).await;
                 self.pipeline.assert_equal(&self.tables).await;
             }
             writeln!(table, "{point:<22} {way:<8?} {kills:>5} {kills:>6} {:>8.1}", started.elapsed().as_secs_f64()).unwrap();
@@ -346,7 +350,7 @@ impl Matrix {
                 eprintln!("{}", table.lines().last().unwrap());
             }
         }
-        self.swept("in the end").await;
+        self.swept("in the end", way).await;
         self.pipeline.assert_equal(&self.tables).await;
         let logged = audit::batch_log(&self.pipeline, &self.control_schema).await;
         eprintln!("{table}{passed} kills at {} points in {:.0} s, all passed; {logged:?}", points.len(), all.elapsed().as_secs_f64());
