@@ -7,11 +7,10 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::engine::load::plan::{self, Limits, Step};
 use crate::model::fault::sync;
-use crate::model::record::Layout;
 use crate::model::{CommitRecord, Epoch, Fault, RecordKind, Seq, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{LoadRange, LogLine, NextLoad, NextStep, OpenEpoch, OpenLoad, Target};
+use crate::target::{LoadRange, LogLine, NextLoad, NextStep, Target};
 
 pub use crate::target::{SqlStatement, SqlTransaction};
 
@@ -95,31 +94,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let line = line(&range, last, state, event);
         let step = match step {
             LoadStep::Nothing => return None,
-            LoadStep::Open => NextStep::Open(opened(&range, last, manifest)),
+            LoadStep::Open => NextStep::Open(plan::open(last, &range.identity, range.fence, manifest)),
             LoadStep::Load => NextStep::Stage(range),
             LoadStep::Apply => NextStep::Apply(range),
             LoadStep::Schema => NextStep::Schema(range, last.column_hash.clone()),
         };
         Some(NextLoad { step, line })
-    }
-}
-
-fn opened(range: &LoadRange, record: &CommitRecord, manifest_url: Option<String>) -> OpenEpoch {
-    OpenEpoch {
-        identity: range.identity.clone(),
-        epoch: record.epoch,
-        lsn_to: record.lsn_to,
-        capture: record.capture.clone(),
-        shape: record.columns.clone(),
-        column_hash: record.column_hash.clone(),
-        null_marker: record.null_marker.clone(),
-        rows: record.counts.rows(),
-        load: match (record.kind, record.layout) {
-            (RecordKind::Start, _) => OpenLoad::Start { trusted: record.trusted },
-            (_, Layout::Production) => OpenLoad::Production { manifest_url },
-            (_, Layout::Changes) => OpenLoad::Staging { manifest_url },
-        },
-        fence: range.fence,
     }
 }
 
