@@ -14,6 +14,8 @@ use super::args::Global;
 use super::document::{Document, Ended, Named};
 use crate::model::Fault;
 
+pub use crate::console::view::paint::count;
+
 /// The first failure of standard output; nothing is written after it.
 static BROKEN: OnceLock<io::Error> = OnceLock::new();
 
@@ -124,20 +126,6 @@ pub fn row(names: &[String], cells: &[Option<String>]) -> String {
 #[must_use]
 pub fn time(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-/// 1234567 as `1,234,567`.
-#[must_use]
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes in the unit that keeps the number short.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::args::Global;
 use super::connect::LiveEngine;
 use super::{exit, output, select};
+use crate::console::view::paint::span;
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::FaultDocument;
@@ -173,17 +174,6 @@ fn notes(status: &TableStatus) -> Vec<String> {
         notes.extend(status.next.iter().map(|next| format!("{table} next: {next}")));
     }
     notes
-}
-
-/// A span of time in its two largest units.
-fn span(seconds: i64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }
 
 #[cfg(test)]
