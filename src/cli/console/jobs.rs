@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::MissedTickBehavior;
 
 use crate::cli::connect::LiveEngine;
 use crate::cli::{jobs as run_jobs, reports};
@@ -24,18 +25,20 @@ const PROGRESS: Duration = Duration::from_millis(200);
 
 /// Passes on what a job tells, until its engine is gone.
 pub async fn tell(job: Id, mut receiver: EventReceiver, replies: Replies) {
-    let mut open = true;
+    // Events never wait for the pace of progress: a full channel would hold the job up.
+    let mut pace = tokio::time::interval(PROGRESS);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             event = receiver.events.recv() => match event {
                 Some(event) => drop(replies.send(Reply::Event { job, event }).await),
                 None => return,
             },
-            changed = receiver.progress.changed(), if open => {
-                open = changed.is_ok();
-                let progress = receiver.progress.borrow_and_update().clone();
-                drop(replies.send(Reply::Progress { job, progress }).await);
-                tokio::time::sleep(PROGRESS).await;
+            _ = pace.tick() => {
+                if receiver.progress.has_changed().unwrap_or(false) {
+                    let progress = receiver.progress.borrow_and_update().clone();
+                    drop(replies.send(Reply::Progress { job, progress }).await);
+                }
             }
         }
     }

@@ -29,10 +29,15 @@ pub async fn fleet(link: &Link, target: bool) -> Answer {
 }
 
 /// One side of a table.
-pub async fn tab(engine: &Arc<LiveEngine>, table: &TableName, tab: Tab, show_values: bool) -> Result<Page, Fault> {
+pub async fn tab(link: &Link, table: &TableName, tab: Tab, show_values: bool) -> Result<Page, Fault> {
+    let engine = &link.engine;
     Ok(match tab {
         Tab::Overview | Tab::Fault => pages::overview(&engine.status(std::slice::from_ref(table)).await, table),
-        Tab::Files => pages::files(&Box::pin(engine.files(table, BATCHES, None)).await?),
+        Tab::Files => {
+            // What Redshift said last is enough to tell what is applied; a job of ours has it asked again.
+            let said = locked(&link.said).clone();
+            pages::files(&Box::pin(engine.files(table, BATCHES, said.as_deref())).await?)
+        }
         Tab::Staging => pages::staging(&engine.staging(table, ROWS, show_values).await?),
         Tab::Log => pages::log(&engine.batch_log(Some(table), LINES).await?, table),
         Tab::Columns => pages::columns(&engine.columns(table).await?),

@@ -204,7 +204,7 @@ async fn look(link: &Link, ask: Look) -> Result<Answer, Fault> {
     match ask {
         Look::Fleet { target } => Ok(looks::fleet(link, target).await),
         Look::Runs => Ok(Answer::Runs(engine.store.runs(RUNS).await?)),
-        Look::Tab { table, tab, show_values } => Ok(Answer::Page(looks::tab(engine, &table, tab, show_values).await?)),
+        Look::Tab { table, tab, show_values } => Ok(Answer::Page(looks::tab(link, &table, tab, show_values).await?)),
         Look::Preview { table, seq, show_values } => Ok(Answer::Page(looks::preview(engine, &table, seq, show_values).await?)),
         Look::Row { table, url, line, show_values } => Ok(Answer::Page(looks::row(engine, &table, &url, line, show_values).await?)),
         Look::Trace { table, key, show_values } => Ok(Answer::Page(looks::trace(engine, &table, &key, show_values).await?)),

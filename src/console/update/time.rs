@@ -15,7 +15,7 @@ const TARGET_EVERY: i64 = 60;
 /// Between two looks at the runs.
 const RUNS_EVERY: i64 = 30;
 /// Between two looks at the open page of a table.
-const PAGE_EVERY: i64 = 15;
+const PAGE_EVERY: i64 = 60;
 
 pub fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let second = state.now.as_second() != now.as_second();
