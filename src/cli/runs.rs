@@ -27,7 +27,7 @@ impl Document for RunList {
 }
 
 pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
-    let runs = engine.store.runs(most).await?;
+    let runs = engine.store.runs(most, &[]).await?;
     if global.json {
         output::document(&RunList { runs });
         return Ok(exit::DONE);

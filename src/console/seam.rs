@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use super::order::Order;
 use super::page::Page;
 use super::setup::Checklist;
-use crate::engine::event::{Event, Progress};
-use crate::model::control::RunRecord;
+use crate::engine::event::{Event, Job, Progress};
+use crate::engine::operate::Runs;
 use crate::model::fault::{FaultDocument, sync};
 use crate::model::status::StatusReport;
 use crate::model::{Seq, TableName};
@@ -193,7 +193,7 @@ pub enum Answer {
         report: Box<StatusReport>,
         target_at: Option<Timestamp>,
     },
-    Runs(Vec<RunRecord>),
+    Runs(Box<Runs>),
     Page(Page),
     Plan(Box<Plan>),
     Setup(Box<Checklist>),
@@ -220,6 +220,12 @@ impl TableEnd {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.fault.as_ref().is_some_and(is_cancel)
+    }
+
+    /// Of a step of the table's stream, and not of another order.
+    #[must_use]
+    pub fn is_step(&self) -> bool {
+        Job::STEPS.into_iter().any(|job| self.outcome.split(' ').next() == Some(job.as_str()))
     }
 
     #[must_use]

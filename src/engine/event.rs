@@ -24,6 +24,9 @@ pub enum Job {
 }
 
 impl Job {
+    /// What a table's stream is made of.
+    pub const STEPS: [Self; 3] = [Self::Prepare, Self::Extract, Self::Load];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

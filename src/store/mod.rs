@@ -204,8 +204,9 @@ pub trait ChangeStore: Send + Sync + 'static {
 
     fn put_run(&self, run: &RunRecord) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// The newest runs, newest first.
-    fn runs(&self, most: usize) -> impl Future<Output = Result<Vec<RunRecord>, Fault>> + Send;
+    /// The newest runs, newest first: at most so many, and fewer where they tell of very many tables.
+    /// A run among `known` that has ended is taken from there: it never changes.
+    fn runs(&self, most: usize, known: &[RunRecord]) -> impl Future<Output = Result<Vec<RunRecord>, Fault>> + Send;
 
     /// Deletes the runs that began before a day (UTC); says how many. One listing where there are
     /// none.

@@ -2,7 +2,8 @@
 //! and wakes up late, while a workload runs and a second worker works on the same tables. A
 //! plain run afterwards must end with production equal to the source, each batch applied once.
 //!
-//! `./run crash --kills 100` runs the whole of it: so often each point is met, by `D2R_CRASH_KILLS`.
+//! `./run crash --kills 100` runs the whole of it: so often each point is met, by `D2R_CRASH_KILLS`,
+//! in a new lab after every 50, since comparing takes the longer the more was changed.
 //! The short form meets each point once, on the tables with the oddest keys and without a
 //! workload at its side.
 
@@ -98,6 +99,9 @@ enum Fate {
 
 /// They take turns, over the points and over the kills at one.
 const FATES: [Fate; 4] = [Fate::Killed, Fate::Stalls, Fate::Killed, Fate::KilledBeside];
+
+/// Kills in one lab of the long form.
+const FRESH: u32 = 50;
 
 /// Of the short form.
 const TABLES: &[(&str, &str)] = &[("warehouse", "ShelfSlot"), ("dbo", "Customer")];
@@ -328,48 +332,57 @@ impl Matrix {
         panic!("{context}: left behind: {left:#?}");
     }
 
-    async fn run(mut self, way: Way, points: &[&str]) {
-        let long = kills().is_some();
-        let kills = kills().unwrap_or(1);
-        let mut table = format!("{:<22} {:<8} {:>5} {:>6} {:>8}\n", "POINT", "RUN", "KILLS", "PASSED", "SECONDS");
-        let (all, mut passed) = (Instant::now(), 0);
-        for (at, point) in points.iter().enumerate() {
-            let started = Instant::now();
-            for kill in 0..kills {
-                let fate = FATES[(at + kill as usize) % FATES.len()];
-                self.once(way, point, fate).await;
-                passed += 1;
+    /// Nothing is left, nothing was applied twice, and an independent reader finds production equal.
+    async fn end(&mut self, context: &str, way: Way) -> audit::Logged {
+        self.swept(context, way).await;
+        self.pipeline.assert_equal(&self.tables).await;
+        audit::batch_log(&self.pipeline, &self.control_schema).await
+    }
+}
+
+/// Meets every point, and prints how often and how long that took.
+async fn run(way: Way, points: &[&str], seed: u64) {
+    let mut seeds = seed..;
+    let mut matrix = Matrix::start(seed).await;
+    let mut table = format!("{:<22} {:<8} {:>5} {:>6} {:>8}\n", "POINT", "RUN", "KILLS", "PASSED", "SECONDS");
+    let (all, mut passed, mut logged) = (Instant::now(), 0, audit::Logged::default());
+    for (at, point) in points.iter().enumerate() {
+        let started = Instant::now();
+        for kill in 0..kills().unwrap_or(1) {
+            if kills().is_some() && kill % FRESH == 0 {
+                matrix = Matrix::start(seeds.next().unwrap()).await;
             }
-            audit::batch_log(&self.pipeline, &self.control_schema).await;
-            if long {
-                self.swept(point, way).await;
-                self.pipeline.assert_equal(&self.tables).await;
-            }
-            writeln!(table, "{point:<22} {way:<8?} {kills:>5} {kills:>6} {:>8.1}", started.elapsed().as_secs_f64()).unwrap();
-            if long {
-                eprintln!("{}", table.lines().last().unwrap());
+            let fate = FATES[(at + kill as usize) % FATES.len()];
+            matrix.once(way, point, fate).await;
+            passed += 1;
+            if kills().is_some_and(|all| kill % FRESH == FRESH - 1 || kill + 1 == all) {
+                logged += matrix.end(point, way).await;
             }
         }
-        self.swept("in the end", way).await;
-        self.pipeline.assert_equal(&self.tables).await;
-        let logged = audit::batch_log(&self.pipeline, &self.control_schema).await;
-        eprintln!("{table}{passed} kills at {} points in {:.0} s, all passed; {logged:?}", points.len(), all.elapsed().as_secs_f64());
+        writeln!(table, "{point:<22} {way:<8?} {0:>5} {0:>6} {1:>8.1}", kills().unwrap_or(1), started.elapsed().as_secs_f64()).unwrap();
+        if kills().is_some() {
+            eprintln!("{}", table.lines().last().unwrap());
+        }
     }
+    if kills().is_none() {
+        logged = matrix.end("in the end", way).await;
+    }
+    eprintln!("{table}{passed} kills at {} points in {:.0} s, all passed; {logged:?}", points.len(), all.elapsed().as_secs_f64());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_may_die_or_stall_at_any_point_of_a_sync() {
-    Box::pin(Box::pin(Matrix::start(7)).await.run(Way::Sync, SYNC)).await;
+    Box::pin(run(Way::Sync, SYNC, 7)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_may_die_or_stall_at_any_point_of_a_snapshot() {
-    Box::pin(Box::pin(Matrix::start(3)).await.run(Way::NewEpoch, NEW_EPOCH)).await;
+    Box::pin(run(Way::NewEpoch, NEW_EPOCH, 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_may_die_or_stall_at_any_point_of_the_first_preparation() {
-    Box::pin(Box::pin(Matrix::start(5)).await.run(Way::First, FIRST)).await;
+    Box::pin(run(Way::First, FIRST, 5)).await;
 }
 
 /// A point that stands in the code but not in the matrix is a hole in it.

@@ -199,11 +199,17 @@ async fn runs_come_newest_first_over_the_days() {
         at.store.put_run(&run).await.unwrap();
         runs.insert(0, run);
     }
-    assert_eq!(at.store.runs(10).await.unwrap(), runs);
-    assert_eq!(at.store.runs(2).await.unwrap(), runs[..2]);
+    assert_eq!(at.store.runs(10, &[]).await.unwrap(), runs);
+    assert_eq!(at.store.runs(2, &[]).await.unwrap(), runs[..2]);
     // The end of a run replaces its beginning.
     runs[3].finished = Some("2026-02-02T00:00:00Z".parse().unwrap());
     at.store.put_run(&runs[3]).await.unwrap();
-    assert_eq!(at.store.runs(10).await.unwrap(), runs);
+    assert_eq!(at.store.runs(10, &[]).await.unwrap(), runs);
     assert!(at.lab.keys(BUCKET, "cdc/v1/shop/runs/2026-01-30/").len() == 1);
+    // What has ended is taken from what is known; what has not is read again.
+    let mut known = runs.clone();
+    known[3].command = "as it was known".into();
+    known[0].command = "as it was known".into();
+    let read = at.store.runs(10, &known).await.unwrap();
+    assert_eq!((read[0].command.as_str(), read[3].command.as_str()), ("sync", "as it was known"));
 }

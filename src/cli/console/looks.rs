@@ -28,6 +28,14 @@ pub async fn fleet(link: &Link, target: bool) -> Answer {
     Answer::Fleet { report: Box::new(report), target_at: Some(at) }
 }
 
+/// The newest runs; what has ended is read once.
+pub async fn runs(link: &Link) -> Result<Answer, Fault> {
+    let known = std::mem::take(&mut *locked(&link.runs));
+    let read = link.engine.runs(&known).await;
+    *locked(&link.runs) = read.as_ref().map_or(known, |read| read.runs.clone());
+    Ok(Answer::Runs(Box::new(read?)))
+}
+
 /// One side of a table.
 pub async fn tab(link: &Link, table: &TableName, tab: Tab, show_values: bool) -> Result<Page, Fault> {
     let engine = &link.engine;

@@ -17,12 +17,9 @@ use crate::console::seam::{Access, Answer, Ask, Backend, Id, Look, Place, Replie
 use crate::engine::event::Events;
 use crate::engine::status::TargetSaid;
 use crate::engine::{Engine, Run};
+use crate::model::control::RunRecord;
 use crate::model::fault::{FaultDocument, cfg};
 use crate::model::{Fault, TableName};
-use crate::store::ChangeStore;
-
-/// Runs that are read: what failed last must be among them.
-const RUNS: usize = 200;
 
 /// A profile that the console is connected to.
 pub struct Link {
@@ -30,6 +27,8 @@ pub struct Link {
     pub engine: Arc<LiveEngine>,
     /// What Redshift said last.
     pub said: Mutex<Option<Arc<TargetSaid>>>,
+    /// The newest runs, as they were read last.
+    pub runs: Mutex<Vec<RunRecord>>,
 }
 
 /// The profile that was asked for last, and what came of it.
@@ -88,7 +87,7 @@ impl Worker {
                         (false, true) => Access::Locked,
                         (false, false) => Access::Write,
                     };
-                    let link = Arc::new(Link { engine, said: Mutex::default() });
+                    let link = Arc::new(Link { engine, said: Mutex::default(), runs: Mutex::default() });
                     (Ok((link, allowed)), Ok(Answer::Connected { place: Box::new(place), access: allowed }))
                 }
                 Err(fault) => (Err(fault.clone()), Err(fault)),
@@ -203,7 +202,7 @@ async fn look(link: &Link, ask: Look) -> Result<Answer, Fault> {
     let engine = &link.engine;
     match ask {
         Look::Fleet { target } => Ok(looks::fleet(link, target).await),
-        Look::Runs => Ok(Answer::Runs(engine.store.runs(RUNS).await?)),
+        Look::Runs => looks::runs(link).await,
         Look::Tab { table, tab, show_values } => Ok(Answer::Page(looks::tab(link, &table, tab, show_values).await?)),
         Look::Preview { table, seq, show_values } => Ok(Answer::Page(looks::preview(engine, &table, seq, show_values).await?)),
         Look::Row { table, url, line, show_values } => Ok(Answer::Page(looks::row(engine, &table, &url, line, show_values).await?)),

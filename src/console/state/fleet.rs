@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::filter::Filter;
 use crate::console::page::Tone;
-use crate::console::seam::is_cancel;
+use crate::engine::operate::Failure;
 use crate::model::TableName;
 use crate::model::control::RunRecord;
 use crate::model::fault::FaultDocument;
@@ -213,27 +213,21 @@ impl Fleet {
         self.judge();
     }
 
-    /// Takes over which jobs failed last, by the newest runs; the newest run stands first. A table
-    /// is failed while no later job of the same kind went well.
-    pub fn take_runs(&mut self, runs: &[RunRecord]) {
-        let mut settled: BTreeSet<(TableName, String)> = BTreeSet::new();
-        self.failed.clear();
+    /// Takes over what failed last, by the newest runs.
+    pub fn take_runs(&mut self, runs: &[RunRecord], failed: Vec<Failure>) {
         for run in runs {
             if let Some(finished) = run.finished {
                 let told = |table: &TableName| run.tables.iter().any(|line| line.table == *table);
                 self.own.retain(|table, (at, _)| finished < before(*at) || !told(table));
             }
-            // What was cancelled neither failed nor went well.
-            for line in run.tables.iter().rev().filter(|line| !line.fault.as_ref().is_some_and(is_cancel)) {
-                let job = line.outcome.split(' ').next().unwrap_or_default().to_owned();
-                if !settled.insert((line.table.clone(), job)) {
-                    continue;
-                }
-                if let Some(fault) = &line.fault {
-                    let at = run.finished.unwrap_or(run.by.since);
-                    let last = LastFault { outcome: line.outcome.clone(), fault: fault.clone(), at };
-                    self.failed.entry(line.table.clone()).or_insert(last);
-                }
+        }
+        self.failed.clear();
+        // What was cancelled neither failed nor went well.
+        for failure in failed.into_iter().filter(|failure| !failure.is_cancel()) {
+            let Failure { table, job, code, fault: Some(fault), at, .. } = failure else { continue };
+            if self.failed.get(&table).is_none_or(|last| last.at <= at) {
+                let outcome = format!("{} {code}", job.as_str());
+                self.failed.insert(table, LastFault { outcome, fault, at });
             }
         }
         for (table, (_, ended)) in &self.own {

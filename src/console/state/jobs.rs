@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::console::order::Order;
 use crate::console::seam::{Id, TableEnd};
+use crate::console::state::fleet::LastFault;
 use crate::engine::event::{Event, Progress};
 use crate::model::TableName;
 
@@ -105,6 +106,16 @@ impl Jobs {
 
     pub fn get_mut(&mut self, id: Id) -> Option<&mut Job> {
         self.list.iter_mut().rev().find(|job| job.id == id)
+    }
+
+    /// How the newest job on a table failed, if it did and was no step of its stream: of those
+    /// the runs tell.
+    #[must_use]
+    pub fn refused(&self, table: &TableName) -> Option<LastFault> {
+        let ended = |job: &Job| job.ends.iter().any(|end| end.table == *table);
+        let job = self.list.iter().rev().find(|job| ended(job))?;
+        let end = job.ends.iter().rev().find(|end| end.table == *table && end.is_failed() && !end.is_step())?;
+        Some(LastFault { outcome: end.outcome.clone(), fault: end.fault.clone()?, at: job.ended? })
     }
 
     /// The newest first.

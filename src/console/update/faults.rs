@@ -10,9 +10,15 @@ use crate::console::state::screen::Screen;
 use crate::console::state::{State, View};
 use crate::model::TableName;
 
+/// The newest fault of a table: of the steps of its stream, or of any order that was given here.
+fn newest(state: &State, table: &TableName) -> Option<LastFault> {
+    let step = state.fleet.failed.get(table).cloned();
+    step.into_iter().chain(state.jobs.refused(table)).max_by_key(|last| last.at)
+}
+
 /// The page of a table's last fault; says so when there is none.
 pub fn last_fault(state: &State, table: &TableName) -> Page {
-    match state.fleet.failed.get(table) {
+    match newest(state, table) {
         Some(last) => {
             let mut page = Page::of_fault(&last.fault, Some(table));
             let when = last.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
@@ -41,7 +47,7 @@ pub fn fault(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(table) = state.chosen().into_iter().next() else {
         return system_fault(state);
     };
-    if state.fleet.failed.contains_key(&table) {
+    if newest(state, &table).is_some() {
         let page = last_fault(state, &table);
         return act::push(state, page);
     }
@@ -68,13 +74,13 @@ fn system_fault(state: &mut State) {
     }
 }
 
-/// A job of ours ended: its faults count at once, before the runs are read again.
+/// A job of ours ended: what a step of a stream met counts at once, before the runs are read again.
 pub fn note_ends(state: &mut State, ends: &[TableEnd]) {
     for end in ends.iter().filter(|end| end.fault.is_none() && (end.batches > 0 || end.outcome == "nothing to do")) {
         state.fleet.note_own(&end.table, state.now, None);
     }
     // Last: a step that went well does not undo another one's failure.
-    for end in ends.iter().filter(|end| end.is_failed()) {
+    for end in ends.iter().filter(|end| end.is_failed() && end.is_step()) {
         let Some(fault) = end.fault.clone() else { continue };
         let last = LastFault { outcome: end.outcome.clone(), fault, at: state.now };
         state.fleet.note_own(&end.table, state.now, Some(last));

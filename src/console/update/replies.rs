@@ -9,6 +9,7 @@ use crate::console::state::overlay::Overlay;
 use crate::console::state::{Purpose, State, View};
 use crate::console::view::paint::{count, many};
 use crate::engine::event::Event;
+use crate::engine::operate::Runs;
 use crate::model::fault::FaultDocument;
 use crate::model::status::StatusReport;
 
@@ -49,7 +50,8 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
             time::after_fleet(state, *asked, *target);
         }
         (Purpose::Runs, Answer::Runs(runs)) => {
-            state.fleet.take_runs(&runs);
+            let Runs { runs, failed } = *runs;
+            state.fleet.take_runs(&runs, failed);
             if !std::mem::replace(&mut state.judged, true) && !state.moved {
                 // Only now is it known which table needs a person most: that one stands under the cursor.
                 state.table = None;

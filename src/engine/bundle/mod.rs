@@ -40,7 +40,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             "target": part(&facts, |facts| json!({ "version": facts.version, "database": facts.database, "user": facts.user })),
         });
         let findings = self.check(tables).await;
-        let runs = self.store.runs(RUNS).await;
+        let runs = self.store.runs(RUNS, &[]).await;
         let log = self.target.log(&self.settings.pipeline, None, LOG_LINES).await;
         let faults = faults(&findings, runs.as_deref().unwrap_or_default());
         let checked: Vec<FindingDocument> = findings.iter().map(FindingDocument::from).collect();

@@ -5,6 +5,7 @@
 //! name was typed: the engine checks that, not the screen.
 
 mod adopt;
+mod failures;
 mod leases;
 mod pause;
 mod recover;
@@ -13,6 +14,7 @@ mod retry;
 mod skip;
 
 pub use adopt::{AdoptOrder, Adopted};
+pub use failures::{Failure, Runs};
 pub use leases::{Freed, LeaseLine, TakeOver};
 pub use pause::{PauseChange, Resumed};
 pub use recover::Recovered;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::failures::Failure;
 use crate::engine::Engine;
 use crate::engine::event::{Job, TableReport};
 use crate::model::fault::operate::PREPARE_BY_HAND;
@@ -29,6 +30,12 @@ pub(super) struct Unprepared {
     pub run: Uuid,
     /// When its run began.
     pub began: Timestamp,
+}
+
+impl From<Failure> for Unprepared {
+    fn from(failed: Failure) -> Self {
+        Self { why: failed.code, order: failed.order, run: failed.run, began: failed.began }
+    }
 }
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {

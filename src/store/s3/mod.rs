@@ -191,8 +191,8 @@ impl ChangeStore for S3Store {
         self.write_run(run).await
     }
 
-    async fn runs(&self, most: usize) -> Result<Vec<RunRecord>, Fault> {
-        self.newest_runs(most).await
+    async fn runs(&self, most: usize, known: &[RunRecord]) -> Result<Vec<RunRecord>, Fault> {
+        self.newest_runs(most, known).await
     }
 
     async fn delete_runs(&self, before: Date) -> Result<usize, Fault> {

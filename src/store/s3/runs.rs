@@ -1,6 +1,8 @@
 //! Runs: who ran what, and how it ended. (Control and leases are plain conditional objects.)
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use std::collections::HashMap;
+
+use futures::{FutureExt as _, StreamExt as _, future, stream};
 use jiff::civil::Date;
 
 use super::S3Store;
@@ -10,7 +12,11 @@ use crate::model::control::RunRecord;
 use crate::store::ChangeStore as _;
 
 /// Runs that are read at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
+
+/// Lines of tables, of all runs together, after which no further run is read: a run over 10,000
+/// tables has as many, and they are held in memory.
+const LINES: usize = 100_000;
 
 impl S3Store {
     pub(super) async fn write_run(&self, run: &RunRecord) -> Result<(), Fault> {
@@ -36,19 +42,31 @@ impl S3Store {
     }
 
     /// Goes back day by day until enough are found.
-    pub(super) async fn newest_runs(&self, most: usize) -> Result<Vec<RunRecord>, Fault> {
-        let mut found: Vec<RunRecord> = Vec::new();
+    pub(super) async fn newest_runs(&self, most: usize, known: &[RunRecord]) -> Result<Vec<RunRecord>, Fault> {
+        let ended: HashMap<String, &RunRecord> =
+            known.iter().filter(|run| run.finished.is_some()).map(|run| (self.keys.run(run), run)).collect();
+        let (mut found, mut lines) = (Vec::new(), 0);
         for day in self.list_folders(&self.keys.runs()).await?.into_iter().rev() {
-            if found.len() >= most {
+            if found.len() >= most || lines >= LINES {
                 break;
             }
             let mut listed = self.list(&day, None).await?;
             // A run is written when it begins and when it ends, so the newest are near the end.
             listed.sort_by_key(|object| std::cmp::Reverse(object.modified.map(|at| (at.secs(), at.subsec_nanos()))));
-            let wanted = listed.into_iter().take(most - found.len());
-            let runs: Vec<Option<(RunRecord, _)>> =
-                stream::iter(wanted).map(|object| async move { self.get_json(&object.key).await }).buffered(AT_ONCE).try_collect().await?;
-            found.extend(runs.into_iter().flatten().map(|(run, _)| run));
+            let read = listed.into_iter().take(most - found.len()).map(|object| match ended.get(&object.key) {
+                Some(run) => future::ready(Ok::<_, Fault>(Some((*run).clone()))).left_future(),
+                None => async move { Ok(self.get_json(&object.key).await?.map(|(run, _): (RunRecord, _)| run)) }.right_future(),
+            });
+            let mut read = stream::iter(read).buffered(AT_ONCE);
+            while lines < LINES
+                && let Some(run) = read.next().await
+            {
+                // One that was deleted meanwhile is none.
+                if let Some(run) = run? {
+                    lines += run.tables.len();
+                    found.push(run);
+                }
+            }
         }
         found.sort_by_key(|run| std::cmp::Reverse(run.by.since));
         Ok(found)

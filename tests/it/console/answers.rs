@@ -4,6 +4,7 @@ use db_to_redshift::console::order::Order;
 use db_to_redshift::console::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
 use db_to_redshift::console::seam::{Access, Answer, Ask, Kind, Look, Place, Plan, Tab};
 use db_to_redshift::console::setup::{Checklist, Step, StepState};
+use db_to_redshift::engine::operate::Runs;
 use db_to_redshift::model::TableName;
 use jiff::{SignedDuration, Timestamp};
 
@@ -71,7 +72,7 @@ impl World {
                 }
                 Answer::Fleet { report: Box::new(report), target_at: target.then_some(now) }
             }
-            Look::Runs => Answer::Runs(if self.runs { world::runs() } else { Vec::new() }),
+            Look::Runs => Answer::Runs(Box::new(Runs::of(if self.runs { world::runs() } else { Vec::new() }))),
             Look::Tab { table, tab, .. } => Answer::Page(tab_page(table, *tab)),
             Look::Preview { table, seq, show_values } => Answer::Page(preview(table, *seq, *show_values)),
             Look::Trace { table, key, .. } => Answer::Page(trace(table, key)),

@@ -224,7 +224,7 @@ impl Walk {
                 let job = if self.jobs.is_empty() { 77 } else { self.jobs.remove(0) };
                 let end = TableEnd {
                     table: world::table("dbo.Letter"),
-                    outcome: if good { "done" } else { "RS-010" }.into(),
+                    outcome: if good { "done" } else { "load RS-010" }.into(),
                     batches: u64::from(good),
                     rows: 12,
                     fault: (!good).then(world::too_long),

@@ -198,7 +198,8 @@ fn jobs() {
             rows,
             fault,
         };
-        let tables = vec![end("finance.Payment", "done", 18_400, None), end("sales.ProductImage", "RS-010", 0, Some(world::too_long()))];
+        let tables =
+            vec![end("finance.Payment", "done", 18_400, None), end("sales.ProductImage", "load RS-010", 0, Some(world::too_long()))];
         console.send(Msg::Reply(Box::new(Reply::Ended { job, tables })));
         console
     });

@@ -135,12 +135,12 @@ async fn old_runs_go_by_the_day() {
         rig.s3.store.put_run(&run).await.unwrap();
         runs.push(run.run);
     }
-    let left = async || rig.s3.store.runs(10).await.unwrap().into_iter().map(|run| run.run).collect::<Vec<_>>();
+    let left = async || rig.s3.store.runs(10, &[]).await.unwrap().into_iter().map(|run| run.run).collect::<Vec<_>>();
     let keeping = |settings: &mut Settings| settings.store.keep_runs = Duration::from_hours(24 * 7);
     rig.load(&table).await;
     assert_eq!(left().await, runs[..2], "whole days before yesterday");
 
-    let old = RunRecord { run: runs[3], ..rig.s3.store.runs(1).await.unwrap().remove(0) };
+    let old = RunRecord { run: runs[3], ..rig.s3.store.runs(1, &[]).await.unwrap().remove(0) };
     let by = Holder { since: now - SignedDuration::from_hours(24 * 40), ..old.by.clone() };
     rig.s3.store.put_run(&RunRecord { by, ..old }).await.unwrap();
     rig.load(&table).await;

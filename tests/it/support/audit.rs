@@ -1,6 +1,7 @@
 //! A workload that runs beside the workers, and what must hold once everybody has stopped.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
@@ -57,6 +58,13 @@ pub struct Logged {
     pub batches: u64,
     /// Batches without a line: a worker died between the commit and the line.
     pub gaps: u64,
+}
+
+impl AddAssign for Logged {
+    fn add_assign(&mut self, more: Self) {
+        self.batches += more.batches;
+        self.gaps += more.gaps;
+    }
 }
 
 /// No batch was applied twice: the ranges of the log, doubles dropped, never overlap. Returns
