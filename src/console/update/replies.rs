@@ -45,12 +45,13 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
             }
         }
         (Purpose::Fleet { target, asked }, Answer::Fleet { report, target_at }) => {
-            fleet(state, *report, *target);
+            fleet(state, *report, *target, effects);
             state.fleet.target_at = target_at.or(state.fleet.target_at);
             time::after_fleet(state, *asked, *target);
         }
         (Purpose::Runs, Answer::Runs(runs)) => {
             let Runs { runs, failed } = *runs;
+            state.unread = None;
             state.fleet.take_runs(&runs, failed);
             if !std::mem::replace(&mut state.judged, true) && !state.moved {
                 // Only now is it known which table needs a person most: that one stands under the cursor.
@@ -102,7 +103,11 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
                 sheet.plan.take(id, Err(fault));
             }
         }
-        Purpose::Setup => drop(state.setup.take(id, Err(fault))),
+        Purpose::Setup => {
+            state.log.push(now, Tone::Bad, text.clone());
+            state.say(Tone::Bad, text);
+            state.setup.take(id, Err(fault));
+        }
         Purpose::Fleet { target, asked } => {
             state.log.push(now, Tone::Bad, text);
             let (target, asked) = (*target, *asked);
@@ -112,7 +117,10 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
             time::after_fleet(state, asked, target);
         }
         Purpose::Runs => {
-            state.log.push(now, Tone::Bad, text);
+            if state.unread.as_ref().is_none_or(|before| before.code != fault.code) {
+                state.log.push(now, Tone::Bad, text);
+            }
+            state.unread = Some(fault);
             time::after_runs(state);
         }
         Purpose::Bundle | Purpose::Access => {
@@ -123,16 +131,19 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
 }
 
 /// Takes a report over. Of a system that did not answer the last good data stay.
-fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
-    let now = state.now;
+fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool, effects: &mut Vec<Effect>) {
+    // It is as old as its first question.
+    let now = report.at.min(state.now);
     let systems = &report.systems;
     let faults = [
         (System::Source, systems.source.fault.clone(), true),
         (System::Store, systems.store.fault.clone(), true),
         (System::Target, systems.target.fault.clone(), asked_target),
     ];
-    if let Some(before) = state.fleet.report.take() {
-        keep(&mut report, before, asked_target);
+    if let Some(before) = state.fleet.report.take()
+        && let Some(before) = keep(&mut report, before, asked_target)
+    {
+        effects.push(Effect::Discard(Box::new(before)));
     }
     for (system, fault, asked) in faults {
         if !asked {
@@ -151,13 +162,13 @@ fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
 }
 
 /// Fills what a silent system left empty with what it said before. Redshift that was not asked is
-/// silent, too.
-fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) {
+/// silent, too. Gives what was before back where nothing of it is needed.
+fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) -> Option<StatusReport> {
     let systems = &report.systems;
     let silent_target = systems.target.fault.is_some() || (!asked_target && report.tables.iter().all(|status| status.target.is_none()));
     let lost = (systems.source.fault.is_some(), systems.store.fault.is_some(), silent_target);
     if lost == (false, false, false) {
-        return;
+        return Some(before);
     }
     let all_lost = lost == (true, true, true);
     if lost.0 {
@@ -198,6 +209,7 @@ fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) {
     }
     merged.extend(known);
     report.tables = merged;
+    None
 }
 
 /// What of a job's life is worth a line of the log.
@@ -231,6 +243,7 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     let (title, rows) = (job.order.title(), tables.iter().map(|end| end.rows).sum::<u64>());
     let worked: Vec<_> = job.tables.clone();
     job.ends = tables.to_vec();
+    job.ends.sort_by(|one, other| one.table.cmp(&other.table));
     for table in &worked {
         state.fleet.running.remove(table);
     }
@@ -257,7 +270,7 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     // Its effects are news to every system.
     time::all_due(state);
     time::poll(state, now, effects);
-    screens::again(state, effects);
+    screens::all_stale(state, effects);
     if state.view == View::Setup {
         walkthrough::ask(state, effects);
     }

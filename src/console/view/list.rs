@@ -298,7 +298,7 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
         if let Some(progress) = job.phase(Some(&row.table)) {
             return (format!("{} {}", progress.phase, count(progress.rows)), Tone::Busy);
         }
-        let mut ends = job.ends.iter().rev().filter(|end| end.table == row.table);
+        let mut ends = job.ends_on(&row.table).iter().rev();
         // Of several steps the one that failed is told.
         if let Some(end) = ends.clone().find(|end| end.fault.is_some()).or_else(|| ends.next()) {
             return match (end.is_cancelled(), end.is_failed()) {

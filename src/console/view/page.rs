@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Hits;
 use super::areas::Areas;
-use super::paint::{fill, many, put, put_right, wrap};
+use super::paint::{ago, fill, many, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::{Block, Grid, Page, Tone};
@@ -17,6 +17,9 @@ use crate::console::state::screen::{Loaded, PageScreen, Screen};
 
 /// The widest a column of a grid becomes while others need the room.
 const WIDEST: usize = 44;
+
+/// Seconds after which the age of a page is told: some pages read themselves again each minute.
+const OLD: i64 = 90;
 
 /// A line of a page.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -239,6 +242,11 @@ fn notes(state: &State, screen: &PageScreen) -> Vec<(String, Tone)> {
     let mut notes = Vec::new();
     if let Loaded::Failed(fault, _) = &screen.page {
         notes.push((format!("not up to date: {}: {}", fault.code, fault.what), Tone::Bad));
+    }
+    if let (Some(read), Some(_)) = (screen.read, &screen.ask)
+        && state.now.duration_since(read).as_secs() >= OLD
+    {
+        notes.push((format!("read {}; {} reads it again", ago(read, state.now), state.keymap.key(Action::Refresh)), Tone::Dim));
     }
     if page.fault
         && let Some(table) = page.table.as_ref().filter(|table| !state.fleet.failed.contains_key(*table))
