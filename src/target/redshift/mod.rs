@@ -9,7 +9,7 @@ mod apply;
 mod canonical;
 mod catalogue;
 mod collation;
-mod connect;
+pub mod connect;
 mod copy;
 mod ddl;
 mod declared;
