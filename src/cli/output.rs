@@ -14,7 +14,7 @@ use super::args::Global;
 use super::document::{Document, Ended, Named};
 use crate::model::Fault;
 
-pub use crate::console::view::paint::count;
+pub use crate::model::words::{bytes, count};
 
 /// The first failure of standard output; nothing is written after it.
 static BROKEN: OnceLock<io::Error> = OnceLock::new();
@@ -128,33 +128,10 @@ pub fn time(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// Bytes in the unit that keeps the number short.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-pub fn bytes(number: u64) -> String {
-    let units = ["B", "KB", "MB", "GB", "TB"];
-    let mut size = number as f64;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < units.len() {
-        size /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{number} B") } else { format!("{size:.1} {}", units[unit]) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::fault::sync;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1_250_000), "1.2 MB");
-    }
 
     #[test]
     fn a_fault_shows_everything_it_knows() {

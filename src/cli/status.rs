@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::args::Global;
 use super::connect::LiveEngine;
 use super::{exit, output, select};
-use crate::console::view::paint::span;
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::FaultDocument;
 use crate::model::status::{HopName, ReportKind, StatusReport, TableStatus, Verdict};
+use crate::model::words::span;
 
 /// Up to so many tables, asked for by name, are read in detail.
 const DETAILED: usize = 20;

@@ -39,7 +39,8 @@ pub fn file(state: &State, json: bool) -> (PathBuf, String) {
 #[must_use]
 pub fn text(state: &State) -> String {
     if let Some(page) = state.stack.last().and_then(Screen::page).and_then(|screen| screen.page.shown()) {
-        let layout = super::view::page::layout_of(page, 160);
+        // Whole: whatever it goes to has its own way to the right.
+        let layout = super::view::page::layout_of(page, usize::MAX, 0);
         let lines = layout.lines.iter().map(|line| line.parts.iter().map(|(text, _)| text.as_str()).collect::<String>());
         return format!("{}\n\n{}\n", page.title, lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
     }

@@ -18,6 +18,7 @@
 pub mod action;
 pub mod advice;
 pub mod export;
+pub mod frames;
 pub mod keymap;
 pub mod msg;
 pub mod order;

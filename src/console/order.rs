@@ -1,5 +1,6 @@
 //! Orders: everything that the console can change, and how dangerous each is.
 
+use super::seam::Place;
 use crate::model::{Seq, TableName};
 
 /// Something that changes a system, given for one or more tables.
@@ -168,9 +169,9 @@ impl Order {
         }
     }
 
-    /// The command line that does the same.
+    /// The command line that does the same, with the same configuration and profile.
     #[must_use]
-    pub fn command_line(&self, tables: &[TableName], profile: &str) -> String {
+    pub fn command_line(&self, tables: &[TableName], place: &Place) -> String {
         let mut words = vec!["db-to-redshift".to_owned(), self.command().to_owned()];
         if let Self::TruncateStaging | Self::Analyze | Self::Vacuum = self {
             words.push(match self {
@@ -179,8 +180,9 @@ impl Order {
                 _ => "vacuum".into(),
             });
         }
-        if profile != "default" && !profile.is_empty() {
-            words.push(format!("--profile {}", quoted(profile)));
+        words.extend(place.config.as_ref().map(|path| format!("--config {}", quoted(&path.display().to_string()))));
+        if place.profile != "default" && !place.profile.is_empty() {
+            words.push(format!("--profile {}", quoted(&place.profile)));
         }
         words.extend(tables.iter().map(|table| format!("--table {}", quoted(&table.to_string()))));
         match self {
@@ -228,9 +230,16 @@ mod tests {
     fn an_order_has_its_command_line() {
         let table = TableName::new("dbo", "it's");
         let order = Order::Widen { column: Some("Name".into()), to: Some(600) };
+        let mut place = Place { profile: "prod".into(), ..Place::default() };
         assert_eq!(
-            order.command_line(&[table], "prod"),
+            order.command_line(std::slice::from_ref(&table), &place),
             r"db-to-redshift widen --profile 'prod' --table 'dbo.it'\''s' --column 'Name' --to 600 --confirm"
+        );
+        place = Place { profile: "default".into(), config: Some("/etc/d2r/new one.toml".into()), ..place };
+        assert_eq!(
+            Order::Load.command_line(&[table], &place),
+            r"db-to-redshift load --config '/etc/d2r/new one.toml' --table 'dbo.it'\''s'",
+            "with the file that the console was started with"
         );
     }
 }

@@ -73,10 +73,10 @@ where
     let (sender, mut replies) = mpsc::channel::<Reply>(1024);
     let mut state = State::new(options, outside.now(), (size.width, size.height));
     let mut spent = Spent::default();
+    let mut queue: Vec<Effect> = begin(&mut state);
     // The first paint waits for nobody.
     let mut hits = draw(&mut state, terminal, &mut spent)?;
     let mut drawn = Instant::now();
-    let mut queue: Vec<Effect> = begin(&mut state);
     let mut tick = Instant::now();
     // Since when something waits to be shown.
     let mut dirty: Option<Instant> = None;

@@ -146,15 +146,19 @@ pub struct Place {
     pub insecure: Option<String>,
     /// Every profile of the configuration.
     pub profiles: Vec<String>,
+    /// The configuration's file, where it was named on the command line.
+    pub config: Option<PathBuf>,
 }
 
 /// What kind of environment a profile is: by `protected`, else by its name and hosts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Kind {
     Production,
-    #[default]
     Staging,
     Lab,
+    /// Not before its configuration was read.
+    #[default]
+    Unknown,
 }
 
 impl Kind {
@@ -164,6 +168,7 @@ impl Kind {
             Self::Production => "PROD",
             Self::Staging => "STAGE",
             Self::Lab => "LAB",
+            Self::Unknown => "?",
         }
     }
 }

@@ -15,9 +15,9 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::frames::Frames;
 use super::msg::{Effect, Msg};
 use super::run::{Input, Outside};
 use super::state::session::{Session, Sessions};
@@ -31,7 +31,7 @@ static LATER: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// A terminal that is ours until it is dropped.
 pub struct Taken {
-    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    pub terminal: Terminal<Frames<Stdout>>,
 }
 
 impl Taken {
@@ -58,7 +58,7 @@ impl Taken {
             }));
         });
         enter(mouse)?;
-        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? })
+        Ok(Self { terminal: Terminal::new(Frames::new(stdout()))? })
     }
 }
 

@@ -17,6 +17,7 @@ pub mod state;
 pub mod status;
 pub mod unfit;
 pub mod value;
+pub mod words;
 
 pub use capture::{CaptureIdentity, MappingRow, SourceIdentity};
 pub use change::{ChangeRow, Keep, Operation, StagedOp, StagedRow};

@@ -1,6 +1,7 @@
 //! `console`: the screen, with the engine behind it.
 
 mod access;
+mod background;
 mod jobs;
 mod looks;
 mod place;
@@ -11,9 +12,9 @@ mod worker;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::CommandFactory as _;
+use futures::StreamExt as _;
 
 use self::worker::Worker;
 pub use self::worker::guarded;
@@ -21,16 +22,13 @@ use super::args::{Cli, Command, Console, Global};
 use super::{exit, output, signals};
 use crate::config::{self, ConsoleSettings};
 use crate::console::keymap::Keymap;
-use crate::console::run::run as run_console;
+use crate::console::run::{Input, run as run_console};
 use crate::console::seam::Backend as _;
 use crate::console::state::Options;
 use crate::console::terminal::{Keys, Shell, Taken, input};
 use crate::console::theme::{Look, ThemeName};
 use crate::model::Fault;
 use crate::model::fault::cfg;
-
-/// How long a terminal may take to tell the colour of its background.
-const ANSWER: Duration = Duration::from_millis(200);
 
 /// What a bare `db-to-redshift` means: the console, where there is a terminal.
 #[must_use]
@@ -67,7 +65,7 @@ async fn show(global: &Global, console: &Console, settings: Option<ConsoleSettin
     let keys = settings.as_ref().map(|settings| settings.keys.iter().cloned().collect()).unwrap_or_default();
     let (keymap, warnings) = Keymap::with(&keys);
     let mouse = !console.no_mouse && settings.as_ref().is_none_or(|settings| settings.mouse);
-    let look = look(console, settings.as_ref());
+    let (look, early) = look(console, settings.as_ref());
     let profile = global.profile.clone().unwrap_or_else(|| "default".to_owned());
     let options = Options { profile, keymap, look, warnings };
     let mut worker = Worker::new(global.config.clone(), global.read_only);
@@ -76,7 +74,8 @@ async fn show(global: &Global, console: &Console, settings: Option<ConsoleSettin
     let broken = |error: std::io::Error| {
         Fault::new(&cfg::NO_TERMINAL, "the terminal cannot be used").evidence("error", error.kind()).caused_by(error)
     };
-    let keys = input(&reader).map_err(broken)?;
+    // What was typed before the screen was there comes first.
+    let keys = futures::stream::iter(early).chain(input(&reader).map_err(broken)?);
     let mut taken = Taken::take(mouse).map_err(broken)?;
     let ended = run_console(options, &mut taken.terminal, keys, &mut worker, &mut shell).await;
     // The terminal first: what still runs may take a while.
@@ -92,7 +91,8 @@ async fn show(global: &Global, console: &Console, settings: Option<ConsoleSettin
     Ok(exit::DONE)
 }
 
-fn look(console: &Console, settings: Option<&ConsoleSettings>) -> Look {
+/// How the console looks, and the keys that came while the terminal was asked for its colours.
+fn look(console: &Console, settings: Option<&ConsoleSettings>) -> (Look, Vec<Input>) {
     let asked = console.theme.as_deref();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let configured = settings.map_or("auto", |settings| settings.theme);
@@ -101,23 +101,14 @@ fn look(console: &Console, settings: Option<&ConsoleSettings>) -> Look {
         (_, true) => ("mono", true),
         _ => (configured, configured != "auto"),
     };
-    let theme = ThemeName::named(name).unwrap_or_else(by_background);
-    Look {
+    let (theme, early) = ThemeName::named(name).map_or_else(background::theme, |theme| (theme, Vec::new()));
+    let look = Look {
         theme,
         theme_is_fixed: fixed,
         ascii: console.ascii || settings.is_some_and(|settings| settings.ascii),
         motion: !console.no_motion && settings.is_none_or(|settings| settings.motion),
-    }
-}
-
-/// Asks the terminal, before anything else is read from it.
-fn by_background() -> ThemeName {
-    let mut options = terminal_colorsaurus::QueryOptions::default();
-    options.timeout = ANSWER;
-    match terminal_colorsaurus::theme_mode(options) {
-        Ok(terminal_colorsaurus::ThemeMode::Light) => ThemeName::Light,
-        _ => ThemeName::Dark,
-    }
+    };
+    (look, early)
 }
 
 /// Where views are remembered.

@@ -1,9 +1,12 @@
 //! What the badge says of a profile.
 
+use std::path::Path;
+
 use crate::config::{Settings, Tls};
 use crate::console::seam::{Kind, Place};
 
-pub fn place(settings: &Settings, profiles: Vec<String>) -> Place {
+/// `config`: the file as it was named on the command line.
+pub fn place(settings: &Settings, profiles: Vec<String>, config: Option<&Path>) -> Place {
     let bucket =
         if settings.s3.prefix.is_empty() { settings.s3.bucket.clone() } else { format!("{}/{}", settings.s3.bucket, settings.s3.prefix) };
     let users = (&settings.source.user, &settings.redshift.user);
@@ -17,6 +20,8 @@ pub fn place(settings: &Settings, profiles: Vec<String>) -> Place {
         user: if users.0 == users.1 { users.0.clone() } else { format!("{} / {}", users.0, users.1) },
         insecure: insecure(settings),
         profiles,
+        // A copied line is to mean the same file wherever it is run.
+        config: config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::cli::connect::LiveEngine;
 use crate::console::order::Order;
 use crate::console::seam::Plan;
-use crate::console::view::paint::{ago, bytes, count};
 use crate::engine::inspect::files::BatchState;
 use crate::engine::inspect::widen::WidenOptions;
+use crate::model::words::{ago, bytes, count};
 use crate::model::{Fault, TableName};
 use crate::target::Target;
 

@@ -183,6 +183,7 @@ pub async fn guarded<T: Send + 'static>(work: impl Future<Output = T> + Send + '
 
 /// Reads the configuration and builds the machines; nothing is connected before it is needed.
 async fn open(config: Option<PathBuf>, profile: String) -> Result<(Arc<LiveEngine>, Place), Fault> {
+    let named = config.clone();
     // `command:` secrets may take a while.
     let read = tokio::task::spawn_blocking(move || {
         let profile = (profile != "default").then_some(profile);
@@ -191,7 +192,7 @@ async fn open(config: Option<PathBuf>, profile: String) -> Result<(Arc<LiveEngin
     });
     let read = read.await.map_err(|error| Fault::new(&cfg::UNREADABLE, "the configuration could not be read").caused_by(error))?;
     let (settings, profiles) = read?;
-    let place = place::place(&settings, profiles);
+    let place = place::place(&settings, profiles, named.as_deref());
     let (engine, _) = connect::engine(settings, Run::new("console", false), CancellationToken::new()).await?;
     Ok((engine, place))
 }

@@ -27,7 +27,7 @@ pub fn preview(preview: &Preview) -> Page {
     Page {
         title: format!("Batch {}: {note}", preview.seq),
         table: Some(preview.table.clone()),
-        blocks: vec![Block::Facts(facts), Block::Grid(grid(&preview.columns, &preview.rows, "no rows"))],
+        blocks: vec![Block::Facts(facts), rows(&preview.columns, &preview.rows, "no rows")],
         fault: false,
         reveal: true,
     }
@@ -56,10 +56,17 @@ pub fn staging(staging: &StagingRows) -> Page {
     Page {
         title: "Staging".into(),
         table: Some(staging.table.clone()),
-        blocks: vec![Block::Facts(facts), Block::Grid(grid(&staging.columns, &staging.rows, "staging is empty"))],
+        blocks: vec![Block::Facts(facts), rows(&staging.columns, &staging.rows, "staging is empty")],
         fault: false,
         reveal: staging.total > 0,
     }
+}
+
+/// One row has a line for each value, however long; several stand in a grid.
+fn rows(columns: &[ShownColumn], rows: &[ShownRow], empty: &str) -> Block {
+    let grid = grid(columns, rows, empty);
+    let [GridRow { cells, tone, .. }] = grid.rows.as_slice() else { return Block::Grid(grid) };
+    Block::Facts(grid.columns.iter().zip(cells).map(|(column, cell)| Fact::new(&column.name, cell).tone(*tone)).collect())
 }
 
 /// Key columns first, with their values once they may be seen.
@@ -97,5 +104,25 @@ fn cell(cell: &Cell) -> String {
         Cell::Kept => "(kept)".to_owned(),
         Cell::Gone => "(gone)".to_owned(),
         Cell::Absent => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_has_a_line_for_each_value() {
+        let column = |name: &str, key| ShownColumn { name: name.into(), source_type: "nvarchar(400)".into(), key };
+        let columns = [column("Id", true), column("Note", false)];
+        let text = |text: &str| Cell::Text { text: text.into(), bytes: 1 };
+        let cells = vec![text("7"), text(&"long ".repeat(90))];
+        let row = ShownRow { seq: 9, line: Some(4), order: None, operation: RowOperation::Upsert, cells };
+        let Block::Facts(facts) = rows(&columns, std::slice::from_ref(&row), "no rows") else { panic!("one row is no grid") };
+        let names: Vec<&str> = facts.iter().map(|fact| fact.name.as_str()).collect();
+        assert_eq!(names, ["BATCH", "LINE", "OPERATION", "Id (key)", "Note"]);
+        assert_eq!(facts[4].value.len(), 452, "whole, with its quotes");
+        assert!(matches!(rows(&columns, &[row.clone(), row], "no rows"), Block::Grid(grid) if grid.rows.len() == 2));
+        assert!(matches!(rows(&columns, &[], "no rows"), Block::Grid(_)));
     }
 }

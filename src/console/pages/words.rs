@@ -2,7 +2,7 @@
 
 use crate::model::RecordKind;
 
-pub use crate::console::view::paint::{bytes, count, span};
+pub use crate::model::words::{bytes, count, span};
 
 /// What a record holds.
 #[must_use]

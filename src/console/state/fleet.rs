@@ -11,7 +11,7 @@ use crate::engine::operate::Failure;
 use crate::model::TableName;
 use crate::model::control::RunRecord;
 use crate::model::fault::FaultDocument;
-use crate::model::status::{StatusReport, TableStatus, Verdict};
+use crate::model::status::{Hop, Hops, StatusReport, TableStatus, Verdict};
 
 /// What to look at first: the order is the order of the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -34,7 +34,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    fn of(verdict: Verdict) -> Self {
+    #[must_use]
+    pub fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Unknown => Self::Unknown,
             Verdict::Diverged => Self::Diverged,
@@ -141,12 +142,15 @@ pub enum Sort {
     #[default]
     Trouble,
     Name,
-    Lag,
+    /// Seconds to S3.
+    Extract,
+    /// Seconds from there to Redshift.
+    Load,
     Waiting,
 }
 
 impl Sort {
-    pub const ALL: [Self; 4] = [Self::Trouble, Self::Name, Self::Lag, Self::Waiting];
+    pub const ALL: [Self; 5] = [Self::Trouble, Self::Name, Self::Extract, Self::Load, Self::Waiting];
 
     #[must_use]
     pub fn next(self) -> Self {
@@ -159,7 +163,8 @@ impl Sort {
         match self {
             Self::Trouble => "state",
             Self::Name => "name",
-            Self::Lag => "lag",
+            Self::Extract => "to-s3",
+            Self::Load => "to-redshift",
             Self::Waiting => "waiting",
         }
     }
@@ -298,6 +303,7 @@ impl Fleet {
             }
         }
         let rows = &self.rows;
+        let hop_lag = |hop: fn(&Hops) -> &Hop, row: &Row| self.status_of(row).and_then(|status| lag_of(hop(&status.hops)));
         match self.sort {
             Sort::Trouble => shown.sort_by_cached_key(|at| {
                 let row = &rows[*at];
@@ -305,7 +311,8 @@ impl Fleet {
             }),
             // The report comes by name.
             Sort::Name => {}
-            Sort::Lag => shown.sort_by_key(|at| (Reverse(rows[*at].lag), *at)),
+            Sort::Extract => shown.sort_by_cached_key(|at| (Reverse(hop_lag(|hops| &hops.extract, &rows[*at])), *at)),
+            Sort::Load => shown.sort_by_cached_key(|at| (Reverse(hop_lag(|hops| &hops.load, &rows[*at])), *at)),
             Sort::Waiting => shown.sort_by_key(|at| (Reverse(rows[*at].waiting), *at)),
         }
         if self.reverse {
@@ -318,6 +325,12 @@ impl Fleet {
     #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &Row> + DoubleEndedIterator {
         self.shown.iter().map(|at| &self.rows[*at])
+    }
+
+    /// Every row, whatever the filter says.
+    #[must_use]
+    pub fn all(&self) -> &[Row] {
+        &self.rows
     }
 
     /// How many are shown, and how many there are.
@@ -369,5 +382,11 @@ fn before(at: Timestamp) -> Timestamp {
 /// How far production is behind: the larger of both hops of ours.
 fn lag(status: &TableStatus) -> Option<i64> {
     let hops = &status.hops;
-    [&hops.extract, &hops.load].into_iter().filter_map(|hop| hop.lag_seconds.max(hop.waiting_seconds)).max()
+    [&hops.extract, &hops.load].into_iter().filter_map(lag_of).max()
+}
+
+/// How far a hop is behind, as the list shows it.
+#[must_use]
+pub fn lag_of(hop: &Hop) -> Option<i64> {
+    hop.lag_seconds.max(hop.waiting_seconds)
 }

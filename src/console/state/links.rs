@@ -60,6 +60,12 @@ impl Links {
         }
     }
 
+    /// One of them does not answer: what is known is not all of it, or old.
+    #[must_use]
+    pub fn any_lost(&self) -> bool {
+        System::ALL.into_iter().any(|system| self.of(system).lost.is_some())
+    }
+
     /// Takes over whether a system answered. Gives what an operator should be told: `false` when
     /// it was lost just now, `true` when it is back.
     pub fn note(&mut self, system: System, fault: Option<&FaultDocument>, now: Timestamp) -> Option<bool> {

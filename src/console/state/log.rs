@@ -20,6 +20,8 @@ pub struct Line {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Log {
     lines: VecDeque<Line>,
+    /// Lines that ever came.
+    pushed: u64,
 }
 
 impl Log {
@@ -28,6 +30,13 @@ impl Log {
             self.lines.pop_front();
         }
         self.lines.push_back(Line { at, tone, text: text.into() });
+        self.pushed += 1;
+    }
+
+    /// How many lines ever came: more than there are, once the oldest went.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     #[must_use]

@@ -67,6 +67,8 @@ pub struct PageScreen {
     pub cursor: usize,
     /// First line that is shown.
     pub scroll: usize,
+    /// First column that is shown of a grid that is wider than the page.
+    pub left: usize,
     /// Values are shown.
     pub revealed: bool,
     /// When it was read; `None`: it is as it is.

@@ -11,7 +11,7 @@ use crate::console::state::fleet::Sort;
 use crate::console::state::overlay::{Overlay, Prompt, PromptKind};
 use crate::console::state::screen::Screen;
 use crate::console::state::{Purpose, State, View};
-use crate::console::view::areas::Areas;
+use crate::console::view::{areas::Areas, list};
 
 /// Does what an action asks for.
 pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -25,6 +25,8 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::HalfDown => wheel(state, page / 2),
         Action::HalfUp => wheel(state, -(page / 2)),
         Action::First => step(state, isize::MIN),
+        Action::Right => screens::sideways(state, true),
+        Action::Left => screens::sideways(state, false),
         Action::Last => step(state, isize::MAX),
         Action::NextMatch => problem(state, true),
         Action::PreviousMatch => problem(state, false),
@@ -47,7 +49,14 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.fleet.problems_only = !state.fleet.problems_only;
             state.fleet.arrange();
         }
-        Action::SortNext => sort(state, state.fleet.sort.next()),
+        Action::SortNext => {
+            // To the next that is a column here; the state always is.
+            let mut next = state.fleet.sort.next();
+            while !list::has(state.view, next) {
+                next = next.next();
+            }
+            sort(state, next);
+        }
         Action::SortReverse => {
             state.fleet.reverse = !state.fleet.reverse;
             state.fleet.arrange();
@@ -130,9 +139,14 @@ fn problem(state: &mut State, forward: bool) {
     }
     let (at, len) = (state.cursor().at, len(state));
     let found = (1..len).map(|by| if forward { (at + by) % len } else { (at + len - by) % len });
-    match { found }.find(|place| state.fleet.row(*place).is_some_and(|row| row.trouble.is_problem())) {
-        Some(place) => go(state, place),
-        None => state.say(Tone::Good, "no other table has a problem"),
+    if let Some(place) = { found }.find(|place| state.fleet.row(*place).is_some_and(|row| row.trouble.is_problem())) {
+        return go(state, place);
+    }
+    let all = state.fleet.all().iter().filter(|row| row.trouble.is_problem()).count();
+    match all - state.fleet.rows().filter(|row| row.trouble.is_problem()).count() {
+        0 => state.say(Tone::Good, "no other table has a problem"),
+        1 => state.say(Tone::Warn, "among the shown ones no other has a problem, but 1 that is hidden has"),
+        hidden => state.say(Tone::Warn, format!("among the shown ones no other has a problem, but {hidden} that are hidden have")),
     }
 }
 
@@ -235,6 +249,11 @@ fn mark_range(state: &mut State) {
 
 fn mark_all(state: &mut State) {
     if state.view.lists_tables() && state.stack.is_empty() {
+        // The list may hold more than was meant.
+        if let Some(problem) = &state.fleet.filter.problem {
+            let text = format!("nothing is marked, for the filter is not understood: {problem}");
+            return state.say(Tone::Warn, text);
+        }
         let tables: Vec<_> = state.fleet.rows().map(|row| row.table.clone()).collect();
         state.marks.extend(tables);
     }

@@ -22,6 +22,7 @@ use super::view::areas::Areas;
 /// Takes one message over.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let logged = state.log.pushed();
     match msg {
         Msg::Key(key) => keys::press(state, key, &mut effects),
         Msg::Paste(text) => keys::paste(state, &text),
@@ -43,6 +44,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.say(Tone::Bad, text);
         }
     }
+    records::keep_line(state, state.log.pushed().saturating_sub(logged));
     settle(state);
     effects
 }

@@ -88,7 +88,7 @@ fn sheet(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
                 Some(reason) => order.because(reason.value()),
                 None => order,
             };
-            effects.push(Effect::Copy(order.command_line(&sheet.tables, &state.place.profile)));
+            effects.push(Effect::Copy(order.command_line(&sheet.tables, &state.place)));
         }
         (Field::Keys, _) => {}
     }

@@ -9,6 +9,7 @@ use crate::console::action::{ACTIONS, Action, Group, Info};
 use crate::console::page::Block;
 use crate::console::seam::Access;
 use crate::console::state::State;
+use crate::console::state::fleet::Trouble;
 use crate::console::state::overlay::{Overlay, Pick, PickKind, PickLine, Picked};
 use crate::console::state::screen::Screen;
 
@@ -67,28 +68,29 @@ pub fn narrow(state: &mut State) {
         buffer.clear();
         pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher)
     };
-    let mut hits: Vec<(u32, PickLine)> = Vec::new();
+    let mut hits: Vec<(u32, Option<Trouble>, PickLine)> = Vec::new();
     for info in ACTIONS {
         if let Some(score) = score(&format!("{} {}", info.name, info.help)) {
             // An action that is named by what was typed stands before a table that contains it.
             let exact = if info.name == typed { 10_000 } else { 0 };
             let mut line = line(state, info);
             line.text = format!("{}  {}", info.name, info.help);
-            hits.push((score + exact, line));
+            hits.push((score + exact, None, line));
         }
     }
     if !typed.is_empty() {
-        for row in state.fleet.rows() {
+        for row in state.fleet.all() {
             if let Some(score) = score(&row.name) {
                 let (text, note) = (row.name.clone(), row.trouble.word().to_owned());
-                hits.push((score, PickLine { text, note, enabled: true, pick: Picked::Table(row.table.clone()) }));
+                let line = PickLine { text, note, enabled: true, pick: Picked::Table(row.table.clone()) };
+                hits.push((score, Some(row.trouble), line));
             }
         }
-        hits.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        hits.sort_by_key(|(score, trouble, _)| (std::cmp::Reverse(*score), *trouble));
     }
     hits.truncate(HITS);
     if let Some(Overlay::Pick(pick)) = &mut state.overlay {
-        pick.lines = hits.into_iter().map(|(_, line)| line).collect();
+        pick.lines = hits.into_iter().map(|(.., line)| line).collect();
         pick.cursor = 0;
     }
 }
@@ -142,12 +144,12 @@ pub fn copy(state: &mut State) {
         }
         for action in [Action::Both, Action::Extract, Action::Load, Action::Retry] {
             if let Some(order) = action.order(false) {
-                add(&format!("command line of {}", action.info().name), order.command_line(&tables, &state.place.profile));
+                add(&format!("command line of {}", action.info().name), order.command_line(&tables, &state.place));
             }
         }
     }
     let whole = crate::console::export::text(state);
-    let note = crate::console::view::paint::many(whole.lines().count(), "line");
+    let note = crate::model::words::many(whole.lines().count(), "line");
     lines.push(PickLine { text: "whole view".into(), note, enabled: true, pick: Picked::Copy(whole) });
     open(state, PickKind::Copy, "Copy", lines);
 }

@@ -2,8 +2,31 @@
 
 use super::act;
 use crate::console::page::{Block, Grid, GridColumn, GridRow, Open, Page, Tone};
-use crate::console::state::State;
 use crate::console::state::jobs::Job;
+use crate::console::state::{State, View};
+use crate::model::control::RunRecord;
+
+/// New runs come on top: the cursor stays on its own, where it stands on one that was chosen or is
+/// looked at.
+pub fn keep_run(state: &mut State, runs: &[RunRecord]) {
+    let looked_at = state.view == View::Runs;
+    let Some(cursor) = state.cursors.get_mut(&View::Runs).filter(|cursor| looked_at || cursor.at > 0) else { return };
+    let Some(run) = state.runs.get(cursor.at) else { return };
+    if let Some(at) = runs.iter().position(|known| known.run == run.run) {
+        cursor.top = (cursor.top + at).saturating_sub(cursor.at);
+        cursor.at = at;
+    }
+}
+
+/// So many lines have come to the log, on top: the cursor stays on its own, unless it follows the
+/// newest.
+pub fn keep_line(state: &mut State, new: u64) {
+    let new = usize::try_from(new).unwrap_or(usize::MAX);
+    if let Some(cursor) = state.cursors.get_mut(&View::Log).filter(|cursor| cursor.at > 0) {
+        cursor.at = cursor.at.saturating_add(new);
+        cursor.top = cursor.top.saturating_add(new);
+    }
+}
 
 /// The page of the run under the cursor.
 pub fn run(state: &mut State) {

@@ -1,17 +1,18 @@
 //! What the engine says.
 
-use super::{faults, screens, time, walkthrough};
+use super::{faults, records, screens, time, walkthrough};
 use crate::console::msg::Effect;
 use crate::console::page::Tone;
 use crate::console::seam::{Answer, Id, Reply, TableEnd};
+use crate::console::state::fleet::Trouble;
 use crate::console::state::links::System;
 use crate::console::state::overlay::Overlay;
 use crate::console::state::{Purpose, State, View};
-use crate::console::view::paint::{count, many};
 use crate::engine::event::Event;
 use crate::engine::operate::Runs;
 use crate::model::fault::FaultDocument;
-use crate::model::status::StatusReport;
+use crate::model::status::{HopName, StatusReport, Stuck, TableStatus, Verdict};
+use crate::model::words::{count, many};
 
 pub fn take(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
     match reply {
@@ -58,6 +59,7 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
                 state.table = None;
                 state.cursors.remove(&View::Tables);
             }
+            records::keep_run(state, &runs);
             state.runs = runs;
             time::after_runs(state);
         }
@@ -140,10 +142,15 @@ fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool, effect
         (System::Store, systems.store.fault.clone(), true),
         (System::Target, systems.target.fault.clone(), asked_target),
     ];
-    if let Some(before) = state.fleet.report.take()
+    let before = state.fleet.report.take();
+    let was_down = before.as_ref().is_some_and(|before| before.systems.source.capture.down.is_some());
+    if let Some(before) = before
         && let Some(before) = keep(&mut report, before, asked_target)
     {
         effects.push(Effect::Discard(Box::new(before)));
+    }
+    if let Some(down) = report.systems.source.capture.down.as_ref().filter(|_| !was_down) {
+        state.log.push(now, Tone::Bad, format!("capture is down: {down}"));
     }
     for (system, fault, asked) in faults {
         if !asked {
@@ -202,14 +209,38 @@ fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) -> 
             if lost.1 || lost.2 {
                 status.hops.load = old.hops.load;
             }
+            let of_lost = |stuck: &Stuck| match stuck.hop {
+                HopName::Capture | HopName::Extract => lost.0,
+                HopName::Load => lost.1 || lost.2,
+            };
+            status.hops.stuck = status.hops.stuck.or(old.hops.stuck.filter(of_lost));
             status.retention = status.retention.or(old.retention);
+            // The engine says nothing of a table that one system says nothing of. What it was
+            // counts on, except where the others say now that it is worse.
             status.verdict = old.verdict;
+            if let Some(worse) = worse(&status) {
+                status.verdict = worse;
+            }
         }
         merged.push(status);
     }
     merged.extend(known);
     report.tables = merged;
     None
+}
+
+/// What a table has come to by what is known of it, where that is worse than what it was.
+fn worse(status: &TableStatus) -> Option<Verdict> {
+    let gap = status.source.as_ref().zip(status.store.as_ref()).and_then(|(source, store)| source.min_lsn.zip(store.head_lsn));
+    let tracked = status.source.as_ref().is_some_and(|source| source.tracked);
+    let paused = status.store.as_ref().is_some_and(|store| store.paused);
+    let facts = [
+        (gap.is_some_and(|(min, head)| min > head.next()), Verdict::Gap),
+        (tracked && status.retention.is_some_and(|left| left.warn), Verdict::Lagging),
+        (!paused && status.hops.stuck.as_ref().is_some_and(|stuck| stuck.hop != HopName::Capture), Verdict::Stuck),
+    ];
+    let found = facts.into_iter().find(|(holds, _)| *holds).map(|(_, verdict)| verdict)?;
+    (Trouble::of(found) < Trouble::of(status.verdict)).then_some(found)
 }
 
 /// What of a job's life is worth a line of the log.

@@ -85,7 +85,7 @@ pub fn step(state: &mut State, by: isize) {
     let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
     let Some(page) = screen.page.shown() else { return };
     let stops = page.stops();
-    let layout = layout_of(page, area.width);
+    let layout = layout_of(page, area.width.into(), screen.left);
     let last = layout.height.saturating_sub(height);
     let before = screen.cursor;
     if stops > 0 {
@@ -109,8 +109,22 @@ pub fn step(state: &mut State, by: isize) {
 pub fn scroll(state: &mut State, by: isize) {
     let (area, room) = (Areas::of(state).page, room(state));
     let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
-    let height = screen.page.shown().map_or(0, |page| layout_of(page, area.width).height);
+    let height = screen.page.shown().map_or(0, |page| layout_of(page, area.width.into(), screen.left).height);
     screen.scroll = screen.scroll.saturating_add_signed(by).min(height.saturating_sub(room));
+}
+
+/// To the columns of a grid that are beside the page.
+pub fn sideways(state: &mut State, right: bool) {
+    let area = Areas::of(state).page;
+    let Some(screen) = state.stack.last_mut().map(Screen::page_mut) else { return };
+    let Some(layout) = screen.page.shown().map(|page| layout_of(page, area.width.into(), screen.left)) else { return };
+    let (before, behind) = layout.hidden;
+    match right {
+        true if behind > 0 || layout.cut == Some(true) => screen.left = before + 1,
+        true => {}
+        // One that is not needed any more goes in one step.
+        false => screen.left = before.saturating_sub(1),
+    }
 }
 
 /// The cursor to a row or choice; on it already: opens it.

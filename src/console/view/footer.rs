@@ -13,8 +13,19 @@ use crate::console::state::screen::Screen;
 use crate::model::TableName;
 
 pub fn message(state: &State, area: Rect, buf: &mut Buffer) {
-    let Some(message) = &state.message else { return };
-    put(buf, area.x + 1, area.y, area.width.saturating_sub(2), &message.text, state.look.theme.tone(message.tone));
+    let said = state.message.as_ref().map(|message| (message.text.as_str(), message.tone));
+    let Some((text, tone)) = said.or_else(|| standing(state)) else { return };
+    put(buf, area.x + 1, area.y, area.width.saturating_sub(2), text, state.look.theme.tone(tone));
+}
+
+/// What holds for as long as it does, and has no room elsewhere. On a page the line is the page's.
+fn standing(state: &State) -> Option<(&str, Tone)> {
+    if !state.stack.is_empty() {
+        return None;
+    }
+    let filter = state.fleet.filter.problem.as_ref().filter(|_| state.view.lists_tables());
+    let filter = filter.map(|problem| (problem.as_str(), Tone::Warn));
+    filter.or_else(|| super::header::capture_down(state).map(|why| (why.as_str(), Tone::Bad)))
 }
 
 /// Hints by priority: what has no room is dropped from the end, but never help and the way out.

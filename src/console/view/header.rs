@@ -7,7 +7,8 @@ use ratatui::style::Modifier;
 use unicode_width::UnicodeWidthStr;
 
 use super::Hits;
-use super::paint::{ago, count, put, put_right, run, span};
+use super::input::{input, width as width_of};
+use super::paint::{put, put_right, run};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
@@ -15,6 +16,7 @@ use crate::console::seam::{Access, Kind};
 use crate::console::state::fleet::Trouble;
 use crate::console::state::links::System;
 use crate::console::state::{Purpose, State, View};
+use crate::model::words::{ago, count, span};
 
 /// From this width on ages and losses are told in words.
 const WIDE: u16 = 100;
@@ -26,12 +28,13 @@ pub fn header(state: &State, area: Rect, buf: &mut Buffer) {
         Kind::Production => Tone::Bad,
         Kind::Staging => Tone::Warn,
         Kind::Lab => Tone::Good,
+        Kind::Unknown => Tone::Dim,
     };
     let access = access(state);
     let badge = format!(" {} ", place.kind.badge());
     let profile = format!(" {} ", place.profile);
     let insecure = place.insecure.as_ref().map(|text| format!("  {text}")).unwrap_or_default();
-    let right = u16::try_from(access.0.len() + 1).unwrap_or(0);
+    let right = u16::try_from(access.iter().map(|(text, _)| text.len() + 1).sum::<usize>()).unwrap_or(0);
     let left = Rect { width: area.width.saturating_sub(right), ..area };
     let room = usize::from(left.width).saturating_sub(badge.width() + profile.width() + insecure.width());
     let (way, user) = way(state, room);
@@ -46,7 +49,11 @@ pub fn header(state: &State, area: Rect, buf: &mut Buffer) {
             (insecure.as_str(), theme.tone(Tone::Bad)),
         ],
     );
-    put(buf, left.right() + 1, area.y, right, &access.0, theme.tone(access.1).add_modifier(Modifier::BOLD));
+    let mut x = left.right();
+    for (text, tone) in access {
+        x += 1;
+        x += put(buf, x, area.y, area.right().saturating_sub(x), &text, theme.tone(tone).add_modifier(Modifier::BOLD));
+    }
 }
 
 /// The three places and the user, in the longest form that has room: without the user, without the
@@ -59,8 +66,7 @@ fn way(state: &State, room: usize) -> (String, String) {
     let bucket = place.bucket.split('/').next().unwrap_or_default();
     let whole = join([&place.source, &place.bucket, &place.cluster]);
     if whole.is_empty() {
-        let text =
-            if state.awaits(|purpose| *purpose == Purpose::Connect) || state.stack.is_empty() { "connecting" } else { "not connected" };
+        let text = if state.awaits(|purpose| *purpose == Purpose::Connect) { "connecting" } else { "not connected" };
         return (text.into(), String::new());
     }
     let user = if place.user.is_empty() { String::new() } else { format!("  as {}", place.user) };
@@ -79,11 +85,10 @@ fn short(place: &str) -> String {
     }
 }
 
-fn access(state: &State) -> (String, Tone) {
-    if state.frozen {
-        return ("FROZEN".into(), Tone::Warn);
-    }
-    match state.access {
+/// Whether one may write; beside it that the screen is frozen, which changes nothing about that.
+fn access(state: &State) -> Vec<(String, Tone)> {
+    let frozen = state.frozen.then(|| ("FROZEN".to_owned(), Tone::Warn));
+    let access = match state.access {
         _ if !state.connected => (String::new(), Tone::Dim),
         Access::ReadOnly => ("READ-ONLY".into(), Tone::Good),
         Access::Locked => (format!("READ-ONLY ({} unlocks)", state.keymap.key(Action::Unlock)), Tone::Good),
@@ -92,43 +97,87 @@ fn access(state: &State) -> (String, Tone) {
             (format!("WRITE {:02}:{:02}", left / 60, left % 60), Tone::Bad)
         }
         Access::Write => ("WRITE".into(), Tone::Warn),
-    }
+    };
+    frozen.into_iter().chain([access]).collect()
 }
 
-/// A dot and a word for each system, then how many tables are in which trouble.
-pub fn health(state: &State, area: Rect, buf: &mut Buffer) {
-    let theme = state.look.theme;
+/// How much is told of each system.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In words.
+    Words,
+    /// How old its data are.
+    Ages,
+    /// Whether it answers.
+    Signs,
+}
+
+/// Sign, name and word of a system.
+fn system(state: &State, system: System, form: Form) -> [(String, Tone); 3] {
     let since = |then: Timestamp| span(state.now.duration_since(then).as_secs().max(0));
     let (good, bad, unknown) = if state.look.ascii { ("*", "x", "?") } else { ("●", "✗", "○") };
-    let (mut x, wide) = (area.x + 1, area.width >= WIDE);
-    for system in System::ALL {
-        let link = state.links.of(system);
-        let (dot, word, tone) = match (&link.lost, link.good) {
-            (Some(lost), Some(good)) if wide => (bad, format!("lost, data {}, try {}", ago(good, state.now), lost.tries), Tone::Bad),
-            (Some(lost), None) if wide => (bad, format!("silent for {}, try {}", since(lost.since), lost.tries), Tone::Bad),
-            (Some(lost), good) => (bad, format!("lost {}", since(good.unwrap_or(lost.since))), Tone::Bad),
-            (None, Some(at)) => (good, if wide { ago(at, state.now) } else { since(at) }, Tone::Good),
-            (None, None) => (unknown, if state.connected { "asking" } else { "-" }.to_owned(), Tone::Dim),
-        };
-        let name = format!(" {} ", system.name());
-        let rest = |x: u16| area.right().saturating_sub(x);
-        x += put(buf, x, area.y, rest(x), dot, theme.tone(tone));
-        x += put(buf, x, area.y, rest(x), &name, theme.tone(Tone::Plain));
-        x += put(buf, x, area.y, rest(x), &word, theme.tone(if tone == Tone::Good { Tone::Dim } else { tone }));
+    let link = state.links.of(system);
+    let (dot, word, tone) = match (&link.lost, link.good, form) {
+        (Some(lost), Some(good), Form::Words) => (bad, format!("lost, data {}, try {}", ago(good, state.now), lost.tries), Tone::Bad),
+        (Some(lost), None, Form::Words) => (bad, format!("silent for {}, try {}", since(lost.since), lost.tries), Tone::Bad),
+        (Some(lost), good, Form::Ages) => (bad, format!("lost {}", since(good.unwrap_or(lost.since))), Tone::Bad),
+        (Some(_), _, Form::Signs) => (bad, "lost".to_owned(), Tone::Bad),
+        (None, Some(at), Form::Words) => (good, ago(at, state.now), Tone::Good),
+        (None, Some(at), Form::Ages) => (good, since(at), Tone::Good),
+        (None, Some(_), Form::Signs) => (good, String::new(), Tone::Good),
+        (None, None, _) => (unknown, if state.connected { "asking" } else { "-" }.to_owned(), Tone::Dim),
+    };
+    let name = if word.is_empty() { format!(" {}", system.name()) } else { format!(" {} ", system.name()) };
+    [(dot.to_owned(), tone), (name, Tone::Plain), (word, if tone == Tone::Good { Tone::Dim } else { tone })]
+}
+
+/// A dot and a word for each system, whether capture is down, then how many tables are in which
+/// trouble. Where there is no room for all, ages go first: trouble is always told.
+pub fn health(state: &State, area: Rect, buf: &mut Buffer) {
+    const DOWN: &str = "capture DOWN";
+    let theme = state.look.theme;
+    let down = capture_down(state).is_some();
+    let spare = if down { DOWN.len() + 2 } else { 0 };
+    let room = usize::from(area.width).saturating_sub(1);
+    let of = |form: Form| System::ALL.map(|one| system(state, one, form));
+    let wide = |systems: &[[(String, Tone); 3]; 3]| systems.iter().flatten().map(|(text, _)| text.width()).sum::<usize>() + 6;
+    let needed = spare + least(state);
+    let forms = [Form::Words, Form::Ages, Form::Signs].into_iter().skip(usize::from(area.width < WIDE));
+    let systems = forms.map(of).find(|systems| wide(systems) + needed <= room).unwrap_or_else(|| of(Form::Signs));
+    let mut x = area.x + 1;
+    for parts in systems {
+        for (text, tone) in parts {
+            x += put(buf, x, area.y, area.right().saturating_sub(x), &text, theme.tone(tone));
+        }
         x += 2;
     }
-    if let Some(down) = state.fleet.report.as_ref().and_then(|report| report.systems.source.capture.down.as_ref()) {
-        let text = format!("capture DOWN: {down}");
-        x += put(buf, x, area.y, area.right().saturating_sub(x), &text, theme.tone(Tone::Bad)) + 2;
+    let left = usize::from(area.right().saturating_sub(x));
+    let parts = tally(state, left.saturating_sub(spare));
+    if down {
+        x += put(buf, x, area.y, area.right().saturating_sub(x), DOWN, theme.tone(Tone::Bad)) + 2;
     }
-    if x >= area.right() {
-        return;
-    }
-    let parts = tally(state, usize::from(area.right() - x));
     let mut at = area.right().saturating_sub(u16::try_from(width(&parts)).unwrap_or(0)).max(x);
     for (text, tone) in parts {
         at += put(buf, at, area.y, area.right().saturating_sub(at), &text, theme.tone(tone)) + 2;
     }
+}
+
+/// Why capture is down, as SQL Server said last.
+#[must_use]
+pub fn capture_down(state: &State) -> Option<&String> {
+    state.fleet.report.as_ref()?.systems.source.capture.down.as_ref()
+}
+
+/// Columns that the shortest tally with its problems needs.
+fn least(state: &State) -> usize {
+    match problems(state) {
+        0 => 0,
+        problems => format!("{} bad", count(problems as u64)).len() + 1,
+    }
+}
+
+fn problems(state: &State) -> usize {
+    state.fleet.tally().iter().filter(|(trouble, _)| trouble.is_problem()).map(|(_, count)| count).sum()
 }
 
 fn width(parts: &[(String, Tone)]) -> usize {
@@ -144,10 +193,13 @@ fn tally(state: &State, room: usize) -> Vec<(String, Tone)> {
         return Vec::new();
     }
     let of = (format!("of {}", count(total as u64)), Tone::Dim);
-    let words = tally.iter().map(|(trouble, number)| (format!("{} {}", count(*number as u64), trouble.word()), trouble.tone()));
+    // What a silent system would say is not known: only problems keep their colour.
+    let lost = state.links.any_lost();
+    let tone = |trouble: &Trouble| if lost && !trouble.is_problem() { Tone::Dim } else { trouble.tone() };
+    let words = tally.iter().map(|(trouble, number)| (format!("{} {}", count(*number as u64), trouble.word()), tone(trouble)));
     let mut parts: Vec<(String, Tone)> = words.chain([of.clone()]).collect();
-    let problems = tally.iter().filter(|(trouble, _)| trouble.is_problem()).count();
-    while width(&parts) > room && parts.len() > problems + 1 {
+    let kinds = tally.iter().filter(|(trouble, _)| trouble.is_problem()).count();
+    while width(&parts) > room && parts.len() > kinds + 1 {
         parts.remove(parts.len() - 2);
     }
     if width(&parts) <= room {
@@ -160,7 +212,7 @@ fn tally(state: &State, room: usize) -> Vec<(String, Tone)> {
     if width(&signs) <= room {
         return signs;
     }
-    let problems: usize = bad().map(|(_, number)| number).sum();
+    let problems = problems(state);
     let tone = if problems > 0 { Tone::Bad } else { Tone::Dim };
     let forms = [format!("{}/{} bad", count(problems as u64), count(total as u64)), format!("{} bad", count(problems as u64))];
     forms.into_iter().map(|text| vec![(text, tone)]).find(|form| width(form) <= room + 1).unwrap_or_default()
@@ -175,29 +227,47 @@ pub fn tabs(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
     for (number, view) in (1..).zip(View::ALL) {
         let here = view == state.view;
         // What narrows the list must be seen: where there is no room the other views are numbers.
-        let numbers = !narrowed.is_empty() && whole + narrowed.width() + 3 > most && !here;
+        let numbers = narrowed.as_ref().is_some_and(|narrowed| whole + narrowed.width + 3 > most) && !here;
         let text = if numbers { format!(" {number} ") } else { format!(" {number} {} ", view.title()) };
         let style = if here { theme.tone(Tone::Accent).add_modifier(Modifier::REVERSED) } else { theme.tone(Tone::Dim) };
         let used = put(buf, x, area.y, area.right().saturating_sub(x), &text, style);
         hits.add(Rect { x, y: area.y, width: used, height: 1 }, Hit::View(view));
         x += used;
     }
-    let tone = if state.typing.is_some() { Tone::Accent } else { Tone::Warn };
-    // The end is what counts: the last letters that were typed, and the numbers.
-    let room = usize::from(area.right().saturating_sub(x + 1));
-    let mut text = narrowed.as_str();
-    while text.width() > room {
-        let mut rest = text.chars();
-        rest.next();
-        text = rest.as_str();
-    }
-    put_right(buf, x + 1, area.y, area.right().saturating_sub(x + 1), text, theme.tone(tone));
+    let Some(Narrowed { before, after, .. }) = &narrowed else { return };
+    let line = Rect { x: x + 1, width: area.right().saturating_sub(x + 1), ..area };
+    let Some(typed) = &state.typing else {
+        // The end is what counts: the last words, and the numbers.
+        let whole = format!("{before}{after}");
+        let mut text = whole.as_str();
+        while text.width() > usize::from(line.width) {
+            let mut rest = text.chars();
+            rest.next();
+            text = rest.as_str();
+        }
+        return put_right(buf, line.x, line.y, line.width, text, theme.tone(Tone::Warn));
+    };
+    let (behind, wanted) = (u16::try_from(after.width()).unwrap_or(u16::MAX), width_of(typed));
+    let room = line.width.saturating_sub(behind);
+    let before = if before.width() + usize::from(wanted) <= usize::from(room) { before.as_str() } else { "/" };
+    let wanted = u16::try_from(before.width()).unwrap_or(u16::MAX).saturating_add(wanted).min(room);
+    let style = theme.tone(Tone::Accent);
+    input(buf, Rect { x: line.x + room - wanted, width: wanted, ..line }, before, typed, style);
+    put_right(buf, line.right().saturating_sub(behind), line.y, behind.min(line.width), after, style);
 }
 
-/// What narrows the list, and how much of it is left; empty: all of it is shown.
-fn narrowed(state: &State) -> String {
+/// What narrows the list, and how much of it is left: what stands before a filter that is typed,
+/// and behind it.
+struct Narrowed {
+    before: String,
+    after: String,
+    width: usize,
+}
+
+/// `None`: all of the list is shown, and nothing is marked.
+fn narrowed(state: &State) -> Option<Narrowed> {
     if !state.view.lists_tables() || !state.stack.is_empty() {
-        return String::new();
+        return None;
     }
     let (shown, all) = state.fleet.counts();
     let mut parts = Vec::new();
@@ -207,13 +277,16 @@ fn narrowed(state: &State) -> String {
     if state.fleet.problems_only {
         parts.push("problems only".to_owned());
     }
-    if let Some(input) = &state.typing {
-        parts.push(format!("/{}█", input.value()));
-    } else if !state.fleet.filter.is_empty() {
-        parts.push(format!("/{}", state.fleet.filter.text));
+    let filter = &state.fleet.filter;
+    if state.typing.is_some() {
+        parts.push("/".to_owned());
+    } else if !filter.is_empty() {
+        parts.push(format!("/{}{}", filter.text, if filter.problem.is_some() { " (not understood)" } else { "" }));
     }
     if shown == all && parts.is_empty() {
-        return String::new();
+        return None;
     }
-    format!("{}  {}/{} ", parts.join("  "), count(shown as u64), count(all as u64))
+    let (before, after) = (parts.join("  "), format!("  {}/{} ", count(shown as u64), count(all as u64)));
+    let width = before.width() + after.width() + state.typing.as_ref().map_or(0, |typed| usize::from(width_of(typed)));
+    Some(Narrowed { before, after, width })
 }

@@ -3,17 +3,30 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::paint::{bytes, count, run, span};
+use super::paint::{put, run};
 use crate::console::page::Tone;
 use crate::console::state::State;
 use crate::console::state::jobs::Job;
+use crate::model::words::{bytes, count, many, span};
 
 const TURNS: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
 const ASCII_TURNS: [&str; 4] = ["|", "/", "-", "\\"];
 
 pub fn jobs(state: &State, area: Rect, buf: &mut Buffer) {
-    for (job, y) in state.jobs.on_screen().zip(area.top()..area.bottom()) {
+    // What runs first: what has ended must not hide it.
+    let (mut jobs, ended): (Vec<&Job>, Vec<&Job>) = state.jobs.on_screen().partition(|job| job.is_running());
+    let running = jobs.len();
+    jobs.extend(ended);
+    let room = usize::from(area.height);
+    let shown = if jobs.len() > room { room.saturating_sub(1) } else { jobs.len() };
+    for (job, y) in jobs.iter().take(shown).zip(area.top()..area.bottom()) {
         line(state, job, Rect { y, height: 1, ..area }, buf);
+    }
+    if jobs.len() > shown && room > 0 {
+        let at_work = running.saturating_sub(shown);
+        let more = jobs.len() - shown;
+        let text = if at_work > 0 { format!(" +{more} more, {at_work} of them running") } else { format!(" +{more} more, ended") };
+        put(buf, area.x, area.bottom() - 1, area.width, &text, state.look.theme.tone(Tone::Dim));
     }
 }
 
@@ -32,7 +45,7 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
     let (rows, size) = job.volume();
     let mut detail: Vec<String> = job.phase(None).map(|progress| progress.phase.to_owned()).into_iter().collect();
     if job.tables.len() > 1 {
-        detail.push(format!("{} done", super::paint::many(job.done, "step")));
+        detail.push(format!("{} done", many(job.done, "step")));
     }
     if rows > 0 {
         detail.push(format!("{} rows", count(rows)));

@@ -8,14 +8,17 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::Hits;
-use super::paint::{ago, bytes, count, fill, put, put_right, span, wrap};
+use super::page::padded;
+use super::paint::{fill, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
-use crate::console::state::fleet::{Row, Sort, Trouble};
+use crate::console::state::fleet::{Row, Sort, Trouble, lag_of};
 use crate::console::state::links::System;
 use crate::console::state::{Purpose, State, View};
+use crate::model::state::StagedRange;
 use crate::model::status::{HopName, TableStatus};
+use crate::model::words::{ago, brief, bytes, count, fitted, span};
 
 /// A column of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,8 +67,8 @@ const TABLES: &[Column] = &[
     STATE,
     TABLE,
     column(What::Capture, "CAPTURE", 8, true, None, 5),
-    column(What::Extract, "TO S3", 8, true, Some(Sort::Lag), 1),
-    column(What::Load, "TO RS", 8, true, None, 1),
+    column(What::Extract, "TO S3", 8, true, Some(Sort::Extract), 1),
+    column(What::Load, "TO RS", 8, true, Some(Sort::Load), 1),
     column(What::Waiting, "WAIT", 6, true, Some(Sort::Waiting), 2),
     column(What::Retention, "RETENTION", 10, true, None, 4),
     column(What::Doing, "NOW", 14, false, None, 3),
@@ -90,7 +93,7 @@ const REDSHIFT: &[Column] = &[
     column(What::Applied, "APPLIED", 8, true, None, 1),
     column(What::AppliedAt, "APPLIED AT", 20, false, None, 3),
     column(What::Staged, "STAGED: ROWS", 18, false, None, 2),
-    column(What::Load, "LAG", 8, true, Some(Sort::Lag), 1),
+    column(What::Load, "LAG", 8, true, Some(Sort::Load), 1),
     column(What::Diverged, "DIVERGED", 18, false, None, 4),
 ];
 
@@ -102,6 +105,12 @@ pub fn columns(view: View) -> &'static [Column] {
         View::Redshift => REDSHIFT,
         _ => TABLES,
     }
+}
+
+/// Whether a view has a column that this sorts by.
+#[must_use]
+pub fn has(view: View, sort: Sort) -> bool {
+    columns(view).iter().any(|column| column.sort == Some(sort))
 }
 
 /// Columns that have room, with their widths.
@@ -188,8 +197,13 @@ fn draw(state: &State, row: &Row, columns: &[(Column, u16)], area: Rect, buf: &m
     let Some(status) = state.fleet.status_of(row) else { return };
     let mut x = area.x + 2;
     for (column, width) in columns {
-        let (text, tone) = cell(state, row, status, column.what);
-        let tone = if tone == Tone::Plain && is_stale(state, column.what) { Tone::Dim } else { tone };
+        let (text, tone) = cell(state, row, status, column.what, usize::from(*width));
+        let fades = match column.what {
+            // A problem stays one until something says otherwise; that all is well is not known.
+            What::State => !row.trouble.is_problem() && row.trouble != Trouble::Running,
+            _ => tone == Tone::Plain,
+        };
+        let tone = if fades && is_stale(state, column.what) { Tone::Dim } else { tone };
         if column.right {
             put_right(buf, x, area.y, *width, &text, theme.tone(tone));
         } else {
@@ -199,10 +213,11 @@ fn draw(state: &State, row: &Row, columns: &[(Column, u16)], area: Rect, buf: &m
     }
 }
 
-/// The system that a column comes from does not answer.
+/// The system that a column comes from does not answer; a word on the whole table comes from all.
 fn is_stale(state: &State, what: What) -> bool {
     let system = match what {
-        What::State | What::Table | What::Doing => return false,
+        What::Table | What::Doing => return false,
+        What::State => return state.links.any_lost(),
         What::Capture | What::Extract | What::Retention => System::Source,
         What::Waiting | What::Files | What::Size | What::Since | What::Head | What::Busy | What::Epoch => System::Store,
         What::Load | What::Applied | What::AppliedAt | What::Staged | What::Diverged => System::Target,
@@ -214,11 +229,12 @@ fn is_stale(state: &State, what: What) -> bool {
 #[must_use]
 pub fn texts(state: &State, row: &Row) -> Vec<String> {
     let status = state.fleet.status_of(row);
-    let text = |column: &Column| status.map(|status| cell(state, row, status, column.what).0).unwrap_or_default();
+    let text = |column: &Column| status.map(|status| cell(state, row, status, column.what, usize::MAX).0).unwrap_or_default();
     columns(state.view).iter().map(text).collect()
 }
 
-fn cell(state: &State, row: &Row, status: &TableStatus, what: What) -> (String, Tone) {
+/// What stands in a cell of so many columns. No number is ever cut: a long one is shortened.
+fn cell(state: &State, row: &Row, status: &TableStatus, what: What, room: usize) -> (String, Tone) {
     let (store, target) = (status.store.as_ref(), status.target.as_ref());
     let hops = &status.hops;
     let hop = |hop: HopName, lag: Option<i64>| {
@@ -233,15 +249,20 @@ fn cell(state: &State, row: &Row, status: &TableStatus, what: What) -> (String, 
     };
     let number = |value: Option<u64>| match value {
         Some(0) => ("0".to_owned(), Tone::Dim),
-        Some(value) => (count(value), Tone::Plain),
+        Some(value) => (fitted(value, room), Tone::Plain),
         None => ("-".to_owned(), Tone::Dim),
+    };
+    // A name: without separators it is whole in more cases.
+    let name = |value: Option<u64>| match value {
+        Some(value) if count(value).len() > room && value.to_string().len() <= room => (value.to_string(), Tone::Plain),
+        other => number(other),
     };
     match what {
         What::State => (format!("{} {}", row.trouble.glyph(state.look.ascii), row.trouble.word()), row.trouble.tone()),
         What::Table => (row.name.clone(), if row.trouble == Trouble::Failed { Tone::Bad } else { Tone::Plain }),
         What::Capture => hop(HopName::Capture, hops.capture.lag_seconds),
-        What::Extract => hop(HopName::Extract, hops.extract.lag_seconds.max(hops.extract.waiting_seconds)),
-        What::Load => hop(HopName::Load, hops.load.lag_seconds.max(hops.load.waiting_seconds)),
+        What::Extract => hop(HopName::Extract, lag_of(&hops.extract)),
+        What::Load => hop(HopName::Load, lag_of(&hops.load)),
         What::Retention => match status.retention {
             Some(left) if left.left_seconds <= 0 => ("over".into(), Tone::Bad),
             Some(left) => (span(left.left_seconds), if left.warn { Tone::Warn } else { Tone::Dim }),
@@ -254,14 +275,14 @@ fn cell(state: &State, row: &Row, status: &TableStatus, what: What) -> (String, 
             Some(size) => (bytes(size), Tone::Plain),
         },
         What::Since => (since(store.and_then(|store| store.pending_since), state.now), Tone::Plain),
-        What::Head => number(store.and_then(|store| store.head)),
-        What::Epoch => number(store.and_then(|store| store.epoch).or(target.map(|target| target.epoch)).map(u64::from)),
+        What::Head => name(store.and_then(|store| store.head)),
+        What::Epoch => name(store.and_then(|store| store.epoch).or(target.map(|target| target.epoch)).map(u64::from)),
         What::Busy => busy(status),
-        What::Doing => doing(state, row, status),
-        What::Applied => number(target.and_then(|target| target.applied_seq)),
+        What::Doing => doing(state, row, status, room),
+        What::Applied => name(target.and_then(|target| target.applied_seq)),
         What::AppliedAt => (target.and_then(|target| target.applied_at.clone()).unwrap_or_else(|| "-".into()), Tone::Dim),
         What::Staged => match target.and_then(|target| target.staged) {
-            Some(staged) => (format!("{}-{}: {}", staged.from, staged.to, count(staged.rows)), Tone::Busy),
+            Some(staged) => (range(staged, room), Tone::Busy),
             None => ("-".into(), Tone::Dim),
         },
         What::Diverged => match target.and_then(|target| target.diverged.as_ref()) {
@@ -269,6 +290,13 @@ fn cell(state: &State, row: &Row, status: &TableStatus, what: What) -> (String, 
             None => ("-".into(), Tone::Dim),
         },
     }
+}
+
+/// Batches and rows in staging.
+fn range(staged: StagedRange, room: usize) -> String {
+    let StagedRange { from, to, rows, .. } = staged;
+    let forms = [format!("{from}-{to}: {}", count(rows)), format!("{from}-{to}: {}", brief(rows)), format!("to {to}: {}", brief(rows))];
+    forms.into_iter().find(|form| form.len() <= room).unwrap_or_else(|| format!("to {}: {}", brief(to), brief(rows)))
 }
 
 fn since(then: Option<Timestamp>, now: Timestamp) -> String {
@@ -293,10 +321,12 @@ fn busy(status: &TableStatus) -> (String, Tone) {
 }
 
 /// What happens with the table now: a job of ours, a job of others, or what failed.
-fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
+fn doing(state: &State, row: &Row, status: &TableStatus, room: usize) -> (String, Tone) {
     if let Some(job) = state.jobs.of(&row.table) {
         if let Some(progress) = job.phase(Some(&row.table)) {
-            return (format!("{} {}", progress.phase, count(progress.rows)), Tone::Busy);
+            let rows = fitted(progress.rows, room.saturating_sub(progress.phase.len() + 1));
+            let phase = padded(progress.phase, progress.phase.len().min(room.saturating_sub(rows.len() + 1)));
+            return (format!("{phase} {rows}"), Tone::Busy);
         }
         let mut ends = job.ends_on(&row.table).iter().rev();
         // Of several steps the one that failed is told.

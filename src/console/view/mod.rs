@@ -5,6 +5,7 @@ pub mod areas;
 mod footer;
 mod header;
 pub mod help;
+mod input;
 mod jobs;
 pub mod list;
 mod overlay;
@@ -23,6 +24,7 @@ use super::msg::Hit;
 use super::page::Tone;
 use super::state::State;
 use super::state::overlay::Overlay;
+use crate::model::words::many;
 
 /// What the mouse can hit, the topmost last.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -90,7 +92,7 @@ fn too_small(state: &State, area: Rect, buf: &mut Buffer) {
         if leaving { "jobs run: w waits, c stops them, s stays".to_owned() } else { format!("{} quits", state.keymap.key(Action::Quit)) };
     let lines = [
         format!("{} {}", state.place.kind.badge(), state.place.profile),
-        format!("{} with problems", paint::many(failed, "table")),
+        format!("{} with problems", many(failed, "table")),
         format!("needs {}x{}, is {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height),
         state.message.as_ref().filter(|_| !leaving).map_or(way_out, |message| message.text.clone()),
     ];

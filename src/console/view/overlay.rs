@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Clear, Widget};
 
+use super::input::input;
 use super::paint::{fill, put, put_right, wrap};
 use super::{Hits, help, sheet};
 use crate::console::msg::Hit;
@@ -11,6 +12,7 @@ use crate::console::page::Tone;
 use crate::console::seam::Id;
 use crate::console::state::State;
 use crate::console::state::overlay::{Overlay, Pick, Prompt};
+use crate::model::words::many;
 
 const HELP_WIDTH: u16 = 100;
 
@@ -70,12 +72,12 @@ pub fn frame(state: &State, whole: Rect, width: u16, height: u16, title: &str, t
 
 fn pick(state: &State, pick: &Pick, whole: Rect, buf: &mut Buffer, hits: &mut Hits) {
     let theme = state.look.theme;
-    let input = u16::from(pick.input.is_some());
-    let height = u16::try_from(pick.lines.len()).unwrap_or(u16::MAX).saturating_add(2 + input).max(6);
+    let typed = u16::from(pick.input.is_some());
+    let height = u16::try_from(pick.lines.len()).unwrap_or(u16::MAX).saturating_add(2 + typed).max(6);
     let height = if pick.input.is_some() { whole.height.saturating_sub(4) } else { height };
     let mut inner = frame(state, whole, 90, height, pick.title, Tone::Accent, buf);
-    if let Some(input) = &pick.input {
-        put(buf, inner.x, inner.y, inner.width, &format!(":{}{}", input.value(), cursor(state)), theme.tone(Tone::Accent));
+    if let Some(typed) = &pick.input {
+        input(buf, Rect { height: 1, ..inner }, ":", typed, theme.tone(Tone::Accent));
         inner = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     }
     let top = (pick.cursor + 1).saturating_sub(usize::from(inner.height));
@@ -95,11 +97,6 @@ fn pick(state: &State, pick: &Pick, whole: Rect, buf: &mut Buffer, hits: &mut Hi
     }
 }
 
-/// Where the next character goes.
-pub fn cursor(state: &State) -> &'static str {
-    if state.look.ascii { "_" } else { "█" }
-}
-
 fn prompt(state: &State, prompt: &Prompt, whole: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;
     let inner = frame(state, whole, 76, 6, &prompt.title, Tone::Accent, buf);
@@ -107,8 +104,8 @@ fn prompt(state: &State, prompt: &Prompt, whole: Rect, buf: &mut Buffer) {
     for (line, y) in help.iter().take(2).zip(inner.top()..) {
         put(buf, inner.x, y, inner.width, line, theme.tone(Tone::Dim));
     }
-    let text = format!("> {}{}", prompt.input.value(), cursor(state));
-    put(buf, inner.x, inner.bottom().saturating_sub(1), inner.width, &text, theme.tone(Tone::Accent));
+    let line = Rect { y: inner.bottom().saturating_sub(1), height: 1, ..inner };
+    input(buf, line, "> ", &prompt.input, theme.tone(Tone::Accent));
 }
 
 fn leaving(state: &State, whole: Rect, buf: &mut Buffer) {
@@ -136,7 +133,7 @@ fn stopping(state: &State, id: Id, whole: Rect, buf: &mut Buffer) {
     let inner = frame(state, whole, 72, 7, "Cancel a job", Tone::Warn, buf);
     let what = state.jobs.iter().find(|job| job.id == id).map_or_else(String::new, |job| match job.tables.as_slice() {
         [table] => format!("{} of {table}", job.order.title()),
-        tables => format!("{} of all its {}", job.order.title(), super::paint::many(tables.len(), "table")),
+        tables => format!("{} of all its {}", job.order.title(), many(tables.len(), "table")),
     });
     let lines = [
         (what, Tone::Accent),

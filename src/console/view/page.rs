@@ -7,16 +7,19 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Hits;
 use super::areas::Areas;
-use super::paint::{ago, fill, many, put, put_right, wrap};
+use super::paint::{fill, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
-use crate::console::page::{Block, Grid, Page, Tone};
+use crate::console::page::{Block, Grid, GridColumn, Page, Tone};
 use crate::console::seam::Tab;
 use crate::console::state::State;
 use crate::console::state::screen::{Loaded, PageScreen, Screen};
+use crate::model::words::{ago, many};
 
 /// The widest a column of a grid becomes while others need the room.
 const WIDEST: usize = 44;
+/// The narrowest that a wider one becomes before the last columns go.
+const NARROWEST: usize = 12;
 
 /// Seconds after which the age of a page is told: some pages read themselves again each minute.
 const OLD: i64 = 90;
@@ -37,12 +40,16 @@ pub struct PageLayout {
     pub height: usize,
     /// The first line of each row or choice that can be opened.
     pub stops: Vec<usize>,
+    /// Columns of a grid that do not show: before the first and behind the last that does.
+    pub hidden: (usize, usize),
+    /// Values of a grid are cut: whether fewer columns would give them more room.
+    pub cut: Option<bool>,
 }
 
-/// Lays a page out.
+/// Lays a page out. A grid that is wider than the page begins with its column `left`.
 #[must_use]
-pub fn layout_of(page: &Page, width: u16) -> PageLayout {
-    let width = usize::from(width.max(20));
+pub fn layout_of(page: &Page, width: usize, left: usize) -> PageLayout {
+    let width = width.max(20);
     let mut layout = PageLayout::default();
     for block in &page.blocks {
         if !layout.lines.is_empty() && !matches!(layout.lines.last(), Some(line) if line.heading) {
@@ -65,7 +72,7 @@ pub fn layout_of(page: &Page, width: u16) -> PageLayout {
                     }
                 }
             }
-            Block::Grid(grid) => grid_lines(grid, width, &mut layout),
+            Block::Grid(grid) => grid_lines(grid, width, left, &mut layout),
             Block::Choices(choices) => {
                 for (number, choice) in (1..).zip(choices) {
                     let stop = layout.stops.len();
@@ -107,44 +114,76 @@ pub fn padded(text: &str, width: usize) -> String {
     out + &" ".repeat(width.saturating_sub(used))
 }
 
-fn grid_lines(grid: &Grid, width: usize, layout: &mut PageLayout) {
+/// Widths of the columns from one on that a page has room for.
+fn widths(grid: &Grid, natural: &[usize], from: usize, width: usize) -> Vec<usize> {
+    // The first has the room that it wants: going to the right each column comes there.
+    let first = if from == 0 { width / 2 } else { width.saturating_sub(2) };
+    let least = |at: usize| match at {
+        _ if at == from => natural[at].min(first),
+        _ if grid.columns[at].right => natural[at],
+        _ => natural[at].min(NARROWEST),
+    };
+    let (mut taken, mut used) = (0, 0);
+    for at in from..natural.len() {
+        used += least(at) + 2;
+        if used > width && taken > 0 {
+            break;
+        }
+        taken += 1;
+    }
+    let mut widths = natural[from..from + taken].to_vec();
+    let total = |widths: &[usize]| widths.iter().map(|width| width + 2).sum::<usize>();
+    // The widest give way first, down to what the page has. A number is never cut.
+    while total(&widths) > width {
+        let spare = |at: &usize| widths[*at] > if *at == 0 { first } else { NARROWEST } && (*at == 0 || !grid.columns[from + at].right);
+        let Some(at) = (0..taken).filter(spare).max_by_key(|at| widths[*at]) else { break };
+        let over = total(&widths) - width;
+        widths[at] -= over.min(widths[at].saturating_sub(WIDEST).max(1));
+    }
+    if let [only] = widths.as_mut_slice() {
+        *only = (*only).min(width.saturating_sub(2));
+    }
+    widths
+}
+
+fn grid_lines(grid: &Grid, width: usize, left: usize, layout: &mut PageLayout) {
     if grid.rows.is_empty() {
         layout.lines.push(plain(grid.empty.clone(), Tone::Dim));
         return;
     }
-    let mut widths: Vec<usize> = grid
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let cells = grid.rows.iter().filter_map(|row| row.cells.get(at)).map(|cell| first_line(cell).width());
-            cells.chain([column.name.width()]).max().unwrap_or(0)
-        })
-        .collect();
-    // The widest give way first, down to what the page has.
-    let gaps = widths.len() * 2;
-    while widths.iter().sum::<usize>() + gaps > width {
-        let Some(at) = (0..widths.len()).max_by_key(|at| widths[*at]).filter(|at| widths[*at] > 6) else { break };
-        let over = widths.iter().sum::<usize>() + gaps - width;
-        let cut = over.min(widths[at].saturating_sub(WIDEST).max(1));
-        widths[at] -= cut;
+    let widest = |(at, column): (usize, &GridColumn)| {
+        let cells = grid.rows.iter().filter_map(|row| row.cells.get(at)).map(|cell| first_line(cell).width());
+        cells.chain([column.name.width()]).max().unwrap_or(0)
+    };
+    let natural: Vec<usize> = grid.columns.iter().enumerate().map(widest).collect();
+    let (mut from, mut widths_shown) = (0, widths(grid, &natural, 0, width));
+    if left > 0 && widths_shown != natural {
+        from = left.min(natural.len() - 1);
+        widths_shown = widths(grid, &natural, from, width);
+    }
+    let widths = widths_shown;
+    let behind = natural.len() - from - widths.len();
+    layout.hidden = (layout.hidden.0.max(from), layout.hidden.1.max(behind));
+    if widths.iter().zip(&natural[from..]).any(|(width, natural)| width < natural) {
+        layout.cut = Some(widths.len() > 1 || layout.cut == Some(true));
     }
     let cell = |text: &str, at: usize| {
         let (text, width) = (first_line(text), widths[at]);
-        if grid.columns[at].right && text.width() < width {
+        if grid.columns[from + at].right && text.width() < width {
             format!("{}{text}  ", " ".repeat(width - text.width()))
         } else {
             format!("{}  ", padded(text, width))
         }
     };
-    let header = grid.columns.iter().enumerate().map(|(at, column)| (cell(&column.name, at), Tone::Dim)).collect();
+    let header =
+        grid.columns.iter().skip(from).take(widths.len()).enumerate().map(|(at, column)| (cell(&column.name, at), Tone::Dim)).collect();
     layout.lines.push(Line { parts: header, ..Line::default() });
     for row in &grid.rows {
         let stop = row.open.as_ref().map(|_| layout.stops.len());
         if stop.is_some() {
             layout.stops.push(layout.lines.len());
         }
-        let parts = row.cells.iter().enumerate().take(widths.len()).map(|(at, text)| (cell(text, at), row.tone)).collect();
+        let parts = row.cells.iter().skip(from).take(widths.len()).enumerate().map(|(at, text)| (cell(text, at), row.tone)).collect();
         layout.lines.push(Line { parts, stop, heading: false });
     }
 }
@@ -222,7 +261,7 @@ fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hit
         match &screen.page {
             Loaded::Failed(fault, _) => {
                 let page = Page::of_fault(fault, None);
-                lines(state, &layout_of(&page, area.width), screen, area, buf, hits);
+                lines(state, &layout_of(&page, area.width.into(), screen.left), screen, area, buf, hits);
             }
             _ => drop(put(buf, area.x, area.y, area.width, "asking", theme.tone(Tone::Dim))),
         }
@@ -233,7 +272,7 @@ fn content(state: &State, screen: &PageScreen, area: Rect, buf: &mut Buffer, hit
         put(buf, area.x, area.y, area.width, &text, theme.tone(tone));
         area = below(area);
     }
-    lines(state, &layout_of(page, area.width), screen, area, buf, hits);
+    lines(state, &layout_of(page, area.width.into(), screen.left), screen, area, buf, hits);
 }
 
 /// What is said about a page, above it.
@@ -291,9 +330,18 @@ fn lines(state: &State, layout: &PageLayout, screen: &PageScreen, area: Rect, bu
         }
     }
     let more = layout.height.saturating_sub(screen.scroll + usize::from(area.height));
-    if more > 0 {
+    let columns =
+        |number: usize, action: Action| (number > 0).then(|| format!("{} ({})", many(number, "column"), state.keymap.key(action)));
+    let (before, behind) = layout.hidden;
+    let lines = (more > 0).then(|| many(more, "more line"));
+    let cut = layout.cut.filter(|_| behind == 0).map(|right| {
+        let action = if right { Action::Right } else { Action::Pager };
+        format!("cut values ({})", state.keymap.key(action))
+    });
+    let beyond: Vec<String> = [columns(before, Action::Left), columns(behind, Action::Right), cut, lines].into_iter().flatten().collect();
+    if !beyond.is_empty() {
         // In the line of messages: it covers nothing, and a message may cover it.
         let line = Areas::of(state).message;
-        put_right(buf, line.x, line.y, line.width.saturating_sub(1), &many(more, "more line"), theme.tone(Tone::Dim));
+        put_right(buf, line.x, line.y, line.width.saturating_sub(1), &beyond.join(", "), theme.tone(Tone::Dim));
     }
 }

@@ -1,6 +1,5 @@
-//! Putting text on the screen, and the words for spans, counts and sizes.
+//! Putting text on the screen.
 
-use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -104,62 +103,6 @@ fn cut(text: &str, width: usize) -> usize {
     end
 }
 
-/// A span of time in its two largest units, as in `2h 5m`.
-#[must_use]
-pub fn span(seconds: i64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
-}
-
-/// How long ago, as in `3s ago`.
-#[must_use]
-pub fn ago(then: Timestamp, now: Timestamp) -> String {
-    format!("{} ago", span(now.duration_since(then).as_secs().max(0)))
-}
-
-/// A number with separators.
-#[must_use]
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// As in `1 table` and `2,000 tables`.
-#[must_use]
-pub fn many(number: impl TryInto<u64>, what: &str) -> String {
-    let number = number.try_into().unwrap_or(u64::MAX);
-    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-/// A size, as in `3.4 MB`.
-#[must_use]
-pub fn bytes(size: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if size < 1_000 {
-        return format!("{size} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let mut value = size as f64 / 1_000.0;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1_000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,12 +113,5 @@ mod tests {
         assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("表表表", 4), ["表表", "表"]);
         assert_eq!(wrap("", 4), [""]);
-    }
-
-    #[test]
-    fn numbers_are_for_people() {
-        assert_eq!((count(1_234_567), count(12)), ("1,234,567".into(), "12".into()));
-        assert_eq!((bytes(999), bytes(3_400_000), bytes(999_960_000)), ("999 B".into(), "3.4 MB".into(), "1.0 GB".into()));
-        assert_eq!((span(59), span(61), span(7_500), span(90_000)), ("59s".into(), "1m 1s".into(), "2h 5m".into(), "1d 1h".into()));
     }
 }

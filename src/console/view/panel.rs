@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Borders, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::{ago, bytes, count, many, put, span, wrap};
+use super::paint::{put, wrap};
 use crate::console::action::Action;
 use crate::console::page::Tone;
 use crate::console::state::State;
 use crate::model::status::{Hop, HopName, TableStatus};
+use crate::model::words::{ago, bytes, count, many, span};
 
 pub fn panel(state: &State, area: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;

@@ -3,17 +3,24 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::overlay::{boxed, cursor, frame, inside};
-use super::paint::{bytes, many, put, wrap};
+use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
+
+use super::input::input;
+use super::overlay::{boxed, frame, inside};
+use super::paint::{put, wrap};
+use crate::console::action::Action;
 use crate::console::order::Danger;
 use crate::console::page::Tone;
 use crate::console::seam::Kind;
 use crate::console::state::State;
 use crate::console::state::overlay::{Field, Sheet};
 use crate::console::state::screen::Loaded;
+use crate::model::TableName;
+use crate::model::words::{bytes, many};
 
-/// Tables that are told by name; of more than that their number.
-const SHOWN_TABLES: usize = 6;
+/// Tables that have a line each; more stand beside each other.
+const LINES_OF_TABLES: usize = 6;
 const WIDTH: u16 = 96;
 
 pub fn sheet(state: &State, sheet: &Sheet, whole: Rect, buf: &mut Buffer) {
@@ -34,25 +41,38 @@ pub fn sheet(state: &State, sheet: &Sheet, whole: Rect, buf: &mut Buffer) {
         let y = inner.top() + u16::try_from(room).unwrap_or(0);
         put(buf, inner.x, y, inner.width, &format!("↓ {}", many(lines.len() - room - scroll, "more line")), theme.tone(Tone::Dim));
     }
+    // What is typed stands last: of a screen without room for all that is what must be seen.
+    let asks = &asks[asks.len().saturating_sub(usize::from(inner.height))..];
     let first = inner.bottom().saturating_sub(u16::try_from(asks.len()).unwrap_or(0));
-    for ((text, tone), y) in asks.iter().zip(first..inner.bottom()) {
-        put(buf, inner.x, y, inner.width, text, theme.tone(*tone));
+    for (ask, y) in asks.iter().zip(first..inner.bottom()) {
+        match ask {
+            Ask::Text(text, tone) => drop(put(buf, inner.x, y, inner.width, text, theme.tone(*tone))),
+            Ask::Typed(typed, true) => input(buf, Rect { y, height: 1, ..inner }, "> ", typed, theme.tone(Tone::Accent)),
+            Ask::Typed(typed, false) => drop(put(buf, inner.x, y, inner.width, &format!("> {}", typed.value()), theme.tone(Tone::Plain))),
+        }
     }
 }
 
 type Lines = Vec<(String, Tone)>;
 
+/// A line of what a sheet asks.
+enum Ask<'a> {
+    Text(String, Tone),
+    /// What is typed, and whether keys go there now.
+    Typed(&'a Input, bool),
+}
+
 /// What it tells, what it asks, and where it stands.
-fn content(state: &State, sheet: &Sheet, whole: Rect) -> (Lines, Lines, Rect) {
+fn content<'a>(state: &State, sheet: &'a Sheet, whole: Rect) -> (Lines, Vec<Ask<'a>>, Rect) {
     let width = WIDTH.min(whole.width.saturating_sub(2));
-    let lines = lines(state, sheet, usize::from(width.saturating_sub(4)));
-    let asks = asks(state, sheet);
+    let inner = usize::from(width.saturating_sub(4));
+    let (lines, asks) = (lines(state, sheet, inner), asks(sheet, inner));
     let height = u16::try_from(lines.len() + asks.len() + 3).unwrap_or(u16::MAX);
     (lines, asks, boxed(whole, width, height))
 }
 
 /// Lines that have room above what is asked; one says that there are more.
-fn room(inner: Rect, asks: &Lines) -> usize {
+fn room(inner: Rect, asks: &[Ask<'_>]) -> usize {
     usize::from(inner.height).saturating_sub(asks.len() + 1)
 }
 
@@ -67,12 +87,7 @@ pub fn most(state: &State, sheet: &Sheet) -> usize {
 fn lines(state: &State, sheet: &Sheet, width: usize) -> Vec<(String, Tone)> {
     let mut lines: Vec<(String, Tone)> = wrap(sheet.order.does(), width).into_iter().map(|line| (line, Tone::Plain)).collect();
     lines.push((String::new(), Tone::Plain));
-    for table in sheet.tables.iter().take(SHOWN_TABLES) {
-        lines.push((format!("table      {table}"), Tone::Accent));
-    }
-    if sheet.tables.len() > SHOWN_TABLES {
-        lines.push((format!("           and {} more", sheet.tables.len() - SHOWN_TABLES), Tone::Accent));
-    }
+    lines.extend(tables(state, &sheet.tables, width));
     let waiting = sheet.tables.iter().filter_map(|table| state.fleet.status(table)).filter_map(|status| status.store.as_ref());
     let (files, size) =
         waiting.fold((0, 0), |(files, size), store| (files + store.pending_files.unwrap_or(0), size + store.pending_bytes.unwrap_or(0)));
@@ -111,26 +126,76 @@ fn lines(state: &State, sheet: &Sheet, width: usize) -> Vec<(String, Tone)> {
     lines
 }
 
-/// How to say yes.
-fn asks(state: &State, sheet: &Sheet) -> Vec<(String, Tone)> {
-    let mut asks = vec![(String::new(), Tone::Plain)];
-    if let Some(reason) = &sheet.reason {
-        let here = if sheet.field == Field::Reason { cursor(state) } else { "" };
-        asks.push((format!("why, for the next person: {}{here}", reason.value()), tone_of(sheet.field == Field::Reason)));
-    }
-    match &sheet.typed {
-        Some((wanted, typed)) => {
-            let here = if sheet.field == Field::Typed { cursor(state) } else { "" };
-            asks.push((format!("type {wanted} to go on: {}{here}", typed.value()), tone_of(sheet.field == Field::Typed)));
+/// Every table by name, and how many of the marked ones the list does not show.
+fn tables(state: &State, tables: &[TableName], width: usize) -> Lines {
+    let mut lines = Vec::new();
+    if tables.len() <= LINES_OF_TABLES {
+        lines.extend(tables.iter().map(|table| (format!("table      {table}"), Tone::Accent)));
+    } else {
+        // Beside each other, as many as have room; one that is wider than that is broken, not cut.
+        let room = width.saturating_sub(11).max(1);
+        let mut names: Vec<String> = Vec::new();
+        for name in tables.iter().map(ToString::to_string) {
+            match names.last_mut() {
+                Some(line) if line.width() + 2 + name.width() <= room => line.extend(["  ", &name]),
+                _ => names.push(name),
+            }
         }
-        None if sheet.missing().is_none() => asks.push(("y runs it, n or Esc cancels; c copies its command line".into(), Tone::Accent)),
-        None => asks.push((format!("needs {}; Esc cancels", sheet.missing().unwrap_or_default()), Tone::Dim)),
+        for (at, line) in names.iter().flat_map(|line| broken(line, room)).enumerate() {
+            let head = if at == 0 { many(tables.len(), "table") } else { String::new() };
+            lines.push((format!("{head:<11}{line}"), Tone::Accent));
+        }
     }
-    asks
+    if let Some(hidden) = hidden(state, tables) {
+        lines.extend(wrap(&hidden, width).into_iter().map(|line| (line, Tone::Warn)));
+    }
+    lines
 }
 
-fn tone_of(here: bool) -> Tone {
-    if here { Tone::Accent } else { Tone::Plain }
+/// A line that has room stays as it is.
+fn broken(line: &str, room: usize) -> Vec<String> {
+    if line.width() <= room { vec![line.to_owned()] } else { wrap(line, room) }
+}
+
+/// How many of the marked tables the filter or `!` hides; `None`: none of them.
+fn hidden(state: &State, tables: &[TableName]) -> Option<String> {
+    let (fleet, narrow) = (&state.fleet, state.fleet.problems_only || !state.fleet.filter.is_empty());
+    if !narrow || !state.stack.is_empty() || !state.view.lists_tables() || state.marks.is_empty() {
+        return None;
+    }
+    // Marks are in the order of their names.
+    let shown = fleet.rows().filter(|row| tables.binary_search(&row.table).is_ok()).count();
+    let hidden = tables.len().saturating_sub(shown);
+    let by = match (fleet.filter.is_empty(), fleet.problems_only) {
+        (true, _) => format!("{} (only tables with problems)", state.keymap.key(Action::Problems)),
+        (false, false) => format!("the filter /{}", fleet.filter.text),
+        (false, true) => format!("the filter /{} and {}", fleet.filter.text, state.keymap.key(Action::Problems)),
+    };
+    let are = if hidden == 1 { "is" } else { "are" };
+    (hidden > 0).then(|| format!("{hidden} of {} marked {are} hidden by {by}", tables.len()))
+}
+
+/// How to say yes.
+fn asks(sheet: &Sheet, width: usize) -> Vec<Ask<'_>> {
+    let says = |text: &str, tone: Tone| wrap(text, width).into_iter().map(move |line| Ask::Text(line, tone)).collect::<Vec<_>>();
+    let tone = |field: Field| if sheet.field == field { Tone::Accent } else { Tone::Plain };
+    let mut asks = vec![Ask::Text(String::new(), Tone::Plain)];
+    if let Some(reason) = &sheet.reason {
+        asks.extend(says("why, for the next person:", tone(Field::Reason)));
+        asks.push(Ask::Typed(reason, sheet.field == Field::Reason));
+    }
+    if let Some((wanted, typed)) = &sheet.typed {
+        asks.extend(says(&format!("type {wanted} to go on:"), tone(Field::Typed)));
+        asks.push(Ask::Typed(typed, sheet.field == Field::Typed));
+    }
+    // What a key does is told where it does it: in an input it is a letter.
+    match (sheet.field, sheet.missing()) {
+        (Field::Keys, None) => asks.extend(says("y runs it, n or Esc cancels; c copies its command line", Tone::Accent)),
+        (Field::Keys, Some(missing)) => asks.extend(says(&format!("needs {missing}; Esc cancels"), Tone::Dim)),
+        (Field::Reason, _) => asks.extend(says("Enter: next; Esc cancels", Tone::Dim)),
+        (Field::Typed, _) => {}
+    }
+    asks
 }
 
 /// The footer while a sheet is open.

@@ -6,13 +6,14 @@ use ratatui::style::Modifier;
 
 use super::Hits;
 use super::page::padded;
-use super::paint::{ago, fill, many, put, span, wrap};
+use super::paint::{fill, put, wrap};
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
 use crate::console::setup::{Checklist, StepState};
 use crate::console::state::screen::Loaded;
 use crate::console::state::{State, View};
 use crate::model::control::RunRecord;
+use crate::model::words::{ago, many, span};
 
 pub fn view(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
     match state.view {

@@ -40,6 +40,7 @@ impl World {
             cluster: "example-cluster.invalid/dwh".into(),
             user: "d2r_sync".into(),
             insecure: None,
+            config: None,
             profiles: vec!["stage".into(), "prod".into(), "lab".into()],
         }
     }

@@ -35,7 +35,7 @@ fn remapped() -> Console {
         change("both", &["ctrl-b", "F7"]),
         change("load", &[]),
         change("quit", &["Q"]),
-        change("help", &["h"]),
+        change("help", &["H"]),
     ]
     .into();
     let (keymap, problems) = Keymap::with(&changes);
@@ -49,10 +49,10 @@ fn after_a_remap_everything_names_the_new_keys() {
     // The cursor leaves the failed tables, so that the footer has room.
     console.go("dbo.Branch");
     let footer = console.text().lines().last().unwrap().to_owned();
-    assert!(footer.contains("f5 extract") && footer.contains("ctrl-b both") && footer.contains("h help"), "{footer}");
+    assert!(footer.contains("f5 extract") && footer.contains("ctrl-b both") && footer.contains("H help"), "{footer}");
     assert!(footer.contains("Q quit") && !footer.contains(" load"), "an action without a key has no hint: {footer}");
 
-    console.press("h");
+    console.press("H");
     assert!(matches!(console.state.overlay, Some(Overlay::Help { .. })));
     let help = console.text();
     let line = |of: &str, text: &str| text.lines().find(|line| line.contains(of)).unwrap_or_else(|| panic!("{of}\n{text}")).to_owned();

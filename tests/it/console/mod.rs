@@ -10,4 +10,6 @@ mod pictures;
 mod properties;
 mod rig;
 mod snapshots;
+mod told;
+mod typed;
 mod world;

@@ -7,6 +7,7 @@ use db_to_redshift::console::msg::Msg;
 use db_to_redshift::console::seam::{Access, Reply, TableEnd};
 use db_to_redshift::console::state::Options;
 use db_to_redshift::console::theme::{Look, ThemeName};
+use db_to_redshift::console::update::begin;
 use db_to_redshift::engine::event::{Event, Job, Progress};
 use db_to_redshift::model::fault::FaultDocument;
 
@@ -215,7 +216,10 @@ fn trouble() {
         console
     });
     snap("connecting", &COMMON, |width, height| {
-        Console::unconnected(World::default(), Options { profile: "stage".into(), ..Options::default() }, width, height)
+        let options = Options { profile: "stage".into(), ..Options::default() };
+        let mut console = Console::unconnected(World::default(), options, width, height);
+        drop(begin(&mut console.state));
+        console
     });
     snap("frozen", &[(80, 24)], after("", "z"));
     snap("no-tables", &COMMON, |width, height| Console::of(World { tables: 0, runs: false, ..World::default() }, width, height));
