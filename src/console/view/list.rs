@@ -12,6 +12,7 @@ use super::paint::{ago, bytes, count, fill, put, put_right, span, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
+use crate::console::seam::EndKind;
 use crate::console::state::fleet::{Row, Sort, Trouble};
 use crate::console::state::links::System;
 use crate::console::state::{Purpose, State, View};
@@ -300,12 +301,9 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
         }
         let mut ends = job.ends.iter().rev().filter(|end| end.table == row.table);
         // Of several steps the one that failed is told.
-        if let Some(end) = ends.clone().find(|end| end.fault.is_some()).or_else(|| ends.next()) {
-            return match (end.is_cancelled(), end.is_failed()) {
-                (true, _) => ("cancelled".into(), Tone::Warn),
-                (_, true) => (end.outcome.clone(), Tone::Bad),
-                _ => (end.outcome.clone(), Tone::Good),
-            };
+        let strange = ends.clone().filter(|end| end.kind >= EndKind::Attention).max_by_key(|end| end.kind);
+        if let Some(end) = strange.or_else(|| ends.next()) {
+            return (if end.is_cancelled() { "cancelled".into() } else { end.outcome.clone() }, end.tone());
         }
         if job.is_running() {
             return (if job.cancelling { "stopping".into() } else { "waits".into() }, Tone::Busy);
