@@ -145,8 +145,9 @@ impl Order {
     #[must_use]
     pub fn danger(&self, tables: usize, protected: bool) -> Danger {
         match self {
-            Self::Prepare { new_epoch: true } | Self::Retry { repeat: Repeat::NewEpoch } => Danger::Typed,
-            Self::Skip { .. } | Self::TruncateStaging => Danger::Typed,
+            Self::Prepare { new_epoch: true } | Self::Retry { repeat: Repeat::NewEpoch } | Self::Skip { .. } | Self::TruncateStaging => {
+                Danger::Typed
+            }
             _ if tables > MANY => Danger::Typed,
             Self::Retry { repeat: Repeat::Steps } if !protected => Danger::Retry,
             _ => Danger::Sheet,

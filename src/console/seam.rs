@@ -242,7 +242,8 @@ impl TableEnd {
     #[must_use]
     pub fn of_fault(table: TableName, step: &str, fault: FaultDocument) -> Self {
         let job = Job::STEPS.into_iter().find(|job| job.as_str() == step);
-        Self { fault: Some(fault.clone()), ..Self::new(table, job, EndKind::Failed, format!("{step} {}", fault.code)) }
+        let outcome = format!("{step} {}", fault.code);
+        Self { fault: Some(fault), ..Self::new(table, job, EndKind::Failed, outcome) }
     }
 
     #[must_use]

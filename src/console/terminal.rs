@@ -242,19 +242,16 @@ async fn pager(text: &str, stop: CancellationToken) -> io::Result<()> {
         (status, ()) = async { tokio::join!(child.wait(), feed) } => Some(status?),
         () = stop.cancelled() => None,
     };
-    let status = match ended {
-        Some(status) => status,
-        None => {
-            // Its own end leaves the terminal in order; only one that does not listen is killed.
-            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
-                rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-            }
-            match tokio::time::timeout(LEAVES, child.wait()).await {
-                Ok(status) => drop(status?),
-                Err(_) => child.kill().await?,
-            }
-            return Ok(());
+    let Some(status) = ended else {
+        // Its own end leaves the terminal in order; only one that does not listen is killed.
+        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         }
+        match tokio::time::timeout(LEAVES, child.wait()).await {
+            Ok(status) => drop(status?),
+            Err(_) => child.kill().await?,
+        }
+        return Ok(());
     };
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("the pager `{program}` ended with {status}"))) }
 }

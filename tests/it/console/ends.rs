@@ -6,6 +6,7 @@ use db_to_redshift::console::page::{Block, Tone};
 use db_to_redshift::console::seam::{Ask, EndKind, Id, Look, Reply, TableEnd};
 use db_to_redshift::console::state::Options;
 use db_to_redshift::console::state::overlay::Overlay;
+use db_to_redshift::console::state::prepares::Prepares;
 use db_to_redshift::engine::event::{Event, Job, Progress};
 use db_to_redshift::model::TableName;
 use db_to_redshift::model::control::RunTable;
@@ -77,7 +78,7 @@ fn a_prepare_that_has_just_failed_takes_the_worst_for_granted() {
     let table = world::table("crm.Campaign");
     console.send(Msg::Reply(Box::new(Reply::Ended { job, tables: vec![TableEnd::of_fault(table, "prepare", world::too_long())] })));
     // What the runs say, which is asked at once, is of no other table's concern here.
-    console.state.prepares = Default::default();
+    console.state.prepares = Prepares::default();
     let failed = console.state.fleet.failed.contains_key(&world::table("crm.Campaign"));
     assert!(failed);
     console.go("crm.Campaign").press("R");

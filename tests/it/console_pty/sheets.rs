@@ -84,7 +84,7 @@ async fn production_that_is_gone_is_made_anew_by_a_new_snapshot() {
 async fn retry_names_its_steps_and_replaces_nothing_at_a_key() {
     let place = Place::loaded().await;
     let engine = place.pipeline.engine().await;
-    let fault = Fault::new(&s3::PAGES[0], "S3 did not answer in time");
+    let fault = Fault::new(s3::PAGES[0], "S3 did not answer in time");
     let order = Some(PrepareOptions { new_epoch: true, ..PrepareOptions::default() });
     let line = |step: &str, order| RunTable {
         table: table("Tea"),

@@ -1,6 +1,8 @@
 //! Retry: the step that failed, and nothing else.
 
-use db_to_redshift::engine::event::{Job, Outcome, TableReport};
+use std::sync::Arc;
+
+use db_to_redshift::engine::event::{Event, Events, Job, Outcome, TableReport};
 use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
 use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::model::control::{Control, Intent, RunTable};
@@ -123,6 +125,23 @@ async fn a_snapshot_that_failed_is_taken_again_as_it_was_ordered() {
     assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(3));
     rig.load(&table).await;
     rig.assert_equal(&table).await;
+}
+
+/// Before it is given, and not only in its outcome.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_prepare_is_given_again_is_told() {
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 1).await;
+    let anew = PrepareOptions { new_epoch: true, ..PrepareOptions::default() };
+    broken_prepare(&rig, &table, anew).await;
+    let (events, mut receiver) = Events::new();
+    let mut engine = Arc::into_inner(rig.engine()).unwrap();
+    engine.events = events;
+    let engine: TestEngine = Arc::new(engine);
+    assert!(engine.retry(one(&table), Repeat::NewEpoch).await.unwrap().again[0].1.outcome.is_ok());
+    drop(engine);
+    let Some(Event::Note { job: Job::Prepare, text, .. }) = receiver.events.recv().await else { panic!("the first word is the order") };
+    assert!(text.starts_with("given again") && text.ends_with(&anew.command(&table)), "{text}");
 }
 
 /// What is allowed to a retry that nobody confirmed, and to one that was told of a first snapshot.
