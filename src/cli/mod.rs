@@ -1,6 +1,7 @@
 //! The command line: one file a command. All output goes through `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod accept_schema;
 mod adopt;
 pub mod args;
 mod buckets;
@@ -130,6 +131,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Fault> {
         Command::Lease(lease) => lease::run(global, lease, connected(global, &command).await?).await,
         Command::Skip(skip) => skip::run(global, skip, connected(global, &command).await?).await,
         Command::Adopt(adopt) => adopt::run(global, adopt, connected(global, &command).await?).await,
+        Command::AcceptSchema(accept) => accept_schema::run(global, accept, connected(global, &command).await?).await,
         Command::Tables => tables::run(global, connected(global, &command).await?).await,
         Command::Runs(most) => runs::run(global, most.most, connected(global, &command).await?).await,
         Command::Enable(enable) => enable::run(global, enable, connected(global, &command).await?).await,

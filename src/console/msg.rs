@@ -9,6 +9,7 @@ use super::seam::{Ask, Id, Reply, Tab};
 use super::state::View;
 use super::state::fleet::Sort;
 use super::state::session::Session;
+use crate::model::status::StatusReport;
 
 /// Everything that can happen to the console.
 #[derive(Clone, PartialEq, Debug)]
@@ -71,6 +72,8 @@ pub enum Effect {
     Recall {
         profile: String,
     },
+    /// Free a report that another has replaced: that of ten thousand tables takes longer than a frame.
+    Discard(Box<StatusReport>),
     /// Leave. Jobs that still run are waited for outside.
     Quit,
 }

@@ -115,6 +115,7 @@ where
             match effect {
                 Effect::Quit => return Ok(spent),
                 Effect::Ask(id, ask) => backend.ask(id, ask, sender),
+                Effect::Discard(report) => drop(tokio::task::spawn_blocking(move || drop(report))),
                 Effect::Recall { profile } => {
                     let session = outside.recall(&profile);
                     restore(state, &session);

@@ -195,7 +195,7 @@ impl Outside for Shell {
                 Ok(()) => None,
                 Err(error) => Some(Msg::Done(Err(format!("the view could not be remembered: {error}")))),
             },
-            Effect::Ask(..) | Effect::Recall { .. } | Effect::Pager(_) | Effect::Quit => None,
+            Effect::Ask(..) | Effect::Recall { .. } | Effect::Discard(_) | Effect::Pager(_) | Effect::Quit => None,
         }
     }
 

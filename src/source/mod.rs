@@ -73,6 +73,18 @@ pub struct TableFacts {
     pub instances: Vec<CaptureInstance>,
 }
 
+/// A line of `cdc.ddl_history`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DdlNote {
+    pub lsn: Lsn,
+    /// Server-local.
+    pub time: DateTime,
+    /// The statement, as it was run.
+    pub command: String,
+    /// It altered the type of a captured column (`required_column_update`).
+    pub alters_captured: bool,
+}
+
 /// The bounds of what can be read, in one round trip.
 #[derive(Clone, Debug)]
 pub struct Watermarks {
@@ -212,6 +224,10 @@ pub trait Source: Send + Sync + 'static {
     /// The `transactions`-th commit LSN at or above `from` that the mapping holds, at most `max`;
     /// `max` when there are fewer (rule E4).
     fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> impl Future<Output = Result<Lsn, Fault>> + Send;
+
+    /// The DDL on the instance's table above an LSN that capture has noted, in its order. It is
+    /// noted late: what is missing here may still come.
+    fn ddl_since(&self, capture: &CaptureIdentity, after: Lsn) -> impl Future<Output = Result<Vec<DdlNote>, Fault>> + Send;
 
     /// The time mapping at or below each LSN, in that order, in one round trip however many there
     /// are.

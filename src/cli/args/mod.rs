@@ -15,7 +15,7 @@ pub use inspect::{Bundle, LoadErrors, LsnOrTime, Most, Preview, Staging, Trace, 
 pub use jobs::{Mode, Prepare, Sync};
 #[cfg(feature = "lab")]
 pub use lab::{Demo, Lab};
-pub use orders::{Adopt, Enable, Lease, Maintain, Pause, Skip, Widen};
+pub use orders::{AcceptSchema, Adopt, Enable, Lease, Maintain, Pause, Skip, Widen};
 pub use program::{Completions, Console, Explain, Init, Man, Schema};
 
 /// Carries the changes that SQL Server CDC records through files in S3 into Amazon Redshift.
@@ -158,6 +158,12 @@ pub enum Command {
     /// diverged and its recorded batches are void: `prepare --new-epoch`, then `load`. After
     /// another root alone nothing is void, if the records were copied there.
     Adopt(Adopt),
+    /// Go on after DDL on a table, without another snapshot.
+    ///
+    /// Only where that is safe: DDL that left the captured columns alone, as a column that was
+    /// added does, and strings or binaries that became longer. Without --confirm it only shows
+    /// what would be accepted. Everything else needs `prepare --new-epoch`.
+    AcceptSchema(AcceptSchema),
     /// List the source's tables and whether CDC tracks them.
     Tables,
     /// List the newest runs: who ran what, and how it ended.
@@ -218,6 +224,7 @@ impl Command {
             Self::Lease(_) => "lease",
             Self::Skip(_) => "skip",
             Self::Adopt(_) => "adopt",
+            Self::AcceptSchema(_) => "accept-schema",
             Self::Tables => "tables",
             Self::Runs(_) => "runs",
             Self::Enable(_) => "enable",
@@ -254,6 +261,7 @@ impl Command {
             Self::Lease(lease) => lease.release || lease.take_over,
             Self::Skip(skip) => skip.batch.is_some(),
             Self::Adopt(adopt) => adopt.confirm,
+            Self::AcceptSchema(accept) => accept.confirm,
             Self::Prepare(_)
             | Self::Extract
             | Self::Load

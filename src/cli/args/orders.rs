@@ -50,6 +50,13 @@ pub struct Adopt {
 }
 
 #[derive(Args, Debug, Clone)]
+pub struct AcceptSchema {
+    /// Yes, go on with the columns as they are now.
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+#[derive(Args, Debug, Clone)]
 pub struct Enable {
     /// Gating role: only its members read the changes. Made when it is missing.
     #[arg(long, value_name = "ROLE")]

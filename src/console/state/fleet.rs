@@ -216,9 +216,10 @@ impl Fleet {
     /// Takes over what failed last, by the newest runs.
     pub fn take_runs(&mut self, runs: &[RunRecord], failed: Vec<Failure>) {
         for run in runs {
-            if let Some(finished) = run.finished {
-                let told = |table: &TableName| run.tables.iter().any(|line| line.table == *table);
-                self.own.retain(|table, (at, _)| finished < before(*at) || !told(table));
+            let Some(finished) = run.finished else { continue };
+            if self.own.values().any(|(at, _)| finished >= before(*at)) {
+                let told: BTreeSet<&TableName> = run.tables.iter().map(|line| &line.table).collect();
+                self.own.retain(|table, (at, _)| finished < before(*at) || !told.contains(table));
             }
         }
         self.failed.clear();

@@ -63,10 +63,12 @@ impl FromIterator<(Step, u64)> for Rows {
 pub struct Job {
     pub id: Id,
     pub order: Order,
+    /// By name.
     pub tables: Vec<TableName>,
     pub started: Timestamp,
     pub progress: BTreeMap<TableName, Progress>,
     pub ended: Option<Timestamp>,
+    /// By name.
     pub ends: Vec<TableEnd>,
     /// It was asked to stop.
     pub cancelling: bool,
@@ -78,6 +80,8 @@ pub struct Job {
     staged: BTreeMap<TableName, u64>,
     /// Its end was looked at: it may leave the screen.
     pub seen: bool,
+    /// The profile that it was ordered in, when that was left.
+    pub left: Option<String>,
     /// Rows at the tick before, for the rate.
     sample: Option<(Timestamp, u64)>,
     /// Rows a second between the last two samples.
@@ -85,6 +89,20 @@ pub struct Job {
 }
 
 impl Job {
+    /// It is about the table.
+    #[must_use]
+    pub fn has(&self, table: &TableName) -> bool {
+        self.tables.binary_search(table).is_ok()
+    }
+
+    /// How it ended on a table, step by step.
+    #[must_use]
+    pub fn ends_on(&self, table: &TableName) -> &[TableEnd] {
+        let from = self.ends.partition_point(|end| end.table < *table);
+        let rest = &self.ends[from..];
+        &rest[..rest.partition_point(|end| end.table == *table)]
+    }
+
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.ended.is_none()
@@ -166,6 +184,8 @@ impl Jobs {
         while self.list.len() >= KEPT && self.list.front().is_some_and(|job| !job.is_running()) {
             self.list.pop_front();
         }
+        let mut tables = tables;
+        tables.sort();
         self.list.push_back(Job {
             id,
             order,
@@ -179,6 +199,7 @@ impl Jobs {
             moved: (Rows::default(), 0),
             staged: BTreeMap::new(),
             seen: false,
+            left: None,
             sample: None,
             rate: None,
         });
@@ -192,13 +213,19 @@ impl Jobs {
     /// the runs tell.
     #[must_use]
     pub fn refused(&self, table: &TableName) -> Option<LastFault> {
-        let ended = |job: &Job| job.ends.iter().any(|end| end.table == *table);
-        let job = self.list.iter().rev().find(|job| ended(job))?;
-        let end = job.ends.iter().rev().find(|end| end.table == *table && end.is_failed() && !end.is_step())?;
+        let job = self.list.iter().rev().find(|job| job.left.is_none() && !job.ends_on(table).is_empty())?;
+        let end = job.ends_on(table).iter().rev().find(|end| end.is_failed() && !end.is_step())?;
         Some(LastFault { outcome: end.outcome.clone(), fault: end.fault.clone()?, at: job.ended? })
     }
 
-    /// The newest first.
+    /// Another profile comes: of these only the history is kept. None of them runs.
+    pub fn leave(&mut self, profile: &str) {
+        for job in self.list.iter_mut().filter(|job| job.left.is_none()) {
+            (job.seen, job.left) = (true, Some(profile.to_owned()));
+        }
+    }
+
+    /// The newest first, also of profiles that were left.
     pub fn iter(&self) -> impl Iterator<Item = &Job> {
         self.list.iter().rev()
     }
@@ -220,7 +247,7 @@ impl Jobs {
     /// The job that works on a table, or did last and was not looked at.
     #[must_use]
     pub fn of(&self, table: &TableName) -> Option<&Job> {
-        self.on_screen().find(|job| job.tables.contains(table))
+        self.on_screen().find(|job| job.has(table))
     }
 
     /// Takes an event of a job over.

@@ -29,6 +29,7 @@ use super::setup::Checklist;
 use super::theme::Look;
 use crate::model::TableName;
 use crate::model::control::RunRecord;
+use crate::model::fault::FaultDocument;
 
 /// The six views.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -156,6 +157,8 @@ pub struct State {
     pub links: Links,
     pub runs: Vec<RunRecord>,
     pub prepares: Prepares,
+    /// Why the runs could not be read last: what failed may be more than is known.
+    pub unread: Option<Box<FaultDocument>>,
     pub setup: Loaded<Checklist>,
     pub view: View,
     pub cursors: BTreeMap<View, Cursor>,
@@ -207,6 +210,7 @@ impl State {
             links: Links::default(),
             runs: Vec::new(),
             prepares: Prepares::default(),
+            unread: None,
             setup: Loaded::Empty,
             view: View::Tables,
             cursors: BTreeMap::new(),
@@ -273,16 +277,29 @@ impl State {
     /// under the cursor. A page that is about no table hides the list: then nothing.
     #[must_use]
     pub fn chosen(&self) -> Vec<TableName> {
-        if let Some(table) = self.stack.iter().rev().find_map(Screen::table) {
-            return vec![table.clone()];
-        }
-        if !self.view.lists_tables() || !self.stack.is_empty() {
-            return Vec::new();
-        }
-        if self.marks.is_empty() {
-            return self.row().map(|row| row.table.clone()).into_iter().collect();
+        if self.marks.is_empty() || !self.stack.is_empty() || !self.view.lists_tables() {
+            return self.focused().cloned().into_iter().collect();
         }
         self.marks.iter().cloned().collect()
+    }
+
+    /// What a look is for: the table of the page on top, else the one under the cursor, marked or
+    /// not.
+    #[must_use]
+    pub fn focused(&self) -> Option<&TableName> {
+        match self.stack.last() {
+            Some(screen) => screen.table(),
+            None => self.row().filter(|_| self.view.lists_tables()).map(|row| &row.table),
+        }
+    }
+
+    /// Marked ones that filter or `!` hide.
+    #[must_use]
+    pub fn hidden_marks(&self) -> usize {
+        if self.marks.is_empty() {
+            return 0;
+        }
+        self.marks.len() - self.fleet.rows().filter(|row| self.marks.contains(&row.table)).count()
     }
 
     #[must_use]

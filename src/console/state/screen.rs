@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::console::page::Page;
 use crate::console::seam::{Id, Look, Tab};
 use crate::model::TableName;
@@ -67,6 +69,10 @@ pub struct PageScreen {
     pub scroll: usize,
     /// Values are shown.
     pub revealed: bool,
+    /// When it was read; `None`: it is as it is.
+    pub read: Option<Timestamp>,
+    /// Something has changed what it tells.
+    pub stale: bool,
 }
 
 /// The page of a table.

@@ -29,7 +29,10 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::NextMatch => problem(state, true),
         Action::PreviousMatch => problem(state, false),
         Action::Open => open(state, effects),
-        Action::Back => back(state),
+        Action::Back => {
+            back(state);
+            screens::refresh_stale(state, effects);
+        }
         Action::NextTab => screens::turn(state, 1, effects),
         Action::PreviousTab => screens::turn(state, -1, effects),
         Action::Tables => show(state, View::Tables, effects),
@@ -240,7 +243,7 @@ fn mark_all(state: &mut State) {
 }
 
 fn trace(state: &mut State) {
-    let Some(table) = state.chosen().into_iter().next() else { return };
+    let Some(table) = state.focused().cloned() else { return };
     state.overlay = Some(Overlay::Prompt(Prompt {
         title: format!("Trace a key of {table}"),
         help: "the key's columns in their order, separated by blanks; quote a value with blanks as 'in this'".into(),

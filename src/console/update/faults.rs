@@ -44,7 +44,7 @@ pub fn fault(state: &mut State, effects: &mut Vec<Effect>) {
     if state.stack.is_empty() && state.view == View::Runs {
         return records::run(state);
     }
-    let Some(table) = state.chosen().into_iter().next() else {
+    let Some(table) = state.focused().cloned() else {
         return system_fault(state);
     };
     if newest(state, &table).is_some() {

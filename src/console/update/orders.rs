@@ -55,7 +55,7 @@ pub fn refusal(state: &State, order: &Order, tables: &[TableName]) -> Option<Str
     if order.is_single() && tables.len() > 1 {
         return Some("this is done for one table at a time: clear the marks".into());
     }
-    let busy = tables.iter().find(|table| state.jobs.running().any(|job| job.tables.contains(table)));
+    let busy = tables.iter().find(|table| state.jobs.running().any(|job| job.has(table)));
     if let Some(busy) = busy {
         return Some(format!("a job works on {busy}: wait, or cancel it"));
     }

@@ -187,7 +187,13 @@ fn switch(state: &mut State, profile: String, effects: &mut Vec<Effect>) {
     let options =
         crate::console::state::Options { profile: profile.clone(), keymap: state.keymap.clone(), look: state.look, warnings: Vec::new() };
     let (now, size, next) = (state.now, state.size, state.next_id);
+    let (log, profiles, mut jobs) =
+        (std::mem::take(&mut state.log), std::mem::take(&mut state.place.profiles), std::mem::take(&mut state.jobs));
+    jobs.leave(&state.place.profile);
     *state = State::new(options, now, size);
+    // What was done stays on record, and there is a way back from a profile that cannot be opened.
+    (state.log, state.place.profiles, state.jobs) = (log, profiles, jobs);
+    state.log.push(now, Tone::Plain, format!("to profile {profile}"));
     // Answers to the questions of before must not meet a number of now.
     state.next_id = next;
     effects.push(Effect::Recall { profile: profile.clone() });

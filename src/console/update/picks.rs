@@ -103,7 +103,7 @@ pub fn copy(state: &mut State) {
     if !tables.is_empty() {
         add("name", tables.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
-    if let Some(last) = tables.first().and_then(|table| state.fleet.failed.get(table)) {
+    if let Some(last) = state.focused().and_then(|table| state.fleet.failed.get(table)) {
         let fault = &last.fault;
         let evidence = fault.evidence.iter().map(|fact| format!("{}: {}", fact.name, fact.value));
         let lines: Vec<String> = std::iter::once(format!("{}: {}", fault.code, fault.what)).chain(evidence).collect();

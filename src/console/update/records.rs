@@ -30,15 +30,17 @@ pub fn history(state: &mut State) {
             many => format!("{} tables", many.len()),
         };
         let tone = if tone == Tone::Good { Tone::Plain } else { tone };
-        let fault = job.ends.iter().find_map(|end| Some((end.fault.clone()?, end.table.clone())));
+        let profile = job.left.clone().unwrap_or_else(|| state.place.profile.clone());
+        // A table of another profile is none of here.
+        let fault = job.ends.iter().find_map(|end| Some((end.fault.clone()?, job.left.is_none().then(|| end.table.clone()))));
         GridRow {
-            cells: vec![job.started.strftime("%H:%M:%SZ").to_string(), job.order.title().into(), tables, outcome],
+            cells: vec![job.started.strftime("%H:%M:%SZ").to_string(), job.order.title().into(), tables, outcome, profile],
             tone,
-            open: fault.map(|(fault, table)| Open::Fault { fault: Box::new(fault), table: Some(table) }),
+            open: fault.map(|(fault, table)| Open::Fault { fault: Box::new(fault), table }),
         }
     };
     let grid = Grid {
-        columns: ["WHEN", "ORDER", "TABLES", "OUTCOME"].map(GridColumn::left).to_vec(),
+        columns: ["WHEN", "ORDER", "TABLES", "OUTCOME", "PROFILE"].map(GridColumn::left).to_vec(),
         rows: state.jobs.iter().map(row).collect(),
         empty: "nothing was changed from here".into(),
     };

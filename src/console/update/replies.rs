@@ -47,13 +47,14 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
             }
         }
         (Purpose::Fleet { target, asked }, Answer::Fleet { report, target_at }) => {
-            fleet(state, *report, *target);
+            fleet(state, *report, *target, effects);
             state.fleet.target_at = target_at.or(state.fleet.target_at);
             time::after_fleet(state, *asked, *target);
         }
         (Purpose::Runs, Answer::Runs(runs)) => {
             let Runs { runs, failed } = *runs;
             state.prepares = Prepares::of(&failed);
+            state.unread = None;
             state.fleet.take_runs(&runs, failed);
             if !std::mem::replace(&mut state.judged, true) && !state.moved {
                 // Only now is it known which table needs a person most: that one stands under the cursor.
@@ -105,7 +106,11 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
                 sheet.plan.take(id, Err(fault));
             }
         }
-        Purpose::Setup => drop(state.setup.take(id, Err(fault))),
+        Purpose::Setup => {
+            state.log.push(now, Tone::Bad, text.clone());
+            state.say(Tone::Bad, text);
+            state.setup.take(id, Err(fault));
+        }
         Purpose::Fleet { target, asked } => {
             state.log.push(now, Tone::Bad, text);
             let (target, asked) = (*target, *asked);
@@ -115,7 +120,10 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
             time::after_fleet(state, asked, target);
         }
         Purpose::Runs => {
-            state.log.push(now, Tone::Bad, text);
+            if state.unread.as_ref().is_none_or(|before| before.code != fault.code) {
+                state.log.push(now, Tone::Bad, text);
+            }
+            state.unread = Some(fault);
             time::after_runs(state);
         }
         Purpose::Bundle | Purpose::Access => {
@@ -126,16 +134,19 @@ fn failed(state: &mut State, id: Id, purpose: &Purpose, fault: Box<FaultDocument
 }
 
 /// Takes a report over. Of a system that did not answer the last good data stay.
-fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
-    let now = state.now;
+fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool, effects: &mut Vec<Effect>) {
+    // It is as old as its first question.
+    let now = report.at.min(state.now);
     let systems = &report.systems;
     let faults = [
         (System::Source, systems.source.fault.clone(), true),
         (System::Store, systems.store.fault.clone(), true),
         (System::Target, systems.target.fault.clone(), asked_target),
     ];
-    if let Some(before) = state.fleet.report.take() {
-        keep(&mut report, before, asked_target);
+    if let Some(before) = state.fleet.report.take()
+        && let Some(before) = keep(&mut report, before, asked_target)
+    {
+        effects.push(Effect::Discard(Box::new(before)));
     }
     for (system, fault, asked) in faults {
         if !asked {
@@ -154,13 +165,13 @@ fn fleet(state: &mut State, mut report: StatusReport, asked_target: bool) {
 }
 
 /// Fills what a silent system left empty with what it said before. Redshift that was not asked is
-/// silent, too.
-fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) {
+/// silent, too. Gives what was before back where nothing of it is needed.
+fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) -> Option<StatusReport> {
     let systems = &report.systems;
     let silent_target = systems.target.fault.is_some() || (!asked_target && report.tables.iter().all(|status| status.target.is_none()));
     let lost = (systems.source.fault.is_some(), systems.store.fault.is_some(), silent_target);
     if lost == (false, false, false) {
-        return;
+        return Some(before);
     }
     let all_lost = lost == (true, true, true);
     if lost.0 {
@@ -201,6 +212,7 @@ fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) {
     }
     merged.extend(known);
     report.tables = merged;
+    None
 }
 
 /// What of a job's life is worth a line of the log.
@@ -235,6 +247,7 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     job.ended = Some(now);
     job.progress.clear();
     job.ends = tables.to_vec();
+    job.ends.sort_by(|one, other| one.table.cmp(&other.table));
     let (title, (tone, outcome), rows) = (job.order.title(), job.outcome(), job.rows());
     let (failed, cancelled) = (job.failed(), job.is_cancelled());
     let worked: Vec<_> = job.tables.clone();
@@ -267,7 +280,7 @@ fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effec
     // Its effects are news to every system.
     time::all_due(state);
     time::poll(state, now, effects);
-    screens::again(state, effects);
+    screens::all_stale(state, effects);
     if state.view == View::Setup {
         walkthrough::ask(state, effects);
     }

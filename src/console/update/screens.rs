@@ -6,7 +6,7 @@ use super::{act, faults};
 use crate::console::msg::Effect;
 use crate::console::page::{Block, Open, Page, Tone};
 use crate::console::seam::{Ask, Id, Look, Tab};
-use crate::console::state::screen::{PageScreen, Screen, TableScreen};
+use crate::console::state::screen::{Loaded, PageScreen, Screen, TableScreen};
 use crate::console::state::{Polls, Purpose, State, View};
 use crate::console::view::areas::Areas;
 use crate::console::view::page::{layout_of, room};
@@ -27,6 +27,7 @@ fn ask_page(state: &mut State, ask: Look, effects: &mut Vec<Effect>) {
     let id = state.id();
     let Some(screen) = state.stack.last_mut() else { return };
     let page = screen.page_mut();
+    page.stale = false;
     page.page.ask(id);
     page.ask = Some(ask.clone());
     state.waiting.insert(id, Purpose::Page);
@@ -47,7 +48,7 @@ pub fn load_tab(state: &mut State, effects: &mut Vec<Effect>) {
     if tab == Tab::Fault {
         let page = faults::last_fault(state, &table);
         if let Some(screen) = state.stack.last_mut() {
-            screen.page_mut().page = crate::console::state::screen::Loaded::Ready(Box::new(page));
+            screen.page_mut().page = Loaded::Ready(Box::new(page));
         }
         return;
     }
@@ -187,11 +188,27 @@ pub fn again(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
+/// Something changed what pages tell: the one on top is asked for again, those below when they come
+/// up.
+pub fn all_stale(state: &mut State, effects: &mut Vec<Effect>) {
+    state.stack.iter_mut().flat_map(Screen::pages_mut).for_each(|page| page.stale = true);
+    refresh_stale(state, effects);
+}
+
+/// Asks for the page on top once more, if it is older than what changed it.
+pub fn refresh_stale(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.stack.last().and_then(Screen::page).is_some_and(|page| page.stale) {
+        again(state, effects);
+    }
+}
+
 /// A page has come, or a fault instead.
 pub fn loaded(state: &mut State, id: Id, answer: &Result<Page, Box<FaultDocument>>) {
+    let now = state.now;
     for screen in &mut state.stack {
         for page in screen.pages_mut() {
             if page.page.take(id, answer.clone()) {
+                page.read = answer.is_ok().then_some(now).or(page.read);
                 let stops = page.page.shown().map_or(0, Page::stops);
                 page.cursor = page.cursor.min(stops.saturating_sub(1));
                 return;
@@ -215,6 +232,10 @@ pub fn reveal(state: &mut State, effects: &mut Vec<Effect>) {
         | Look::LoadErrors { show_values, .. } => {
             *show_values = !*show_values;
             page.revealed = *show_values;
+            if !page.revealed {
+                // Hidden at once, whether an answer comes or not.
+                page.page = Loaded::Empty;
+            }
         }
         _ => return state.say(Tone::Plain, "this page has no values"),
     }
@@ -222,7 +243,7 @@ pub fn reveal(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 pub fn dry_run(state: &mut State, effects: &mut Vec<Effect>) {
-    if let Some(table) = state.chosen().into_iter().next() {
+    if let Some(table) = state.focused().cloned() {
         page(state, Look::DryRun { table }, effects);
     }
 }

@@ -14,6 +14,8 @@ use crate::console::state::{Purpose, State};
 const TARGET_EVERY: i64 = 60;
 /// Between two looks at the runs.
 const RUNS_EVERY: i64 = 30;
+/// An answer that takes longer than so many seconds slows the looks down no further.
+const SLOW: i64 = 15;
 /// Between two looks at the open page of a table.
 const PAGE_EVERY: i64 = 60;
 
@@ -70,7 +72,8 @@ pub fn poll(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 /// When the fleet is asked again: after five seconds, later while a system does not answer or
 /// when the last answer took long.
 pub fn after_fleet(state: &mut State, asked: Timestamp, target: bool) {
-    let took = state.now.duration_since(asked).as_secs().max(0);
+    // The clock jumps when the machine has slept: then nothing took long.
+    let took = state.now.duration_since(asked).as_secs().clamp(0, SLOW);
     let (now, links) = (state.now, &state.links);
     let pause = links.patience(&[System::Source, System::Store]).max(took * 4);
     settle(&mut state.polls.fleet, now, pause);

@@ -10,6 +10,7 @@ use crate::console::page::Tone;
 use crate::console::state::State;
 use crate::console::state::overlay::Overlay;
 use crate::console::state::screen::Screen;
+use crate::model::TableName;
 
 pub fn message(state: &State, area: Rect, buf: &mut Buffer) {
     let Some(message) = &state.message else { return };
@@ -64,8 +65,9 @@ fn wanted(state: &State) -> Vec<Action> {
         Problems, Quit, Retry, Reveal, SortNext, Trace,
     };
     let mut wanted = Vec::new();
-    let failed = state.chosen().iter().any(|table| state.fleet.failed.contains_key(table));
-    if failed {
+    let failed = |table: &TableName| state.fleet.failed.contains_key(table);
+    let marked = state.stack.is_empty() && state.marks.iter().any(failed);
+    if marked || (state.marks.is_empty() || !state.stack.is_empty()) && state.focused().is_some_and(failed) {
         wanted.extend([Fault, Retry]);
     }
     match state.stack.last() {

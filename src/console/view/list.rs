@@ -299,7 +299,7 @@ fn doing(state: &State, row: &Row, status: &TableStatus) -> (String, Tone) {
         if let Some(progress) = job.phase(Some(&row.table)) {
             return (format!("{} {}", progress.phase, count(progress.rows)), Tone::Busy);
         }
-        let mut ends = job.ends.iter().rev().filter(|end| end.table == row.table);
+        let mut ends = job.ends_on(&row.table).iter().rev();
         // Of several steps the one that failed is told.
         let strange = ends.clone().filter(|end| end.kind >= EndKind::Attention).max_by_key(|end| end.kind);
         if let Some(end) = strange.or_else(|| ends.next()) {

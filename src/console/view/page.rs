@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Hits;
 use super::areas::Areas;
-use super::paint::{fill, many, put, put_right, wrap};
+use super::paint::{ago, fill, many, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::{Block, Grid, Page, Tone};
@@ -18,6 +18,9 @@ use crate::model::TableName;
 
 /// The widest a column of a grid becomes while others need the room.
 const WIDEST: usize = 44;
+
+/// Seconds after which the age of a page is told: some pages read themselves again each minute.
+const OLD: i64 = 90;
 
 /// A line of a page.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -241,6 +244,11 @@ fn notes(state: &State, screen: &PageScreen) -> Vec<(String, Tone)> {
     if let Loaded::Failed(fault, _) = &screen.page {
         notes.push((format!("not up to date: {}: {}", fault.code, fault.what), Tone::Bad));
     }
+    if let (Some(read), Some(_)) = (screen.read, &screen.ask)
+        && state.now.duration_since(read).as_secs() >= OLD
+    {
+        notes.push((format!("read {}; {} reads it again", ago(read, state.now), state.keymap.key(Action::Refresh)), Tone::Dim));
+    }
     if page.fault
         && let Some(table) = page.table.as_ref().filter(|table| !state.fleet.failed.contains_key(*table))
     {
@@ -262,8 +270,8 @@ fn went_well(state: &State, table: &TableName) -> bool {
         let lines: Vec<_> = run.tables.iter().filter(|line| line.table == *table).collect();
         Some((run.finished?, lines.iter().all(|line| line.fault.is_none()))).filter(|_| !lines.is_empty())
     });
-    let own = state.jobs.iter().filter_map(|job| {
-        let ends: Vec<_> = job.ends.iter().filter(|end| end.table == *table).collect();
+    let own = state.jobs.iter().filter(|job| job.left.is_none()).filter_map(|job| {
+        let ends = job.ends_on(table);
         Some((job.ended?, ends.iter().all(|end| end.kind < EndKind::Attention))).filter(|_| !ends.is_empty())
     });
     run.chain(own).max_by_key(|(at, _)| *at).is_some_and(|(_, well)| well)

@@ -44,7 +44,12 @@ fn runs(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
     let by = by_width(area.width);
     let body = head(state, area, buf, &format!("{:<14}{:<10}{:<by$}{:>8}  {}", "BEGAN", "COMMAND", "BY", "TOOK", "OUTCOME"));
     if state.runs.is_empty() {
-        put(buf, body.x + 2, body.y, body.width, "no run is on record", theme.tone(Tone::Dim));
+        let (text, tone) = match &state.unread {
+            Some(fault) => (format!("not known: {}: {}", fault.code, fault.what), Tone::Bad),
+            None if !state.judged => ("asking".to_owned(), Tone::Dim),
+            None => ("no run is on record".to_owned(), Tone::Dim),
+        };
+        put(buf, body.x + 2, body.y, body.width, &text, theme.tone(tone));
     }
     for ((place, run), y) in state.runs.iter().enumerate().skip(state.cursor().top).zip(body.top()..body.bottom()) {
         let row = Rect { y, height: 1, ..body };
@@ -98,6 +103,7 @@ fn setup(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
     let Some(list) = state.setup.shown() else {
         let text = match &state.setup {
             Loaded::Failed(fault, _) => format!("{}: {}", fault.code, fault.what),
+            Loaded::Empty => "not connected".to_owned(),
             _ => "asking".to_owned(),
         };
         put(buf, body.x + 2, body.y, body.width.saturating_sub(2), &text, theme.tone(Tone::Dim));

@@ -1,5 +1,7 @@
 //! The guards of rule E2: run before anything is decided, and again before the record (E9).
 
+use jiff::civil::DateTime;
+
 use crate::engine::check::net_refusal;
 use crate::engine::{Engine, policy};
 use crate::model::fault::{src, sync};
@@ -20,12 +22,46 @@ pub struct Bounds {
     pub net_refusal: Option<String>,
 }
 
+/// A stream that passes every guard but one: its table may have been altered.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Why an extract would stop here; `None`: nothing has changed.
+    pub drift: Option<Fault>,
+    pub instance: CaptureInstance,
+    /// When the table's definition was changed last, server-local.
+    pub altered: Option<DateTime>,
+    min: Lsn,
+    max: Lsn,
+}
+
 /// Runs all guards for all streams: one fault or the bounds for each. A fault of the whole source
 /// is the outer error.
 pub async fn look<S: Source, C: ChangeStore, T: Target>(
     engine: &Engine<S, C, T>,
     streams: &[&Stream],
 ) -> Result<Vec<Result<Bounds, Fault>>, Fault> {
+    let bounds = |seen: Changed| match seen.drift {
+        Some(drift) => Err(drift),
+        None => Ok(Bounds {
+            min: seen.min,
+            max: seen.max,
+            ddl_lsn: seen.instance.ddl_lsn,
+            net_refusal: net_refusal(&seen.instance.shape, seen.instance.supports_net_changes),
+        }),
+    };
+    Ok(look_past_drift(engine, streams).await?.into_iter().map(|seen| seen.and_then(bounds)).collect())
+}
+
+/// As [`look`], for an operator who wants to go on after a change.
+pub async fn look_at_change<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, stream: &Stream) -> Result<Changed, Fault> {
+    let looked = look_past_drift(engine, &[stream]).await?.pop().transpose()?;
+    looked.ok_or_else(|| Fault::new(&sync::NOT_TRACKED, format!("{} left the source", stream.table)))
+}
+
+async fn look_past_drift<S: Source, C: ChangeStore, T: Target>(
+    engine: &Engine<S, C, T>,
+    streams: &[&Stream],
+) -> Result<Vec<Result<Changed, Fault>>, Fault> {
     let source = &engine.source;
     let server = source.start_up().await?;
     let tables: Vec<TableName> = streams.iter().map(|stream| stream.table.clone()).collect();
@@ -38,7 +74,16 @@ pub async fn look<S: Source, C: ChangeStore, T: Target>(
     for ((stream, table), min) in streams.iter().zip(facts).zip(&marks.min) {
         let head = &stream.head;
         let now: Vec<MappingFacts> = mappings.by_ref().take(must_stand(head).count()).collect();
-        looked.push(table.and_then(|table| check(head, &server, &table, marks.cdc_enabled, *min, marks.max, &now)));
+        looked.push(table.and_then(|table| {
+            let (instance, max) = check(head, &server, &table, marks.cdc_enabled, *min, marks.max, &now)?;
+            Ok(Changed {
+                drift: no_drift(head, &table, instance).err(),
+                altered: table.altered,
+                instance: instance.clone(),
+                min: *min,
+                max,
+            })
+        }));
     }
     Ok(looked)
 }
@@ -66,15 +111,16 @@ fn must_stand(head: &CommitRecord) -> impl Iterator<Item = &MappingRow> {
     head.mapping.iter().chain(&head.seen)
 }
 
-fn check(
+/// All guards but that of the columns. Gives the instance and max LSN.
+fn check<'a>(
     head: &CommitRecord,
     server: &ServerFacts,
-    table: &TableFacts,
+    table: &'a TableFacts,
     cdc_enabled: bool,
     min: Lsn,
     max: Option<Lsn>,
     mappings: &[MappingFacts],
-) -> Result<Bounds, Fault> {
+) -> Result<(&'a CaptureInstance, Lsn), Fault> {
     let name = &head.table;
     if !head.source.agrees_with(&server.identity) {
         return Err(other_source(head, server));
@@ -89,9 +135,7 @@ fn check(
             .evidence("low-water mark", min)
             .next(format!("db-to-redshift prepare --new-epoch --table '{name}'")));
     }
-    no_drift(head, table, instance)?;
-    let net_refusal = net_refusal(&instance.shape, instance.supports_net_changes);
-    Ok(Bounds { min, max, ddl_lsn: instance.ddl_lsn, net_refusal })
+    Ok((instance, max))
 }
 
 /// Net changes only where the rows of a table can be read by them (rule E5).
@@ -151,7 +195,7 @@ pub fn readable(table: &TableName, instance: &CaptureInstance, min: Lsn, max: Op
 /// the head saw unchanged as long as the mapping reaches that far back.
 fn went_back(head: &CommitRecord, max: Lsn, mappings: &[MappingFacts]) -> Result<(), Fault> {
     // Record 0's own end may lie above max: a fresh instance begins above L0 (rule R2).
-    let opening = matches!(head.kind, RecordKind::Snapshot | RecordKind::Start);
+    let opening = matches!(head.kind, RecordKind::Snapshot | RecordKind::Start | RecordKind::Schema);
     let floor = if opening { head.l0.unwrap_or(head.lsn_to) } else { head.lsn_to };
     let fault = |what: &str| {
         Fault::new(&sync::WENT_BACK, format!("{what} ({})", head.table)).evidence("carried up to", head.lsn_to).evidence("max LSN", max)
@@ -190,6 +234,7 @@ fn no_drift(head: &CommitRecord, table: &TableFacts, instance: &CaptureInstance)
     let seen = head.altered.is_some() && head.altered == table.altered;
     if instance.ddl_lsn > head.ddl_lsn && !seen {
         return Err(drift(format!("DDL ran on {} since the last batch", head.table))
+            .next(format!("db-to-redshift accept-schema --table '{}' # the captured columns are as they were", head.table))
             .evidence("ddl_lsn", instance.ddl_lsn.unwrap_or_default())
             .evidence(
                 "columns not captured",

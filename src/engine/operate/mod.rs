@@ -1,9 +1,10 @@
-//! What an operator orders: pause and resume, skip, adopt, leases, retry, recover.
+//! What an operator orders: pause and resume, skip, adopt, accept, leases, retry, recover.
 //!
 //! Each is a function of the engine with a typed report for each table, for the command line and
 //! for any screen. What can do harm says first what it would do, and acts only when the table's
 //! name was typed: the engine checks that, not the screen.
 
+mod accept;
 mod adopt;
 mod failures;
 mod leases;
@@ -13,6 +14,7 @@ mod reprepare;
 mod retry;
 mod skip;
 
+pub use accept::Accepted;
 pub use adopt::{AdoptOrder, Adopted};
 pub use failures::{Failure, Runs};
 pub use leases::{Freed, LeaseLine, TakeOver};

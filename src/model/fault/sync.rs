@@ -38,8 +38,11 @@ pub const DRIFT: Page = Page {
     code: "SYNC-004",
     title: "drift: the table's columns changed",
     class: Class::Human,
-    meaning: "The captured columns no longer equal those of the epoch. Nothing was extracted past the change.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with the new columns"],
+    meaning: "The captured columns no longer equal those of the epoch, or DDL ran on the table. Nothing was extracted past the change.",
+    next: &[
+        "db-to-redshift accept-schema --table <table> # goes on without a new snapshot, where captured columns are as they were or only longer",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with the new columns",
+    ],
 };
 
 pub const POLICY: Page = Page {

@@ -9,7 +9,8 @@ pub mod changes;
 pub mod columns;
 pub mod connect;
 mod counted;
-pub mod decode;
+pub mod ddl;
+mod decode;
 pub mod describe;
 pub mod error;
 pub mod fleet;
@@ -31,12 +32,12 @@ use jiff::civil::DateTime;
 use self::pages::Stream;
 use self::session::Sessions;
 use super::{
-    CaptureHealth, ChangesRequest, CleanUp, FleetFacts, MappingFacts, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable,
+    CaptureHealth, ChangesRequest, CleanUp, DdlNote, FleetFacts, MappingFacts, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable,
     TableFacts, Watermarks,
 };
 use crate::config::SourceSettings;
 use crate::model::privilege::Lacking;
-use crate::model::{ChangeRow, Fault, Lsn, TableName, TableShape, Value};
+use crate::model::{CaptureIdentity, ChangeRow, Fault, Lsn, TableName, TableShape, Value};
 
 /// Rows that one statement takes from a change table, unless told otherwise.
 const PAGE_ROWS: u32 = 20_000;
@@ -92,6 +93,10 @@ impl Source for SqlServer {
 
     async fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> Result<Lsn, Fault> {
         cdc::window_end(&self.sessions, from, max, transactions).await
+    }
+
+    async fn ddl_since(&self, capture: &CaptureIdentity, after: Lsn) -> Result<Vec<DdlNote>, Fault> {
+        ddl::since(&self.sessions, capture, after).await
     }
 
     async fn mappings(&self, at: &[Lsn]) -> Result<Vec<MappingFacts>, Fault> {

@@ -55,7 +55,7 @@ impl Console {
         for effect in effects {
             let asked = if let Effect::Ask(id, ask) = &effect { Some((*id, ask.clone())) } else { None };
             self.effects.push(effect);
-            if let Some((id, ask)) = asked
+            if let Some((id, ask)) = asked.filter(|_| !self.world.silent)
                 && let Some(answer) = self.world.answer(&ask, self.state.now)
             {
                 self.reply(id, answer);

@@ -4,6 +4,7 @@ mod answers;
 mod budget;
 mod driver;
 mod ends;
+mod focus;
 mod keys;
 mod looped;
 mod pictures;

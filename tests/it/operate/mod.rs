@@ -1,5 +1,6 @@
 //! What an operator orders: pause, skip, adopt, lease, retry, recover.
 
+mod accept;
 mod adopt;
 mod command_line;
 mod leases;

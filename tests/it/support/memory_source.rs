@@ -14,8 +14,8 @@ use db_to_redshift::model::{
     CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, TableName, TableShape, Value,
 };
 use db_to_redshift::source::{
-    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, FleetFacts, FleetInstance, FleetTable, MappingFacts, Pages, ProbeRange,
-    ScanIsolation, ServerFacts, Source, SourceTable, TableFacts, Watermarks,
+    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, DdlNote, FleetFacts, FleetInstance, FleetTable, MappingFacts, Pages,
+    ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable, TableFacts, Watermarks,
 };
 use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
@@ -28,6 +28,7 @@ pub struct Table {
     pub instance: CaptureInstance,
     pub tracked: bool,
     pub altered: Option<DateTime>,
+    pub ddl: Vec<DdlNote>,
     pub min: Lsn,
     pub rows: BTreeMap<Vec<u8>, Vec<Value>>,
     pub changes: Vec<ChangeRow>,
@@ -167,7 +168,7 @@ impl MemorySource {
             };
             inner.tables.insert(
                 table.clone(),
-                Table { instance, tracked: true, altered: None, min: start, rows: BTreeMap::new(), changes: Vec::new() },
+                Table { instance, tracked: true, altered: None, ddl: Vec::new(), min: start, rows: BTreeMap::new(), changes: Vec::new() },
             );
         });
         table
@@ -195,6 +196,15 @@ impl Inner {
     }
 
     /// A dummy row of an idle log.
+    /// Capture notes a change of the table's definition.
+    pub fn note_ddl(&mut self, table: &TableName, command: &str, alters_captured: bool) {
+        self.idle();
+        let (lsn, time) = (self.max(), self.clock);
+        let table = self.get(table);
+        (table.instance.ddl_lsn, table.altered) = (Some(lsn), Some(time));
+        table.ddl.push(DdlNote { lsn, time, command: command.to_owned(), alters_captured });
+    }
+
     pub fn idle(&mut self) {
         self.map("00");
     }
@@ -361,6 +371,15 @@ impl Source for MemorySource {
             .enter("window_end", |inner| {
                 let above = inner.mapping.iter().map(|row| row.lsn).filter(|lsn| (from..=max).contains(lsn));
                 above.take(transactions as usize).last().filter(|last| *last < max).unwrap_or(max)
+            })
+            .await)
+    }
+
+    async fn ddl_since(&self, capture: &CaptureIdentity, after: Lsn) -> Result<Vec<DdlNote>, Fault> {
+        Ok(self
+            .enter("ddl_since", |inner| {
+                let notes = &inner.instance(&capture.instance).expect("the instance is there").ddl;
+                notes.iter().filter(|note| note.lsn > after).cloned().collect()
             })
             .await)
     }

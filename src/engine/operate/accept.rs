@@ -1,0 +1,189 @@
+//! Accept: a stream goes on after DDL that leaves what it carries readable as before (rule R7).
+//!
+//! Most DDL on a tracked table adds a column, which its capture instance never sees. The guard of
+//! rule E2 cannot tell whether that was meant, and stops. Here an operator says that it was, and a
+//! `schema` record moves the stream past it without another snapshot. What it may be: any DDL that
+//! left the captured columns alone, and strings or binaries that became longer. Everything else
+//! (a column that went, was renamed, changed its type, its collation or its place in the key)
+//! means rows of two forms, and another epoch.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{AT_ONCE, Report};
+use crate::engine::event::Job;
+use crate::engine::extract::guards::{self, Changed};
+use crate::engine::extract::stream::Stream;
+use crate::engine::{Engine, TOOL};
+use crate::model::fault::operate::CONFIRM;
+use crate::model::fault::sync;
+use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
+use crate::model::{Column, CommitRecord, Epoch, Fault, RecordKind, Seq, SqlType, TableName};
+use crate::source::{DdlNote, Source};
+use crate::store::{ChangeStore, RecordPut};
+use crate::target::Target;
+
+/// Statements that are shown, and characters of each.
+const DDL_SHOWN: usize = 10;
+const DDL_CHARS: usize = 300;
+
+/// How an accept ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct Accepted {
+    /// Epoch that goes on.
+    pub epoch: Epoch,
+    /// Number of the record that was written; null: nothing had changed.
+    pub batch: Option<Seq>,
+    /// Captured columns that are longer now, as in `name nvarchar(40) -> nvarchar(80)`.
+    pub longer: Vec<String>,
+    /// Columns that the capture instance leaves out.
+    pub not_captured: Vec<String>,
+    /// The commands that come next.
+    pub next: Vec<String>,
+}
+
+impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
+    /// Lets each table's stream go on after DDL, once confirmed; otherwise the fault [`CONFIRM`] says
+    /// what would be accepted. DDL that may not be accepted is [`sync::DRIFT`], as in an extract.
+    pub async fn accept(self: &Arc<Self>, tables: &[TableName], confirm: bool) -> Vec<Report<Accepted>> {
+        futures::stream::iter(tables.iter().cloned())
+            .map(|table| async move { Report { outcome: self.accept_table(&table, confirm).await, table } })
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn accept_table(self: &Arc<Self>, table: &TableName, confirm: bool) -> Result<Accepted, Fault> {
+        let mut stream = Stream::open(self, table).await?;
+        let accepted = self.accept_under_lease(&mut stream, confirm).await;
+        stream.close().await;
+        accepted
+    }
+
+    async fn accept_under_lease(&self, stream: &mut Stream, confirm: bool) -> Result<Accepted, Fault> {
+        let table = stream.table.clone();
+        let changed = guards::look_at_change(self, stream).await?;
+        let head = stream.head.clone();
+        let longer = judge(&head, &changed)?;
+        let next = vec![format!("db-to-redshift sync --table '{table}'")];
+        let accepted = Accepted {
+            epoch: stream.epoch,
+            batch: None,
+            longer: longer.iter().map(|(then, now)| format!("{} {} -> {}", now.name, then.sql_type, now.sql_type)).collect(),
+            not_captured: changed.instance.uncaptured.iter().map(|column| column.name.clone()).collect(),
+            next,
+        };
+        let Some(drift) = &changed.drift else { return Ok(accepted) };
+        let ddl = self.source.ddl_since(&changed.instance.identity, stream.head.ddl_lsn.unwrap_or_default()).await?;
+        // A type that was altered and altered back may have changed values that nobody captured.
+        if ddl.iter().filter(|note| note.alters_captured).count() > longer.len() {
+            return Err(with_ddl(drift.clone(), &ddl));
+        }
+        if !confirm {
+            return Err(with_ddl(ask(&table, &accepted, &changed), &ddl));
+        }
+        let record = self.record_of_change(stream, &changed);
+        stream.refresh_head(&*self.store).await?;
+        stream.lease.check(&table)?;
+        // Between the judgement and the record another change may have come (rule E9).
+        let again = guards::look_at_change(self, stream).await?;
+        if again.instance.shape.hash() != record.column_hash || again.instance.ddl_lsn != record.ddl_lsn || again.altered != record.altered
+        {
+            return Err(Fault::new(&sync::DRIFT, format!("{table} was altered again meanwhile"))
+                .next(format!("db-to-redshift accept-schema --table '{table}'")));
+        }
+        match self.store.put_record(&record).await? {
+            RecordPut::Written => {}
+            RecordPut::Lost(winner) => {
+                return Err(Fault::new(&sync::LEASE_LOST, format!("{table} was extracted by another job meanwhile"))
+                    .evidence("batch", winner.seq)
+                    .evidence("run", winner.run));
+            }
+        }
+        let note = format!("batch {} goes on with the columns as they are now", record.seq);
+        self.events.note(Job::Extract, &table, note).await;
+        let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", now.name));
+        let next = widen.chain(accepted.next).collect();
+        Ok(Accepted { batch: Some(record.seq), next, ..accepted })
+    }
+
+    /// Covers no LSNs: its end is the head's.
+    fn record_of_change(&self, stream: &Stream, changed: &Changed) -> CommitRecord {
+        let head = stream.head.clone();
+        CommitRecord {
+            version: RECORD_VERSION,
+            kind: RecordKind::Schema,
+            seq: stream.next_seq(),
+            attempt: Uuid::new_v4(),
+            run: self.run.id,
+            column_hash: changed.instance.shape.hash(),
+            columns: changed.instance.shape.clone(),
+            ddl_lsn: changed.instance.ddl_lsn,
+            altered: changed.altered,
+            lsn_from: Some(stream.lsn_from()),
+            layout: Layout::Changes,
+            parts: Vec::new(),
+            counts: RowCounts::default(),
+            trusted: false,
+            created_at: Timestamp::now(),
+            tool: TOOL.into(),
+            ..head
+        }
+    }
+}
+
+/// The columns that became longer, then and now; the drift where anything else has changed.
+fn judge<'a>(head: &'a CommitRecord, changed: &'a Changed) -> Result<Vec<(&'a Column, &'a Column)>, Fault> {
+    let Some(drift) = &changed.drift else { return Ok(Vec::new()) };
+    // A captured column that is gone, and a policy that changed, are none of this.
+    if !changed.instance.missing.is_empty() || !drift.is(&sync::DRIFT) {
+        return Err(drift.clone());
+    }
+    let (then, now) = (head.columns.columns(), changed.instance.shape.columns());
+    let mut longer = Vec::new();
+    for (then, now) in then.iter().zip(now) {
+        let same = Column { sql_type: then.sql_type.clone(), nullable: then.nullable, ordinal: then.ordinal, ..now.clone() };
+        if same != *then || now.sql_type != then.sql_type && !is_longer(&then.sql_type, &now.sql_type) {
+            return Err(drift.clone());
+        }
+        if now.sql_type != then.sql_type {
+            longer.push((then, now));
+        }
+    }
+    if then.len() == now.len() { Ok(longer) } else { Err(drift.clone()) }
+}
+
+/// Every value of before is a value of now, written in the same bytes. Not so `char` and `binary`,
+/// which are filled up to their length, nor MAX types, whose untouched values read as NULL.
+fn is_longer(then: &SqlType, now: &SqlType) -> bool {
+    match (then, now) {
+        (SqlType::VarChar { length: then }, SqlType::VarChar { length: now })
+        | (SqlType::NVarChar { length: then }, SqlType::NVarChar { length: now })
+        | (SqlType::VarBinary { length: then }, SqlType::VarBinary { length: now }) => now > then,
+        _ => false,
+    }
+}
+
+/// The statements, the newest ones.
+fn with_ddl(fault: Fault, ddl: &[DdlNote]) -> Fault {
+    let shown = ddl.iter().skip(ddl.len().saturating_sub(DDL_SHOWN));
+    shown.fold(fault, |fault, note| {
+        let command: String = note.command.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(DDL_CHARS).collect();
+        fault.evidence(format!("DDL at {}", note.time), command)
+    })
+}
+
+fn ask(table: &TableName, accepted: &Accepted, changed: &Changed) -> Fault {
+    let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Fault::new(&CONFIRM, format!("the stream of {table} would go on with its columns as they are now, without another snapshot"))
+        .evidence("epoch", accepted.epoch)
+        .evidence("columns that are longer now", list(&accepted.longer))
+        .evidence("columns that are not carried", list(&accepted.not_captured))
+        .evidence("ddl_lsn", changed.instance.ddl_lsn.unwrap_or_default())
+        .next(format!("db-to-redshift accept-schema --table '{table}' --confirm"))
+}
