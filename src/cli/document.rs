@@ -198,7 +198,7 @@ documents! {
     "status" / 2 => StatusReport,
     "verify" / 1 => Reports<'_, VerifyReport>,
     "trace" / 1 => TraceReport,
-    "dry-run" / 1 => Reports<'_, DryRunReport>,
+    "dry-run" / 2 => Reports<'_, DryRunReport>,
     "widen" / 1 => WidenReport,
     "maintain" / 1 => Reports<'_, UpkeepReport>,
     "lsn" / 1 => LsnReport,

@@ -40,8 +40,14 @@ fn place(place: Option<&Place>) -> String {
 
 fn print(report: &DryRunReport) {
     let table = &report.table;
+    let stop = || {
+        if let Some(fault) = &report.fault {
+            output::line(format_args!("  TROUBLE  {fault}"));
+        }
+    };
     let (Some(from), Some(to)) = (report.from, report.to) else {
         output::line(format_args!("{table}: nothing to load; production holds {} rows", output::count(report.production_rows)));
+        stop();
         return;
     };
     let count = output::count;
@@ -74,9 +80,7 @@ fn print(report: &DryRunReport) {
     if report.lost_kept > 0 {
         output::line(format_args!("  TROUBLE  {} untouched large values are found nowhere: NULL would be loaded", count(report.lost_kept)));
     }
-    if let Some(fault) = &report.fault {
-        output::line(format_args!("  TROUBLE  {fault}"));
-    }
+    stop();
     if !report.complete {
         output::line(format_args!("  only the first {} keys were read: more is pending than a dry run remembers", count(report.keys)));
     }

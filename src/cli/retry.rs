@@ -13,6 +13,7 @@ use super::jobs::JobDone;
 use super::{exit, jobs, output, select, watch};
 use crate::engine::event::{EventReceiver, Outcome};
 use crate::engine::operate::Retried;
+use crate::model::order::Repeat;
 use crate::model::{Fault, TableName};
 
 /// What was tried again.
@@ -43,7 +44,7 @@ impl Document for TriedAgain<'_> {
 pub async fn run(global: &Global, (engine, events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let tables = select::tables(&engine, &global.tables, select::From::Store).await?;
     let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
-    let retried = engine.retry(&tables).await;
+    let retried = engine.retry(&tables, Repeat::NewEpoch).await;
     if let Ok(Retried { again, .. }) = &retried
         && !again.is_empty()
     {
@@ -63,7 +64,15 @@ pub async fn run(global: &Global, (engine, events): (Arc<LiveEngine>, EventRecei
 fn print(Retried { again, nothing_failed }: &Retried) {
     for (why, report) in again {
         let now = report.outcome.as_ref().map_or_else(Fault::code, Outcome::as_str);
-        output::line(format_args!("{}  {} had failed ({why}); now: {now}", report.table, report.job.as_str()));
+        let anew = report.order.is_some_and(|order| order.new_epoch);
+        let (step, then) = match &report.outcome {
+            Ok(outcome) if anew && outcome.batches > 0 => {
+                ("prepare --new-epoch", ": the next load replaces production by the new snapshot")
+            }
+            _ if anew => ("prepare --new-epoch", ""),
+            _ => (report.job.as_str(), ""),
+        };
+        output::line(format_args!("{}  {step} had failed ({why}); now: {now}{then}", report.table));
     }
     for table in nothing_failed {
         output::line(format_args!("{table}  nothing failed"));

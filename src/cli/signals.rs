@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first stops jobs at their next safe point, the second ends at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,25 @@ pub async fn after(many: usize) -> u8 {
     code
 }
 
+/// The console has the terminal.
+static OWNED: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, signals are the console's: SIGTERM it hears by itself, and SIGINT, which goes to
+/// everybody who has the terminal, means the pager that it has begun.
+pub struct Owned(());
+
+#[must_use]
+pub fn own() -> Owned {
+    OWNED.store(true, Ordering::SeqCst);
+    Owned(())
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        OWNED.store(false, Ordering::SeqCst);
+    }
+}
+
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -41,9 +62,14 @@ impl Signals {
     }
 
     async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.interrupt.recv() => INTERRUPTED,
-            _ = self.terminate.recv() => TERMINATED,
+        loop {
+            let code = tokio::select! {
+                _ = self.interrupt.recv() => INTERRUPTED,
+                _ = self.terminate.recv() => TERMINATED,
+            };
+            if !OWNED.load(Ordering::SeqCst) {
+                return code;
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the action menu and the page of keys in the docs.
 
 use super::order::Order;
+use crate::model::order::Repeat;
 
 /// What a key, a palette line or a menu line asks for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -225,7 +226,7 @@ impl Action {
             Self::Extract => Order::Extract,
             Self::Load => Order::Load,
             Self::Both => Order::Sync,
-            Self::Retry => Order::Retry,
+            Self::Retry => Order::Retry { repeat: Repeat::Steps },
             Self::Pause if paused => Order::Resume,
             Self::Pause => Order::Pause { why: String::new() },
             Self::Prepare => Order::Prepare { new_epoch: false },

@@ -4,6 +4,7 @@
 //! orders; the others can be copied.
 
 use super::order::Order;
+use crate::model::order::Repeat;
 
 /// The order that an action stands for, if the console can carry it out.
 #[must_use]
@@ -17,7 +18,8 @@ pub fn order(action: &str) -> Option<Order> {
         "extract" => Order::Extract,
         "load" => Order::Load,
         "sync" => Order::Sync,
-        "retry" => Order::Retry,
+        // What of it may run, the console finds out when it is chosen.
+        "retry" => Order::Retry { repeat: Repeat::Steps },
         "resume" => Order::Resume,
         "recover" => Order::Recover,
         "verify" => Order::Verify,

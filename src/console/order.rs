@@ -1,6 +1,7 @@
 //! Orders: everything that the console can change, and how dangerous each is.
 
 use super::seam::Place;
+use crate::model::order::Repeat;
 use crate::model::{Seq, TableName};
 
 /// Something that changes a system, given for one or more tables.
@@ -10,8 +11,10 @@ pub enum Order {
     Load,
     /// Load what waits, extract, load again.
     Sync,
-    /// The step that failed last.
-    Retry,
+    /// The step that failed last. `repeat`: what of it the operator was told.
+    Retry {
+        repeat: Repeat,
+    },
     Pause {
         why: String,
     },
@@ -67,7 +70,7 @@ impl Order {
             Self::Extract => "extract",
             Self::Load => "load",
             Self::Sync => "sync",
-            Self::Retry => "retry",
+            Self::Retry { .. } => "retry",
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
             Self::Prepare { .. } => "prepare",
@@ -88,7 +91,7 @@ impl Order {
             Self::Extract => "Extract",
             Self::Load => "Load",
             Self::Sync => "Extract and load",
-            Self::Retry => "Retry the failed step",
+            Self::Retry { .. } => "Retry the failed step",
             Self::Pause { .. } => "Pause",
             Self::Resume => "Resume",
             Self::Prepare { new_epoch: false } => "Prepare",
@@ -113,7 +116,11 @@ impl Order {
             Self::Extract => "Reads new changes from SQL Server (SELECT only) and writes change files to S3.",
             Self::Load => "COPY into staging, then delete and insert into production in one transaction.",
             Self::Sync => "Loads what waits in S3, extracts new changes, and loads these.",
-            Self::Retry => "Runs the step that failed last once more. Repeating it is safe.",
+            Self::Retry { repeat: Repeat::Steps } => "Runs the load or extract that failed last once more. Repeating it is safe.",
+            Self::Retry { repeat: Repeat::Prepare } => "Gives the prepare that failed once more, then what else failed.",
+            Self::Retry { repeat: Repeat::NewEpoch } => {
+                "Gives the prepare --new-epoch that failed once more: the load after it deletes every row of production and inserts the snapshot."
+            }
             Self::Pause { .. } => "Nobody extracts or loads the table until it is resumed. Jobs at work stop after their batch.",
             Self::Resume => "Lets a paused table go on.",
             Self::Prepare { new_epoch: false } => {
@@ -139,9 +146,11 @@ impl Order {
     #[must_use]
     pub fn danger(&self, tables: usize, protected: bool) -> Danger {
         match self {
-            Self::Prepare { new_epoch: true } | Self::Skip { .. } | Self::TruncateStaging => Danger::Typed,
+            Self::Prepare { new_epoch: true } | Self::Retry { repeat: Repeat::NewEpoch } | Self::Skip { .. } | Self::TruncateStaging => {
+                Danger::Typed
+            }
             _ if tables > MANY => Danger::Typed,
-            Self::Retry if !protected => Danger::Retry,
+            Self::Retry { repeat: Repeat::Steps } if !protected => Danger::Retry,
             _ => Danger::Sheet,
         }
     }
@@ -221,8 +230,11 @@ mod tests {
         assert_eq!(Order::Prepare { new_epoch: true }.danger(1, false), Danger::Typed);
         assert_eq!(Order::Skip { batch: None, why: String::new() }.danger(1, false), Danger::Typed);
         assert_eq!(Order::Load.danger(MANY + 1, false), Danger::Typed);
-        assert_eq!(Order::Retry.danger(3, false), Danger::Retry);
-        assert_eq!(Order::Retry.danger(3, true), Danger::Sheet, "a protected profile always shows the sheet");
+        let retry = |repeat, protected| Order::Retry { repeat }.danger(3, protected);
+        assert_eq!(retry(Repeat::Steps, false), Danger::Retry);
+        assert_eq!(retry(Repeat::Steps, true), Danger::Sheet, "a protected profile always shows the sheet");
+        assert_eq!(retry(Repeat::Prepare, false), Danger::Sheet);
+        assert_eq!(retry(Repeat::NewEpoch, false), Danger::Typed, "as a new snapshot itself");
         assert_eq!(Order::Load.danger(1, false), Danger::Sheet);
     }
 

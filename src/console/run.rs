@@ -10,9 +10,10 @@ use ratatui::backend::Backend as Screen;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::msg::{Effect, Msg};
-use super::seam::{Backend, Reply};
+use super::seam::{Ask, Backend, Reply};
 use super::state::{Options, State};
 use super::update::{begin, restore, update};
 use super::view::{Hits, view};
@@ -34,8 +35,12 @@ pub enum Input {
 
 /// Whoever does what only the outside can: clipboard, files, pager, the shell. Replaced in tests.
 pub trait Outside {
-    /// Does it and says in words how it went; `None`: nothing to say.
+    /// Does it and says in words how it went; `None`: nothing to say. Must not take long: jobs wait
+    /// for whoever hears what they tell.
     fn perform(&mut self, effect: Effect) -> Option<Msg>;
+
+    /// Gives screen and keys to a pager until it is left, or told to `stop`.
+    fn page(&self, text: String, stop: CancellationToken) -> impl Future<Output = Msg>;
 
     /// What was kept for a profile.
     fn recall(&mut self, profile: &str) -> super::state::session::Session;
@@ -55,7 +60,7 @@ pub struct Spent {
 /// when the terminal is its own again.
 ///
 /// # Errors
-/// When the screen cannot be written to.
+/// When the screen cannot be written to. Every job was asked to stop then, too.
 pub async fn run<S, I, B, O>(
     options: Options,
     terminal: &mut Terminal<S>,
@@ -72,10 +77,35 @@ where
     let size = terminal.size()?;
     let (sender, mut replies) = mpsc::channel::<Reply>(1024);
     let mut state = State::new(options, outside.now(), (size.width, size.height));
+    let ended = go(&mut state, terminal, &mut input, backend, outside, &sender, &mut replies).await;
+    if ended.is_err() {
+        let jobs: Vec<_> = state.jobs.running().map(|job| job.id).collect();
+        for job in jobs {
+            backend.ask(state.id(), Ask::Cancel { job }, &sender);
+        }
+    }
+    ended
+}
+
+async fn go<S, I, B, O>(
+    state: &mut State,
+    terminal: &mut Terminal<S>,
+    input: &mut I,
+    backend: &mut B,
+    outside: &mut O,
+    sender: &mpsc::Sender<Reply>,
+    replies: &mut mpsc::Receiver<Reply>,
+) -> Result<Spent, S::Error>
+where
+    S: Screen,
+    I: Stream<Item = Input> + Unpin,
+    B: Backend,
+    O: Outside,
+{
     let mut spent = Spent::default();
-    let mut queue: Vec<Effect> = begin(&mut state);
+    let mut queue: Vec<Effect> = begin(state);
     // The first paint waits for nobody.
-    let mut hits = draw(&mut state, terminal, &mut spent)?;
+    let mut hits = draw(state, terminal, &mut spent)?;
     let mut drawn = Instant::now();
     let mut tick = Instant::now();
     // Since when something waits to be shown.
@@ -84,22 +114,23 @@ where
         for effect in std::mem::take(&mut queue) {
             match effect {
                 Effect::Quit => return Ok(spent),
-                Effect::Ask(id, ask) => backend.ask(id, ask, &sender),
+                Effect::Ask(id, ask) => backend.ask(id, ask, sender),
                 Effect::Discard(report) => drop(tokio::task::spawn_blocking(move || drop(report))),
                 Effect::Recall { profile } => {
                     let session = outside.recall(&profile);
-                    restore(&mut state, &session);
+                    restore(state, &session);
+                }
+                Effect::Pager(text) => {
+                    queue.extend(paged(state, text, input, outside, replies).await);
+                    queue.extend(repaint(state, terminal)?);
                 }
                 other => {
-                    let suspends = matches!(other, Effect::Suspend | Effect::Pager(_));
+                    let suspends = other == Effect::Suspend;
                     if let Some(msg) = outside.perform(other) {
-                        queue.extend(update(&mut state, msg));
+                        queue.extend(update(state, msg));
                     }
                     if suspends {
-                        // Somebody else has written on the screen.
-                        let size = terminal.size()?;
-                        terminal.resize(Rect::new(0, 0, size.width, size.height))?;
-                        queue.extend(update(&mut state, Msg::Resize(size.width, size.height)));
+                        queue.extend(repaint(state, terminal)?);
                     }
                 }
             }
@@ -110,7 +141,7 @@ where
         // However fast keys and replies come, what they did is shown.
         dirty = if state.dirty { dirty.or_else(|| Some(Instant::now())) } else { None };
         if dirty.is_some_and(|since| since.elapsed() > FRAME) && drawn.elapsed() > FRAME {
-            hits = draw(&mut state, terminal, &mut spent)?;
+            hits = draw(state, terminal, &mut spent)?;
             (drawn, dirty) = (Instant::now(), None);
         }
         let pause = if state.jobs.is_idle() || !state.look.motion { SECOND } else { TURN };
@@ -124,7 +155,7 @@ where
             },
             Some(reply) = replies.recv() => Some(Msg::Reply(Box::new(reply))),
             () = at(frame_due) => {
-                hits = draw(&mut state, terminal, &mut spent)?;
+                hits = draw(state, terminal, &mut spent)?;
                 (drawn, dirty) = (Instant::now(), None);
                 None
             }
@@ -138,13 +169,51 @@ where
             terminal.resize(Rect::new(0, 0, width, height))?;
         }
         spent.messages += 1;
-        queue.extend(update(&mut state, message));
+        queue.extend(update(state, message));
         // What else has come meanwhile belongs into the same frame.
         while let Ok(reply) = replies.try_recv() {
             spent.messages += 1;
-            queue.extend(update(&mut state, Msg::Reply(Box::new(reply))));
+            queue.extend(update(state, Msg::Reply(Box::new(reply))));
         }
     }
+}
+
+/// The pager has the screen. What jobs tell is taken over all the same: a job that nobody hears
+/// would wait, perhaps with a transaction open. What that asks for is done afterwards.
+async fn paged<I, O>(state: &mut State, text: String, input: &mut I, outside: &O, replies: &mut mpsc::Receiver<Reply>) -> Vec<Effect>
+where
+    I: Stream<Item = Input> + Unpin,
+    O: Outside,
+{
+    let (stop, mut effects) = (CancellationToken::new(), Vec::new());
+    let mut paging = std::pin::pin!(outside.page(text, stop.clone()));
+    let done = loop {
+        tokio::select! {
+            biased;
+            done = &mut paging => break done,
+            event = input.next(), if !stop.is_cancelled() => {
+                if matches!(event, None | Some(Input::Terminate)) {
+                    stop.cancel();
+                }
+            }
+            Some(reply) = replies.recv() => {
+                effects.extend(update(state, Msg::Tick(outside.now())));
+                effects.extend(update(state, Msg::Reply(Box::new(reply))));
+            }
+        }
+    };
+    effects.extend(update(state, done));
+    if stop.is_cancelled() {
+        effects.extend(update(state, Msg::Terminate));
+    }
+    effects
+}
+
+/// Somebody else has written on the screen.
+fn repaint<S: Screen>(state: &mut State, terminal: &mut Terminal<S>) -> Result<Vec<Effect>, S::Error> {
+    let size = terminal.size()?;
+    terminal.resize(Rect::new(0, 0, size.width, size.height))?;
+    Ok(update(state, Msg::Resize(size.width, size.height)))
 }
 
 async fn at(time: Option<Instant>) {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::order::Order;
-use super::page::Page;
+use super::page::{Page, Tone};
 use super::setup::Checklist;
 use crate::engine::event::{Event, Job, Progress};
 use crate::engine::operate::Runs;
@@ -209,18 +209,64 @@ pub enum Answer {
     Failed(Box<FaultDocument>),
 }
 
+/// What kind of an end it was.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum EndKind {
+    /// There was nothing to do.
+    Nothing,
+    Well,
+    /// No fault, but not what was wanted: a difference, a pause, something that was left.
+    Attention,
+    Failed,
+}
+
 /// How a job ended on one table.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TableEnd {
     pub table: TableName,
-    /// In a few words, as in `done` or `nothing to do`; the fault's code after a fault.
+    /// The step of the table's stream; `None`: another order.
+    pub job: Option<Job>,
+    pub kind: EndKind,
+    /// In a few words, as in `done` or `nothing to do`; job and code after a fault.
     pub outcome: String,
+    /// What was left as it is, and why.
+    pub left: Vec<String>,
     pub batches: u64,
     pub rows: u64,
     pub fault: Option<FaultDocument>,
 }
 
 impl TableEnd {
+    /// An end without a fault.
+    #[must_use]
+    pub fn new(table: TableName, job: Option<Job>, kind: EndKind, outcome: impl Into<String>) -> Self {
+        Self { table, job, kind, outcome: outcome.into(), left: Vec::new(), batches: 0, rows: 0, fault: None }
+    }
+
+    /// A fault. `step`: job or order, as the command line calls it.
+    #[must_use]
+    pub fn of_fault(table: TableName, step: &str, fault: FaultDocument) -> Self {
+        let job = Job::STEPS.into_iter().find(|job| job.as_str() == step);
+        let outcome = format!("{step} {}", fault.code);
+        Self { fault: Some(fault), ..Self::new(table, job, EndKind::Failed, outcome) }
+    }
+
+    #[must_use]
+    pub fn moved(self, batches: u64, rows: u64) -> Self {
+        Self { batches, rows, ..self }
+    }
+
+    #[must_use]
+    pub fn tone(&self) -> Tone {
+        match self.kind {
+            EndKind::Nothing => Tone::Plain,
+            EndKind::Well => Tone::Good,
+            EndKind::Attention => Tone::Warn,
+            EndKind::Failed if self.is_cancelled() => Tone::Warn,
+            EndKind::Failed => Tone::Bad,
+        }
+    }
+
     /// It stopped because it was asked to: no failure.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -230,7 +276,7 @@ impl TableEnd {
     /// Of a step of the table's stream, and not of another order.
     #[must_use]
     pub fn is_step(&self) -> bool {
-        Job::STEPS.into_iter().any(|job| self.outcome.split(' ').next() == Some(job.as_str()))
+        self.job.is_some()
     }
 
     #[must_use]

@@ -2,10 +2,11 @@
 
 use std::io::{self, Stdout, Write as _, stdout};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, EventStream};
@@ -15,7 +16,10 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use ratatui::Terminal;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::frames::Frames;
 use super::msg::{Effect, Msg};
@@ -177,7 +181,6 @@ impl Outside for Shell {
                 said(execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).map(|()| format!("copied {size} bytes to the clipboard")))
             }
             Effect::Write { path, text } => said(write_new(&path, &text).map(|()| format!("written: {}", path.display()))),
-            Effect::Pager(text) => said(self.aside(|| pager(&text)).map(|()| String::new())),
             Effect::Suspend => {
                 let done = self.aside(|| {
                     let me = rustix::process::getpid();
@@ -192,8 +195,17 @@ impl Outside for Shell {
                 Ok(()) => None,
                 Err(error) => Some(Msg::Done(Err(format!("the view could not be remembered: {error}")))),
             },
-            Effect::Ask(..) | Effect::Recall { .. } | Effect::Discard(_) | Effect::Quit => None,
+            Effect::Ask(..) | Effect::Recall { .. } | Effect::Discard(_) | Effect::Pager(_) | Effect::Quit => None,
         }
+    }
+
+    async fn page(&self, text: String, stop: CancellationToken) -> Msg {
+        self.keys.slot().take();
+        let given = give_back();
+        let done = if given.is_ok() { pager(&text, stop).await } else { given };
+        *self.keys.slot() = Some(EventStream::new());
+        let done = enter(self.mouse).and(done);
+        Msg::Done(done.map(|()| String::new()).map_err(|error| error.to_string()))
     }
 
     fn recall(&mut self, profile: &str) -> Session {
@@ -211,13 +223,35 @@ fn write_new(path: &std::path::Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn pager(text: &str) -> io::Result<()> {
+/// How long a pager may take to give the terminal back when it is told to end.
+const LEAVES: Duration = Duration::from_secs(2);
+
+async fn pager(text: &str, stop: CancellationToken) -> io::Result<()> {
+    // Ctrl-C goes to everybody who has the terminal: it means the pager, and we hear it for nothing.
+    let _unheard = signal(SignalKind::interrupt())?;
     let program = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).unwrap_or_else(|| "less".into());
-    let mut child = Command::new("sh").arg("-c").arg(&program).stdin(Stdio::piped()).spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        // A pager that is left early closes its end.
-        let _ = input.write_all(text.as_bytes());
-    }
-    let status = child.wait()?;
+    let mut child = Command::new("sh").arg("-c").arg(&program).stdin(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut input = child.stdin.take();
+    let feed = async {
+        if let Some(mut input) = input.take() {
+            // A pager that is left early closes its end.
+            let _ = input.write_all(text.as_bytes()).await;
+        }
+    };
+    let ended = tokio::select! {
+        (status, ()) = async { tokio::join!(child.wait(), feed) } => Some(status?),
+        () = stop.cancelled() => None,
+    };
+    let Some(status) = ended else {
+        // Its own end leaves the terminal in order; only one that does not listen is killed.
+        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        }
+        match tokio::time::timeout(LEAVES, child.wait()).await {
+            Ok(status) => drop(status?),
+            Err(_) => child.kill().await?,
+        }
+        return Ok(());
+    };
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("the pager `{program}` ended with {status}"))) }
 }

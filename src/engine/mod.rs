@@ -117,6 +117,7 @@ fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<
         let _ = engine.trace(&table, &[], false).await;
         drop(engine.fleet_since(None, None).await);
         let _ = engine.files(&table, 0, None).await;
+        let _ = engine.waiting(&table, 0, None).await;
         let options = inspect::preview::PreviewOptions { file: None, from_line: 1, most: 0, show_values: false };
         let _ = engine.preview(&table, 0, &options).await;
         let _ = engine.staging(&table, 0, false).await;
@@ -129,7 +130,8 @@ fn jobs_can_be_spawned<S: Source, C: ChangeStore, T: Target>(engine: Arc<Engine<
         engine.release_leases(&[]).await;
         engine.adopt(&[], operate::AdoptOrder::default()).await;
         engine.recover(&[]).await;
-        drop(engine.retry(&[]).await);
+        drop(engine.to_retry(&[]).await);
+        drop(engine.retry(&[], crate::model::order::Repeat::Steps).await);
         let order = operate::SkipOrder { table: TableName::new("", ""), batch: None, why: String::new(), confirm: None };
         drop(engine.skip(&order).await);
     }

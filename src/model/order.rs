@@ -7,6 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use super::TableName;
 
+/// Which of the steps that failed a retry may run again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Repeat {
+    /// Loads and extracts: repeating them is always safe.
+    #[default]
+    Steps,
+    /// A prepare too, unless it opens another epoch.
+    Prepare,
+    /// Every step, `prepare --new-epoch` too: the load after it replaces production.
+    NewEpoch,
+}
+
+impl Repeat {
+    /// Whether a prepare with these options may be given again.
+    #[must_use]
+    pub fn takes(self, order: PrepareOptions) -> bool {
+        order.may_be_repeated() && self >= if order.new_epoch { Self::NewEpoch } else { Self::Prepare }
+    }
+}
+
 /// How an epoch begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

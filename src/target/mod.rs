@@ -321,6 +321,9 @@ pub trait Target: Send + Sync + 'static {
     /// number of statements, whatever the number of tables. Takes no lock and waits for none.
     fn fleet(&self, pipeline: &str) -> impl Future<Output = Result<TargetFleet, Fault>> + Send;
 
+    /// Rows in production now; `None` where there is no production.
+    fn production_rows(&self, table: &TableName) -> impl Future<Output = Result<Option<u64>, Fault>> + Send;
+
     /// Rows in production and in staging now.
     fn row_counts(&self, table: &TableName) -> impl Future<Output = Result<(u64, u64), Fault>> + Send;
 

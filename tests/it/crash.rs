@@ -354,14 +354,14 @@ async fn run(way: Way, points: &[&str], seed: u64) {
         return;
     }
     let mut seeds = seed..;
-    let mut matrix = Matrix::start(seed).await;
+    let mut matrix = Box::pin(Matrix::start(seed)).await;
     let mut table = format!("{:<22} {:<8} {:>5} {:>6} {:>8}\n", "POINT", "RUN", "KILLS", "PASSED", "SECONDS");
     let (all, mut passed, mut logged) = (Instant::now(), 0, audit::Logged::default());
     for (at, point) in points.iter().enumerate() {
         let started = Instant::now();
         for kill in 0..kills().unwrap_or(1) {
             if kills().is_some() && kill % FRESH == 0 {
-                matrix = Matrix::start(seeds.next().unwrap()).await;
+                matrix = Box::pin(Matrix::start(seeds.next().unwrap())).await;
             }
             let fate = FATES[(at + kill as usize) % FATES.len()];
             matrix.once(way, point, fate).await;

@@ -34,6 +34,7 @@ mod odd_types;
 mod operate;
 mod policies;
 mod privileges;
+mod progress;
 mod soak;
 mod source_lab;
 mod source_lab_large_types;

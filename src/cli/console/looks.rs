@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::worker::{Link, locked};
 use crate::cli::bundle;
 use crate::cli::connect::LiveEngine;
@@ -10,9 +12,11 @@ use crate::console::page::Page;
 use crate::console::pages;
 use crate::console::seam::{Answer, Tab};
 use crate::engine::inspect::preview::PreviewOptions;
+use crate::engine::status::TargetSaid;
 use crate::model::fault::sync;
 use crate::model::{Fault, Seq, TableName};
 use crate::store::ChangeStore;
+use crate::target::Target;
 
 /// Batches, lines and rows of one page at the most.
 const BATCHES: usize = 100;
@@ -26,6 +30,17 @@ pub async fn fleet(link: &Link, target: bool) -> Answer {
     let at = said.at;
     *locked(&link.said) = Some(said);
     Answer::Fleet { report: Box::new(report), target_at: Some(at) }
+}
+
+/// What Redshift said last; asked where that is not known, and kept.
+pub async fn said(link: &Link) -> Arc<TargetSaid> {
+    if let Some(said) = locked(&link.said).clone() {
+        return said;
+    }
+    let at = Timestamp::now();
+    let said = Arc::new(TargetSaid { at, answer: link.engine.target.fleet(&link.engine.settings.pipeline).await });
+    *locked(&link.said) = Some(Arc::clone(&said));
+    said
 }
 
 /// The newest runs; what has ended is read once.
@@ -43,8 +58,8 @@ pub async fn tab(link: &Link, table: &TableName, tab: Tab, show_values: bool) ->
         Tab::Overview | Tab::Fault => pages::overview(&engine.status(std::slice::from_ref(table)).await, table),
         Tab::Files => {
             // What Redshift said last is enough to tell what is applied; a job of ours has it asked again.
-            let said = locked(&link.said).clone();
-            pages::files(&Box::pin(engine.files(table, BATCHES, said.as_deref())).await?)
+            let said = said(link).await;
+            pages::files(&Box::pin(engine.files(table, BATCHES, Some(&said))).await?)
         }
         Tab::Staging => pages::staging(&engine.staging(table, ROWS, show_values).await?),
         Tab::Log => pages::log(&engine.batch_log(Some(table), LINES).await?, table),
@@ -62,7 +77,17 @@ pub async fn preview(engine: &LiveEngine, table: &TableName, seq: Seq, show_valu
 pub async fn row(engine: &LiveEngine, table: &TableName, url: &str, line: u64, show_values: bool) -> Result<Page, Fault> {
     let place = place_of(url).ok_or_else(|| Fault::new(&sync::NO_BATCH, "the fault names no change file").evidence("file", url))?;
     let options = PreviewOptions { file: Some(place.1), from_line: line, most: 1, show_values };
-    Ok(pages::preview(&engine.preview(table, place.0, &options).await?))
+    let gone = || {
+        let what = "the file that the fault names is of an earlier epoch, of an attempt that was repeated, or deleted";
+        Fault::new(&sync::NO_BATCH, what).evidence("file", url)
+    };
+    match engine.preview(table, place.0, &options).await {
+        // The same numbers may stand for another file by now.
+        Ok(found) if found.url.as_deref() == Some(url) => Ok(pages::preview(&found)),
+        Ok(found) => Err(found.url.iter().fold(gone(), |fault, now| fault.evidence("batch and number stand for", now))),
+        Err(fault) if fault.is(&sync::NO_BATCH) => Err(gone()),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Batch and number of a part file, by its URL: `…/<seq>-<lsn>-<attempt>/part-<number>.csv.zst`.

@@ -77,9 +77,10 @@ async fn show(global: &Global, console: &Console, settings: Option<ConsoleSettin
     // What was typed before the screen was there comes first.
     let keys = futures::stream::iter(early).chain(input(&reader).map_err(broken)?);
     let mut taken = Taken::take(mouse).map_err(broken)?;
+    let owned = signals::own();
     let ended = run_console(options, &mut taken.terminal, keys, &mut worker, &mut shell).await;
     // The terminal first: what still runs may take a while.
-    drop(taken);
+    drop((taken, owned));
     if worker.is_busy() {
         output::talk("jobs are stopping at their next safe point; once more Ctrl-C ends at once");
     }

@@ -2,25 +2,40 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
+
+use super::looks;
+use super::worker::Link;
 use crate::cli::connect::LiveEngine;
 use crate::console::order::Order;
 use crate::console::seam::Plan;
-use crate::engine::inspect::files::BatchState;
+use crate::engine::event::Job;
+use crate::engine::inspect::waiting::{Records, Waiting};
 use crate::engine::inspect::widen::WidenOptions;
+use crate::engine::operate::FailedStep;
+use crate::model::order::Repeat;
 use crate::model::words::{ago, bytes, count};
 use crate::model::{Fault, TableName};
 use crate::target::Target;
 
 /// Batches that are looked at for the size of a load.
 const BATCHES: usize = 200;
+/// Tables that are looked at one by one, and named.
+const TABLES: usize = 50;
+/// Tables that are looked at at once.
+const AT_ONCE: usize = 16;
 
-pub async fn plan(engine: &Arc<LiveEngine>, order: &Order, tables: &[TableName]) -> Result<Plan, Fault> {
-    let [table] = tables else { return many(engine, order, tables).await };
+pub async fn plan(link: &Link, order: &Order, tables: &[TableName]) -> Result<Plan, Fault> {
+    let engine = &link.engine;
+    if let Order::Retry { repeat } = order {
+        return retry(engine, tables, *repeat).await;
+    }
+    let [table] = tables else { return many(link, order, tables).await };
     match order {
-        Order::Load => load(engine, table).await,
+        Order::Load => load(link, table).await,
         Order::Extract => extract(engine, table).await,
         Order::Sync => {
-            let mut plan = load(engine, table).await?;
+            let mut plan = load(link, table).await?;
             let extract = extract(engine, table).await?;
             plan.facts.extend(extract.facts);
             plan.warnings.extend(extract.warnings);
@@ -36,8 +51,10 @@ pub async fn plan(engine: &Arc<LiveEngine>, order: &Order, tables: &[TableName])
 }
 
 /// Of many tables the sheet tells what the list knows; statements only where they are the same.
-async fn many(engine: &Arc<LiveEngine>, order: &Order, tables: &[TableName]) -> Result<Plan, Fault> {
+async fn many(link: &Link, order: &Order, tables: &[TableName]) -> Result<Plan, Fault> {
+    let engine = &link.engine;
     match order {
+        Order::Load | Order::Sync => Ok(replaced(link, tables).await),
         Order::TakeOver | Order::Release => leases(engine, tables).await,
         Order::Enable { role } => Ok(enable(tables, role.as_deref())),
         Order::Prepare { new_epoch: true } => {
@@ -52,39 +69,97 @@ fn fact(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), value.into())
 }
 
-async fn load(engine: &Arc<LiveEngine>, table: &TableName) -> Result<Plan, Fault> {
-    let files = Box::pin(engine.files(table, BATCHES, None)).await?;
-    let waiting: Vec<_> = files.batches.iter().filter(|batch| matches!(batch.state, BatchState::Pending | BatchState::Staged)).collect();
-    let names = engine.target.names(table);
+/// The steps that failed, and which of them the retry would run.
+async fn retry(engine: &Arc<LiveEngine>, tables: &[TableName], repeat: Repeat) -> Result<Plan, Fault> {
     let mut plan = Plan::default();
-    let (Some(newest), Some(oldest)) = (waiting.first(), waiting.last()) else {
-        plan.facts.push(fact("load", "nothing waits in S3"));
-        return Ok(plan);
+    for FailedStep { table, job, why, order } in engine.to_retry(tables).await? {
+        if job != Job::Prepare {
+            plan.facts.push(fact(job.as_str(), format!("{table}, which failed with {why}")));
+            continue;
+        }
+        let command = order.map(|order| order.command(&table));
+        match (order, &command) {
+            (Some(order), Some(command)) if repeat.takes(order) => {
+                plan.facts.push(fact(job.as_str(), format!("{command}, which failed with {why}")));
+                if order.new_epoch {
+                    plan.warnings.push(format!("{table}: the load after it replaces every row of production by the new snapshot."));
+                }
+            }
+            _ => {
+                let by_hand = command.as_deref().unwrap_or("a prepare whose options are not known");
+                plan.warnings.push(format!("{table}: {by_hand} ({why}) is left for you: this retry does not give it again."));
+            }
+        }
+    }
+    if plan.facts.is_empty() {
+        plan.facts.push(fact("retry", "no step would run"));
+    }
+    Ok(plan)
+}
+
+/// Of several tables: where the next load replaces production as a whole.
+async fn replaced(link: &Link, tables: &[TableName]) -> Plan {
+    if tables.len() > TABLES {
+        let text = "Where a snapshot waits, the load replaces every row of production: the sheet of a single table tells.";
+        return Plan { warnings: vec![text.into()], ..Plan::default() };
+    }
+    let said = looks::said(link).await;
+    let said = &said;
+    // A table that cannot be looked at is the load's to tell.
+    let looked = futures::stream::iter(tables.iter().cloned()).map(|table| async move {
+        let waiting = link.engine.waiting(&table, 1, Some(said)).await;
+        matches!(waiting, Ok(Waiting::Records(Records { snapshot: true, .. }))).then_some(table)
+    });
+    let snapshots: Vec<TableName> = looked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    let warning = |table: &TableName| format!("{table}: a snapshot waits: every row of production is replaced.");
+    let mut plan = Plan { warnings: snapshots.iter().map(warning).collect(), ..Plan::default() };
+    if let Err(fault) = &said.answer {
+        plan.warnings.push(format!("What waits is not known. {}: {}", fault.code(), fault.what()));
+    }
+    plan
+}
+
+async fn load(link: &Link, table: &TableName) -> Result<Plan, Fault> {
+    let said = looks::said(link).await;
+    let mut plan = Plan::default();
+    let records = match Box::pin(link.engine.waiting(table, BATCHES, Some(&said))).await? {
+        Waiting::Records(records) => records,
+        Waiting::Nothing => {
+            plan.facts.push(fact("load", "nothing waits in S3"));
+            return Ok(plan);
+        }
+        Waiting::Unknown(fault) => {
+            plan.facts.push(fact("load", "not known: Redshift does not tell what production holds"));
+            plan.warnings.extend(fault.map(|fault| format!("{}: {}", fault.code, fault.what)));
+            return Ok(plan);
+        }
     };
-    let rows: u64 = waiting.iter().map(|batch| batch.rows).sum();
-    let size: u64 = waiting.iter().flat_map(|batch| &batch.files).map(|file| file.bytes).sum();
-    let parts: usize = waiting.iter().map(|batch| batch.files.len()).sum();
-    let from = oldest.lsn_from.map_or_else(|| "the beginning".to_owned(), |lsn| lsn.to_string());
+    let names = link.engine.target.names(table);
+    let Records { epoch, from, to, .. } = records;
+    let least = if records.complete { "" } else { "at least " };
+    let lsn_from = records.lsn_from.map_or_else(|| "the beginning".to_owned(), |lsn| lsn.to_string());
+    let sql = if records.snapshot {
+        plan.warnings.push("Batch 0 is a snapshot: every row of production is deleted, and the snapshot is inserted.".into());
+        "DELETE of every row of production and COPY of the snapshot, in one transaction; then the batches after it"
+    } else {
+        "COPY into staging; DELETE and INSERT in production, in one transaction"
+    };
     plan.facts.extend([
         fact(
             "load",
             format!(
-                "batches {} to {} of epoch {}: {} rows, {parts} files, {}",
-                oldest.seq,
-                newest.seq,
-                files.epoch,
-                count(rows),
-                bytes(size)
+                "batches {from} to {to} of epoch {epoch}: {least}{} rows, {} files, {}",
+                count(records.rows),
+                count(records.files),
+                bytes(records.bytes)
             ),
         ),
-        fact("LSN", format!("{from} to {}", newest.lsn_to)),
+        fact("LSN", format!("{lsn_from} to {}", records.lsn_to)),
         fact("staging", names.staging),
         fact("target", names.production),
-        fact("SQL", "COPY into staging; DELETE and INSERT in production, in one transaction"),
+        fact("SQL", sql),
+        fact("as of", format!("what Redshift said {}", ago(said.at, jiff::Timestamp::now()))),
     ]);
-    if let Some(fault) = files.target_fault {
-        plan.warnings.push(format!("{}: {}", fault.code, fault.what));
-    }
     Ok(plan)
 }
 
@@ -146,9 +221,13 @@ async fn prepare(engine: &Arc<LiveEngine>, table: &TableName, new_epoch: bool) -
     let names = engine.target.names(table);
     let mut plan = Plan { facts: vec![fact("target", names.production), fact("staging", names.staging)], ..Plan::default() };
     if new_epoch {
-        let (rows, _) = engine.target.row_counts(table).await?;
-        plan.facts.push(fact("production", format!("{} rows, all replaced by the next load", count(rows))));
-        plan.warnings.push("Until that load ends, production stays as it is.".into());
+        match engine.target.production_rows(table).await? {
+            Some(rows) => {
+                plan.facts.push(fact("production", format!("{} rows, all replaced by the next load", count(rows))));
+                plan.warnings.push("Until that load ends, production stays as it is.".into());
+            }
+            None => plan.facts.push(fact("production", "does not exist: it is made anew, and filled by the next load")),
+        }
     }
     Ok(plan)
 }

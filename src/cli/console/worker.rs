@@ -13,7 +13,7 @@ use super::{jobs, looks, place, plan, setup};
 use crate::cli::connect::{self, LiveEngine};
 use crate::config;
 use crate::console::order::Order;
-use crate::console::seam::{Access, Answer, Ask, Backend, Id, Look, Place, Replies, Reply, TableEnd};
+use crate::console::seam::{Access, Answer, Ask, Backend, Id, Look, Place, Replies, Reply};
 use crate::engine::event::Events;
 use crate::engine::status::TargetSaid;
 use crate::engine::{Engine, Run};
@@ -141,7 +141,7 @@ impl Worker {
                     let told = tokio::spawn(jobs::tell(id, receiver, replies.clone()));
                     let (given, of) = (order.clone(), tables.clone());
                     let ended = guarded(async move { jobs::run(engine, &given, &of).await }).await;
-                    let ended = ended.unwrap_or_else(|fault| tables.iter().map(|table| failed(table, &order, &fault)).collect());
+                    let ended = ended.unwrap_or_else(|fault| jobs::refused(&order, &tables, &fault));
                     // What was told comes before the end.
                     if let Err(error) = told.await {
                         tracing::warn!(%error, "the job's events ended early");
@@ -150,7 +150,7 @@ impl Worker {
                     *locked(&link.said) = None;
                     ended
                 }
-                Err(fault) => tables.iter().map(|table| failed(table, &order, &fault)).collect(),
+                Err(fault) => jobs::refused(&order, &tables, &fault),
             };
             locked(&jobs).remove(&id);
             let _ = replies.send(Reply::Ended { job: id, tables: ended }).await;
@@ -210,20 +210,9 @@ async fn look(link: &Link, ask: Look) -> Result<Answer, Fault> {
         Look::Trace { table, key, show_values } => Ok(Answer::Page(looks::trace(engine, &table, &key, show_values).await?)),
         Look::LoadErrors { table, show_values } => Ok(Answer::Page(looks::load_errors(engine, &table, show_values).await?)),
         Look::DryRun { table } => Ok(Answer::Page(looks::dry_run(engine, &table).await?)),
-        Look::Plan { order, tables } => Ok(Answer::Plan(Box::new(plan::plan(engine, &order, &tables).await?))),
+        Look::Plan { order, tables } => Ok(Answer::Plan(Box::new(plan::plan(link, &order, &tables).await?))),
         Look::Setup => Ok(Answer::Setup(Box::new(Box::pin(setup::checklist(engine)).await?))),
         Look::Bundle { tables } => looks::bundle(engine, tables).await.map(Answer::Written),
-    }
-}
-
-/// An order that could not even begin.
-fn failed(table: &TableName, order: &Order, fault: &Fault) -> TableEnd {
-    TableEnd {
-        table: table.clone(),
-        outcome: format!("{} {}", order.command(), fault.code()),
-        batches: 0,
-        rows: 0,
-        fault: Some(FaultDocument::from(fault)),
     }
 }
 
@@ -336,6 +325,16 @@ protected = true
         let unlocked = asked(&mut worker, 3, Ask::Unlock { typed: "default".into() }).await;
         assert_eq!(access(&unlocked), Access::ReadOnly, "nothing unlocks it");
         assert_eq!(ordered(&mut worker, 4).await, "CFG-010");
+    }
+
+    /// It would look like one that went well.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_order_without_tables_that_was_refused_has_an_end() {
+        let (_folder, mut worker) = worker(true);
+        assert_eq!(access(&asked(&mut worker, 1, Ask::Connect { profile: "default".into() }).await), Access::ReadOnly);
+        let ask = Ask::Run { order: Order::Enable { role: None }, tables: Vec::new() };
+        let Reply::Ended { tables, .. } = asked(&mut worker, 2, ask).await else { panic!("it ends") };
+        assert!(tables.len() == 1 && tables[0].is_failed(), "{tables:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::console::order::Order;
-use crate::console::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Page, Tone};
+use crate::console::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
 use crate::engine::inspect::dry_run::{DryRunReport, Place};
 use crate::engine::inspect::load_errors::LoadError;
 use crate::engine::inspect::trace::{RecordTrace, TraceReport};
@@ -12,9 +12,17 @@ use crate::model::TableName;
 #[must_use]
 pub fn dry_run(report: &DryRunReport) -> Page {
     let mut page = Page { title: "Dry run of the next load".into(), table: Some(report.table.clone()), ..Page::default() };
+    let stop = report.fault.as_ref().map(|fault| {
+        let open = Open::Fault { fault: Box::new(fault.clone()), table: Some(report.table.clone()) };
+        let row = GridRow { cells: vec![fault.to_string()], tone: Tone::Bad, open: Some(open) };
+        Block::Grid(Grid { columns: vec![GridColumn::left("THE LOAD WOULD STOP")], rows: vec![row], empty: String::new() })
+    });
     let (Some(from), Some(to)) = (report.from, report.to) else {
-        page.blocks
-            .push(Block::Text(Tone::Good, format!("Nothing to load. Production holds {} rows.", words::count(report.production_rows))));
+        page.blocks.push(Block::Text(
+            if stop.is_some() { Tone::Plain } else { Tone::Good },
+            format!("Nothing to load. Production holds {} rows.", words::count(report.production_rows)),
+        ));
+        page.blocks.extend(stop);
         return page;
     };
     let trouble = |name: &str, number: u64, text: &str| {
@@ -23,7 +31,7 @@ pub fn dry_run(report: &DryRunReport) -> Page {
     };
     let whole = if report.snapshot { "; a snapshot: all rows of production are replaced" } else { "" };
     let null_at = if report.null_keys > 0 { format!(", first: {}", place(report.first_null_key.as_ref())) } else { String::new() };
-    let mut facts = vec![
+    let facts = vec![
         Fact::new("batches", format!("{from} to {to} of epoch {}{whole}", report.epoch)),
         Fact::new("rows in files", format!("{} of {} keys", words::count(report.rows), words::count(report.keys))),
         Fact::new(
@@ -36,10 +44,8 @@ pub fn dry_run(report: &DryRunReport) -> Page {
         trouble("NULL in a key", report.null_keys, &null_at),
         trouble("large values found nowhere", report.lost_kept, ""),
     ];
-    if let Some(fault) = &report.fault {
-        facts.push(Fact::new("the load would stop", fault).tone(Tone::Bad));
-    }
     page.blocks.push(Block::Facts(facts));
+    page.blocks.extend(stop);
     if !report.complete {
         page.blocks.push(Block::Text(
             Tone::Warn,

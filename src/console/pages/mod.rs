@@ -12,6 +12,7 @@ pub use shape::{columns, sql};
 pub use table::{files, log, overview};
 
 use super::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
+use super::seam::is_cancel;
 use crate::model::control::RunRecord;
 use crate::model::status::TableStatus;
 
@@ -77,7 +78,11 @@ pub fn run(run: &RunRecord) -> Page {
     ];
     let rows = run.tables.iter().map(|line| GridRow {
         cells: vec![line.table.to_string(), line.outcome.clone(), line.batches.to_string(), line.rows.to_string()],
-        tone: if line.fault.is_some() { Tone::Bad } else { Tone::Plain },
+        tone: match &line.fault {
+            Some(fault) if is_cancel(fault) => Tone::Warn,
+            Some(_) => Tone::Bad,
+            None => Tone::Plain,
+        },
         open: line.fault.as_ref().map(|fault| Open::Fault { fault: Box::new(fault.clone()), table: Some(line.table.clone()) }),
     });
     let grid = Grid {

@@ -154,11 +154,16 @@ pub fn files(files: &TableFiles) -> Page {
         files.batches.iter().filter(|batch| matches!(batch.state, BatchState::Pending | BatchState::Staged)).collect();
     let size: u64 = waiting.iter().flat_map(|batch| &batch.files).map(|file| file.bytes).sum();
     let rows: u64 = waiting.iter().map(|batch| batch.rows).sum();
-    let mut facts = vec![
-        Fact::new("epoch", files.epoch.to_string()),
-        Fact::new("newest batch", files.head.to_string()),
-        Fact::new("waits", format!("{} batches, {} rows, {}", waiting.len(), words::count(rows), words::bytes(size))),
-    ];
+    let unknown = files.batches.iter().any(|batch| batch.state == BatchState::Unknown);
+    // Only the newest are read: before a pending one there may be more.
+    let least = waiting.last().is_some_and(|oldest| oldest.seq > files.applied_seq.map_or(0, |applied| applied + 1));
+    let waits = match (unknown, least) {
+        (true, _) => "not known: Redshift does not tell what production holds".to_owned(),
+        (_, true) => format!("at least {} batches, {} rows, {}", waiting.len(), words::count(rows), words::bytes(size)),
+        _ => format!("{} batches, {} rows, {}", waiting.len(), words::count(rows), words::bytes(size)),
+    };
+    let mut facts =
+        vec![Fact::new("epoch", files.epoch.to_string()), Fact::new("newest batch", files.head.to_string()), Fact::new("waits", waits)];
     if let Some(url) = files.batches.iter().flat_map(|batch| &batch.files).map(|file| file.url.as_str()).next() {
         facts.push(Fact::new("newest file", url));
     }

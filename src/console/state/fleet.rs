@@ -257,17 +257,11 @@ impl Fleet {
     /// What each row's word is, then [`Self::arrange`].
     pub fn judge(&mut self) {
         let Some(report) = &self.report else { return };
-        // Most tables were there before: their names are taken over, not made anew.
-        let mut before = std::mem::take(&mut self.rows).into_iter().peekable();
-        let mut rows = Vec::with_capacity(report.tables.len());
-        for (at, status) in report.tables.iter().enumerate() {
-            while before.next_if(|row| row.table < status.table).is_some() {}
-            let (table, name) = match before.next_if(|row| row.table == status.table) {
-                Some(row) => (row.table, row.name),
-                None => (status.table.clone(), status.table.to_string()),
-            };
-            let waiting = status.store.as_ref().and_then(|store| store.pending).unwrap_or(0);
-            rows.push(Row { table, name, trouble: self.trouble(status), lag: lag(status), waiting, at });
+        let mut rows = named(std::mem::take(&mut self.rows), &report.tables);
+        for (row, status) in rows.iter_mut().zip(&report.tables) {
+            row.trouble = self.trouble(status);
+            row.lag = lag(status);
+            row.waiting = status.store.as_ref().and_then(|store| store.pending).unwrap_or(0);
         }
         self.rows = rows;
         let mut counts = BTreeMap::new();
@@ -372,6 +366,26 @@ impl Fleet {
     pub fn tally(&self) -> &[(Trouble, usize)] {
         &self.tally
     }
+}
+
+/// A row for each table. Most were there before: these keep their names.
+fn named(before: Vec<Row>, tables: &[TableStatus]) -> Vec<Row> {
+    if before.len() == tables.len() && before.iter().zip(tables).all(|(row, status)| row.table == status.table) {
+        return before;
+    }
+    let mut before = before.into_iter().peekable();
+    let mut rows = Vec::with_capacity(tables.len());
+    for (at, status) in tables.iter().enumerate() {
+        while before.next_if(|row| row.table < status.table).is_some() {}
+        rows.push(match before.next_if(|row| row.table == status.table) {
+            Some(row) => Row { at, ..row },
+            None => {
+                let table = status.table.clone();
+                Row { name: table.to_string(), table, trouble: Trouble::Unknown, lag: None, waiting: 0, at }
+            }
+        });
+    }
+    rows
 }
 
 /// A little earlier: a run record is stamped a moment before or after the console hears of the end.

@@ -5,13 +5,58 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 
 use crate::console::order::Order;
-use crate::console::seam::{Id, TableEnd};
+use crate::console::page::Tone;
+use crate::console::seam::{EndKind, Id, TableEnd};
 use crate::console::state::fleet::LastFault;
-use crate::engine::event::{Event, Progress};
+use crate::engine::event::{Event, Job as Step, Progress};
 use crate::model::TableName;
+use crate::model::words::{count, many};
 
 /// Jobs that ended and are kept for `history`.
 const KEPT: usize = 200;
+
+/// Rows on the two hops: the same change is extracted once and loaded once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rows {
+    pub extracted: u64,
+    pub loaded: u64,
+    /// Read by a verify.
+    pub compared: u64,
+}
+
+impl Rows {
+    pub fn add(&mut self, job: Step, rows: u64) {
+        match job {
+            Step::Prepare | Step::Extract => self.extracted += rows,
+            Step::Load => self.loaded += rows,
+            Step::Verify => self.compared += rows,
+        }
+    }
+
+    /// All of them, whatever was done with them.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.extracted + self.loaded + self.compared
+    }
+
+    /// As in `1,000 extracted, 1,000 loaded`; empty when there were none.
+    #[must_use]
+    pub fn words(self) -> String {
+        let parts = [(self.extracted, "extracted"), (self.loaded, "loaded"), (self.compared, "compared")];
+        let parts: Vec<String> =
+            parts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, word)| format!("{} {word}", count(*rows))).collect();
+        parts.join(", ")
+    }
+}
+
+/// Of each step, its rows.
+impl FromIterator<(Step, u64)> for Rows {
+    fn from_iter<I: IntoIterator<Item = (Step, u64)>>(steps: I) -> Self {
+        let mut rows = Self::default();
+        steps.into_iter().for_each(|(job, moved)| rows.add(job, moved));
+        rows
+    }
+}
 
 /// One order on its way.
 #[derive(Clone, Debug)]
@@ -29,8 +74,10 @@ pub struct Job {
     pub cancelling: bool,
     /// Tables of which something ended.
     pub done: usize,
-    /// Rows and bytes of what is finished.
-    pub moved: (u64, u64),
+    /// Rows and bytes of what is recorded or applied.
+    moved: (Rows, u64),
+    /// Rows that stand in staging.
+    staged: BTreeMap<TableName, u64>,
     /// Its end was looked at: it may leave the screen.
     pub seen: bool,
     /// The profile that it was ordered in, when that was left.
@@ -66,6 +113,35 @@ impl Job {
         self.ends.iter().filter(|end| end.is_failed()).count()
     }
 
+    /// How it ended as a whole, in a few words.
+    #[must_use]
+    pub fn outcome(&self) -> (Tone, String) {
+        let tables =
+            |ends: usize| if self.ends.len() == 1 { String::new() } else { format!(" ({ends} of {})", many(self.ends.len(), "step")) };
+        let strange: Vec<&TableEnd> = self.ends.iter().filter(|end| end.kind == EndKind::Attention).collect();
+        let kind = self.ends.iter().map(|end| end.kind).max();
+        match (self.failed(), strange.as_slice()) {
+            (0, _) if self.is_cancelled() => (Tone::Warn, "cancelled".to_owned()),
+            (0, [first, ..]) if strange.iter().all(|end| end.outcome == first.outcome) => {
+                (Tone::Warn, format!("{}{}", first.outcome, tables(strange.len())))
+            }
+            (0, [_, ..]) => (Tone::Warn, format!("look at it{}", tables(strange.len()))),
+            (0, []) => match kind {
+                Some(EndKind::Nothing) => (Tone::Plain, "nothing to do".to_owned()),
+                // Of the database alone.
+                None if !matches!(self.order, Order::Enable { .. }) => (Tone::Plain, "nothing was done".to_owned()),
+                _ => (Tone::Good, "done".to_owned()),
+            },
+            (failed, _) => (Tone::Bad, format!("{failed} failed")),
+        }
+    }
+
+    /// Rows of its steps, as they ended.
+    #[must_use]
+    pub fn rows(&self) -> Rows {
+        self.ends.iter().filter_map(|end| Some((end.job?, end.rows))).collect()
+    }
+
     /// It stopped before its end, as it was asked to.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -74,8 +150,11 @@ impl Job {
 
     /// Rows and compressed bytes so far.
     #[must_use]
-    pub fn volume(&self) -> (u64, u64) {
-        self.progress.values().fold(self.moved, |(rows, bytes), progress| (rows + progress.rows, bytes + progress.bytes))
+    pub fn volume(&self) -> (Rows, u64) {
+        self.progress.values().fold(self.moved, |(mut rows, bytes), progress| {
+            rows.add(progress.job, progress.rows);
+            (rows, bytes + progress.bytes)
+        })
     }
 
     /// Seconds from its beginning to its end, or to now.
@@ -117,7 +196,8 @@ impl Jobs {
             ends: Vec::new(),
             cancelling: false,
             done: 0,
-            moved: (0, 0),
+            moved: (Rows::default(), 0),
+            staged: BTreeMap::new(),
             seen: false,
             left: None,
             sample: None,
@@ -177,15 +257,28 @@ impl Jobs {
             Event::Finished { table, .. } => {
                 job.done += 1;
                 job.progress.remove(table);
+                job.staged.remove(table);
             }
-            Event::Recorded { rows, bytes, .. } => job.moved = (job.moved.0 + rows, job.moved.1 + bytes),
-            Event::Applied { deleted, inserted, .. } => job.moved.0 += deleted + inserted,
+            Event::Recorded { table, rows, bytes, .. } => {
+                job.progress.remove(table);
+                job.moved.0.extracted += rows;
+                job.moved.1 += bytes;
+            }
+            Event::Staged { table, rows, .. } => drop(job.staged.insert(table.clone(), *rows)),
+            Event::Applied { table, from, deleted, inserted, .. } => {
+                job.progress.remove(table);
+                // An update deletes a row and inserts one: both are one row of a file. A snapshot is
+                // never staged, and what it deletes is all that stood there.
+                let known = if *from == 0 { *inserted } else { *deleted.max(inserted) };
+                job.moved.0.loaded += job.staged.remove(table).unwrap_or(known);
+            }
             _ => {}
         }
     }
 
     pub fn progress(&mut self, id: Id, progress: BTreeMap<TableName, Progress>) {
-        if let Some(job) = self.get_mut(id) {
+        // What has ended goes on no more, however late it is told.
+        if let Some(job) = self.get_mut(id).filter(|job| job.is_running()) {
             job.progress = progress;
         }
     }
@@ -193,7 +286,7 @@ impl Jobs {
     /// Measures rates; once a second is enough.
     pub fn measure(&mut self, now: Timestamp) {
         for job in self.list.iter_mut().filter(|job| job.is_running()) {
-            let rows = job.volume().0;
+            let rows = job.volume().0.total();
             if let Some((at, before)) = job.sample {
                 let seconds = now.duration_since(at).as_secs_f64();
                 if seconds < 0.9 {

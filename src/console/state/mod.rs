@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod links;
 pub mod log;
 pub mod overlay;
+pub mod prepares;
 pub mod screen;
 pub mod session;
 
@@ -19,6 +20,7 @@ use self::jobs::Jobs;
 use self::links::Links;
 use self::log::Log;
 use self::overlay::Overlay;
+use self::prepares::Prepares;
 use self::screen::{Loaded, Screen};
 use super::keymap::Keymap;
 use super::page::Tone;
@@ -154,6 +156,7 @@ pub struct State {
     pub fleet: Fleet,
     pub links: Links,
     pub runs: Vec<RunRecord>,
+    pub prepares: Prepares,
     /// Why the runs could not be read last: what failed may be more than is known.
     pub unread: Option<Box<FaultDocument>>,
     pub setup: Loaded<Checklist>,
@@ -206,6 +209,7 @@ impl State {
             fleet: Fleet::default(),
             links: Links::default(),
             runs: Vec::new(),
+            prepares: Prepares::default(),
             unread: None,
             setup: Loaded::Empty,
             view: View::Tables,

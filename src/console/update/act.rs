@@ -86,7 +86,9 @@ pub fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Profiles => picks::profiles(state),
         Action::Theme => state.look.theme = state.look.theme.next(),
-        Action::Suspend => effects.push(Effect::Suspend),
+        Action::Suspend if state.jobs.is_idle() => effects.push(Effect::Suspend),
+        // It would hold its leases, and perhaps a transaction in Redshift, until somebody types fg.
+        Action::Suspend => state.say(Tone::Warn, "a job is at work and would be stopped half-way: wait for it, or cancel it first"),
         Action::Quit => quit(state, effects),
         order => orders::begin(state, order, false, effects),
     }

@@ -3,7 +3,7 @@
 use super::{act, records, screens};
 use crate::console::msg::Effect;
 use crate::console::page::{Block, Fact, Page, Tone};
-use crate::console::seam::{Tab, TableEnd};
+use crate::console::seam::{EndKind, Tab, TableEnd};
 use crate::console::state::fleet::LastFault;
 use crate::console::state::links::Lost;
 use crate::console::state::screen::Screen;
@@ -76,7 +76,7 @@ fn system_fault(state: &mut State) {
 
 /// A job of ours ended: what a step of a stream met counts at once, before the runs are read again.
 pub fn note_ends(state: &mut State, ends: &[TableEnd]) {
-    for end in ends.iter().filter(|end| end.fault.is_none() && (end.batches > 0 || end.outcome == "nothing to do")) {
+    for end in ends.iter().filter(|end| end.is_step() && matches!(end.kind, EndKind::Well | EndKind::Nothing)) {
         state.fleet.note_own(&end.table, state.now, None);
     }
     // Last: a step that went well does not undo another one's failure.

@@ -10,7 +10,9 @@ use crate::console::seam::{Access, Ask, Id, Look};
 use crate::console::state::overlay::{Field, Overlay, Sheet};
 use crate::console::state::screen::Loaded;
 use crate::console::state::{Purpose, State};
+use crate::engine::event::Job;
 use crate::model::TableName;
+use crate::model::order::Repeat;
 
 /// Whether an action gives an order by itself.
 pub fn is_order(action: Action) -> bool {
@@ -57,17 +59,31 @@ pub fn refusal(state: &State, order: &Order, tables: &[TableName]) -> Option<Str
     if let Some(busy) = busy {
         return Some(format!("a job works on {busy}: wait, or cancel it"));
     }
-    if *order == Order::Retry && tables.iter().all(|table| !state.fleet.failed.contains_key(table)) {
+    if matches!(order, Order::Retry { .. }) && tables.iter().all(|table| !state.fleet.failed.contains_key(table)) {
         return Some("no job of it failed".into());
     }
     None
 }
 
-/// Opens the sheet of an order; a harmless retry runs at once, unless it `asks`.
-pub fn prepare(state: &mut State, order: Order, mut tables: Vec<TableName>, asks: bool, effects: &mut Vec<Effect>) {
-    if order == Order::Retry && tables.len() > 1 {
-        // Of many marked ones only the failed.
-        tables.retain(|table| state.fleet.failed.contains_key(table));
+/// What a retry of these tables would give again beside loads and extracts.
+fn repeat(state: &State, tables: &[TableName]) -> Repeat {
+    let of = |table: &TableName| {
+        // The runs were not read since a job of ours failed: the worst is taken for granted.
+        let unread =
+            || state.fleet.failed.get(table).filter(|last| last.outcome.starts_with(Job::Prepare.as_str())).map(|_| Repeat::NewEpoch);
+        state.prepares.repeat(table).or_else(unread).unwrap_or_default()
+    };
+    tables.iter().map(of).max().unwrap_or_default()
+}
+
+/// Opens the sheet of an order; a retry of loads and extracts runs at once, unless it `asks`.
+pub fn prepare(state: &mut State, mut order: Order, mut tables: Vec<TableName>, asks: bool, effects: &mut Vec<Effect>) {
+    if let Order::Retry { repeat: which } = &mut order {
+        if tables.len() > 1 {
+            // Of many marked ones only the failed.
+            tables.retain(|table| state.fleet.failed.contains_key(table));
+        }
+        *which = repeat(state, &tables);
     }
     if let Some(why) = refusal(state, &order, &tables) {
         return state.say(Tone::Warn, format!("{}: {why}", order.title()));

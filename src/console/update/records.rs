@@ -47,18 +47,13 @@ pub fn log_line(state: &mut State) {
 /// What was changed from here.
 pub fn history(state: &mut State) {
     let row = |job: &Job| {
-        let outcome = match (job.ended, job.failed()) {
-            (None, _) => "running".to_owned(),
-            (Some(_), 0) if job.is_cancelled() => "cancelled".to_owned(),
-            (Some(_), 0) => "done".to_owned(),
-            (Some(_), failed) => format!("{failed} failed"),
-        };
+        let (tone, outcome) = if job.is_running() { (Tone::Busy, "running".to_owned()) } else { job.outcome() };
         let tables = match job.tables.as_slice() {
             [table] => table.to_string(),
             many => format!("{} tables", many.len()),
         };
+        let tone = if tone == Tone::Good { Tone::Plain } else { tone };
         let profile = job.left.clone().unwrap_or_else(|| state.place.profile.clone());
-        let tone = if job.failed() > 0 { Tone::Bad } else { Tone::Plain };
         // A table of another profile is none of here.
         let fault = job.ends.iter().find_map(|end| Some((end.fault.clone()?, job.left.is_none().then(|| end.table.clone()))));
         GridRow {

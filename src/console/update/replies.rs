@@ -5,8 +5,10 @@ use crate::console::msg::Effect;
 use crate::console::page::Tone;
 use crate::console::seam::{Answer, Id, Reply, TableEnd};
 use crate::console::state::fleet::Trouble;
+use crate::console::state::jobs::Rows;
 use crate::console::state::links::System;
 use crate::console::state::overlay::Overlay;
+use crate::console::state::prepares::Prepares;
 use crate::console::state::{Purpose, State, View};
 use crate::engine::event::Event;
 use crate::engine::operate::Runs;
@@ -52,6 +54,7 @@ fn answered(state: &mut State, id: Id, purpose: &Purpose, answer: Answer, effect
         }
         (Purpose::Runs, Answer::Runs(runs)) => {
             let Runs { runs, failed } = *runs;
+            state.prepares = Prepares::of(&failed);
             state.unread = None;
             state.fleet.take_runs(&runs, failed);
             if !std::mem::replace(&mut state.judged, true) && !state.moved {
@@ -263,37 +266,44 @@ fn note(state: &mut State, event: &Event) {
     }
 }
 
+/// A text, and more behind a comma, if there is any.
+fn with(text: String, more: &str) -> String {
+    if more.is_empty() { text } else { format!("{text}, {more}") }
+}
+
 fn ended(state: &mut State, id: Id, tables: &[TableEnd], effects: &mut Vec<Effect>) {
     let now = state.now;
     state.dirty = true;
     let Some(job) = state.jobs.get_mut(id) else { return };
     job.ended = Some(now);
     job.progress.clear();
-    let failed = tables.iter().filter(|end| end.is_failed()).count();
-    let cancelled = tables.iter().any(TableEnd::is_cancelled);
-    let (title, rows) = (job.order.title(), tables.iter().map(|end| end.rows).sum::<u64>());
-    let worked: Vec<_> = job.tables.clone();
     job.ends = tables.to_vec();
     job.ends.sort_by(|one, other| one.table.cmp(&other.table));
+    let (title, (tone, outcome), rows) = (job.order.title(), job.outcome(), job.rows());
+    let (failed, cancelled) = (job.failed(), job.is_cancelled());
+    let worked: Vec<_> = job.tables.clone();
     for table in &worked {
         state.fleet.running.remove(table);
     }
     for end in tables {
-        let (tone, text) = match &end.fault {
-            Some(fault) if end.is_cancelled() => (Tone::Warn, format!("{}  {}: {}", end.table, title, fault.what)),
-            Some(fault) => (Tone::Bad, format!("{}  {}: {}", end.table, fault.code, fault.what)),
-            None => (Tone::Good, format!("{}  {}: {}, {}", end.table, title, end.outcome, many(end.rows, "row"))),
+        let text = match &end.fault {
+            Some(fault) if end.is_cancelled() => format!("{title}: {}", fault.what),
+            Some(fault) => format!("{}: {}", fault.code, fault.what),
+            None => {
+                let step = end.job.map_or_else(String::new, |job| format!(" {}", job.as_str()));
+                let rows = end.job.map(|job| Rows::from_iter([(job, end.rows)]).words()).unwrap_or_default();
+                with(with(format!("{title}:{step} {}", end.outcome), &rows), &end.left.join("; "))
+            }
         };
-        state.log.push(now, tone, text);
+        state.log.push(now, end.tone(), format!("{}  {text}", end.table));
     }
-    let (tone, text) = match (failed, tables.len()) {
-        (0, _) if cancelled => (Tone::Warn, format!("{title}: stopped at a safe point; the next run goes on from there")),
-        // Of the database alone.
-        (0, 0) => (Tone::Good, format!("{title}: done")),
-        (0, 1) => (Tone::Good, format!("{title}: {}, {}", tables[0].outcome, many(rows, "row"))),
-        (0, steps) => (Tone::Good, format!("{title}: {steps} steps ended well, {}", many(rows, "row"))),
-        (1, 1) => (Tone::Bad, format!("{title} failed: {}  (e tells why)", tables[0].outcome)),
-        (failed, steps) => (Tone::Bad, format!("{title}: {failed} of {steps} steps failed (! shows them)")),
+    let text = match (failed, tables) {
+        (0, _) if cancelled => format!("{title}: stopped at a safe point; the next run goes on from there"),
+        (0, [one]) => with(with(format!("{title}: {}", one.outcome), &rows.words()), &one.left.join("; ")),
+        (0, steps) if tone == Tone::Good && !steps.is_empty() => with(format!("{title}: {} steps ended well", steps.len()), &rows.words()),
+        (0, _) => with(format!("{title}: {outcome}"), &rows.words()),
+        (1, [one]) => format!("{title} failed: {}  (e tells why)", one.outcome),
+        (failed, steps) => format!("{title}: {failed} of {} steps failed (! shows them)", steps.len()),
     };
     state.say(tone, text);
     state.fleet.judge();

@@ -32,10 +32,13 @@ pub fn jobs(state: &State, area: Rect, buf: &mut Buffer) {
 
 fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
     let theme = state.look.theme;
-    let (sign, tone) = match (job.is_running(), job.failed()) {
-        (true, _) => (spinner(state), Tone::Busy),
-        (false, 0) => (if state.look.ascii { "+" } else { "✓" }, Tone::Good),
-        (false, _) => (if state.look.ascii { "x" } else { "✗" }, Tone::Bad),
+    let (tone, outcome) = if job.is_running() { (Tone::Busy, String::new()) } else { job.outcome() };
+    let sign = match (tone, state.look.ascii) {
+        (Tone::Busy, _) => spinner(state),
+        (Tone::Bad, ascii) => ["✗", "x"][usize::from(ascii)],
+        (Tone::Warn, _) => "!",
+        (Tone::Good, ascii) => ["✓", "+"][usize::from(ascii)],
+        (_, ascii) => ["•", "."][usize::from(ascii)],
     };
     let title = if area.width < 100 { job.order.command() } else { job.order.title() };
     let what = match job.tables.as_slice() {
@@ -47,10 +50,12 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
     if job.tables.len() > 1 {
         detail.push(format!("{} done", many(job.done, "step")));
     }
-    if rows > 0 {
-        detail.push(format!("{} rows", count(rows)));
+    // A step that failed tells no rows: then what was heard on the way counts.
+    let moved = if job.is_running() || job.ends.iter().any(|end| end.fault.is_some()) { rows } else { job.rows() }.words();
+    if !moved.is_empty() {
+        detail.push(moved);
     }
-    if let Some(rate) = job.rate.filter(|_| job.is_running() && rows > 0) {
+    if let Some(rate) = job.rate.filter(|_| job.is_running() && rows.total() > 0) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is not negative and far below the bound")]
         detail.push(format!("{}/s", count(rate as u64)));
     }
@@ -59,12 +64,10 @@ fn line(state: &State, job: &Job, area: Rect, buf: &mut Buffer) {
     }
     detail.push(span(job.seconds(state.now)));
     let detail = detail.join("  ");
-    let end = match (job.is_running(), job.cancelling, job.failed()) {
-        (true, true, _) => "  stops at the next safe point".to_owned(),
-        (true, false, _) => String::new(),
-        (false, _, 0) if job.is_cancelled() => "  cancelled".to_owned(),
-        (false, _, 0) => "  done".to_owned(),
-        (false, _, failed) => format!("  {failed} failed"),
+    let end = match (job.is_running(), job.cancelling) {
+        (true, true) => "  stops at the next safe point".to_owned(),
+        (true, false) => String::new(),
+        (false, _) => format!("  {outcome}"),
     };
     run(
         buf,

@@ -13,6 +13,7 @@ use super::paint::{fill, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
+use crate::console::seam::EndKind;
 use crate::console::state::fleet::{Row, Sort, Trouble, lag_of};
 use crate::console::state::links::System;
 use crate::console::state::{Purpose, State, View};
@@ -330,12 +331,9 @@ fn doing(state: &State, row: &Row, status: &TableStatus, room: usize) -> (String
         }
         let mut ends = job.ends_on(&row.table).iter().rev();
         // Of several steps the one that failed is told.
-        if let Some(end) = ends.clone().find(|end| end.fault.is_some()).or_else(|| ends.next()) {
-            return match (end.is_cancelled(), end.is_failed()) {
-                (true, _) => ("cancelled".into(), Tone::Warn),
-                (_, true) => (end.outcome.clone(), Tone::Bad),
-                _ => (end.outcome.clone(), Tone::Good),
-            };
+        let strange = ends.clone().filter(|end| end.kind >= EndKind::Attention).max_by_key(|end| end.kind);
+        if let Some(end) = strange.or_else(|| ends.next()) {
+            return (if end.is_cancelled() { "cancelled".into() } else { end.outcome.clone() }, end.tone());
         }
         if job.is_running() {
             return (if job.cancelling { "stopping".into() } else { "waits".into() }, Tone::Busy);

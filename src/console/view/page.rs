@@ -11,9 +11,10 @@ use super::paint::{fill, put, put_right, wrap};
 use crate::console::action::Action;
 use crate::console::msg::Hit;
 use crate::console::page::{Block, Grid, GridColumn, Page, Tone};
-use crate::console::seam::Tab;
+use crate::console::seam::{EndKind, Tab};
 use crate::console::state::State;
 use crate::console::state::screen::{Loaded, PageScreen, Screen};
+use crate::model::TableName;
 use crate::model::words::{ago, many};
 
 /// The widest a column of a grid becomes while others need the room.
@@ -290,17 +291,29 @@ fn notes(state: &State, screen: &PageScreen) -> Vec<(String, Tone)> {
     if page.fault
         && let Some(table) = page.table.as_ref().filter(|table| !state.fleet.failed.contains_key(*table))
     {
-        let text = if state.fleet.running.contains(table) {
-            "a job is at work on this table"
-        } else {
-            "solved: a later job on this table went well; Esc goes back"
-        };
-        notes.push((text.to_owned(), Tone::Good));
+        if state.fleet.running.contains(table) {
+            notes.push(("a job is at work on this table".to_owned(), Tone::Good));
+        } else if went_well(state, table) {
+            notes.push(("solved: a later job on this table went well; Esc goes back".to_owned(), Tone::Good));
+        }
     }
     if page.reveal && !screen.revealed {
         notes.push((format!("values are hidden; {} shows them", state.keymap.key(Action::Reveal)), Tone::Dim));
     }
     notes
+}
+
+/// The newest end that is known of a table is a good one: so it is later than any fault.
+fn went_well(state: &State, table: &TableName) -> bool {
+    let run = state.runs.iter().filter_map(|run| {
+        let lines: Vec<_> = run.tables.iter().filter(|line| line.table == *table).collect();
+        Some((run.finished?, lines.iter().all(|line| line.fault.is_none()))).filter(|_| !lines.is_empty())
+    });
+    let own = state.jobs.iter().filter(|job| job.left.is_none()).filter_map(|job| {
+        let ends = job.ends_on(table);
+        Some((job.ended?, ends.iter().all(|end| end.kind < EndKind::Attention))).filter(|_| !ends.is_empty())
+    });
+    run.chain(own).max_by_key(|(at, _)| *at).is_some_and(|(_, well)| well)
 }
 
 /// Lines that the page on top has for itself, below what is said about it.

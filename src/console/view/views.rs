@@ -9,10 +9,13 @@ use super::page::padded;
 use super::paint::{fill, put, wrap};
 use crate::console::msg::Hit;
 use crate::console::page::Tone;
+use crate::console::seam::is_cancel;
 use crate::console::setup::{Checklist, StepState};
+use crate::console::state::jobs::Rows;
 use crate::console::state::screen::Loaded;
 use crate::console::state::{State, View};
-use crate::model::control::RunRecord;
+use crate::engine::event::Job;
+use crate::model::control::{RunRecord, RunTable};
 use crate::model::words::{ago, many, span};
 
 pub fn view(state: &State, area: Rect, buf: &mut Buffer, hits: &mut Hits) {
@@ -63,16 +66,17 @@ fn by_width(width: u16) -> usize {
 }
 
 fn run_line(state: &State, run: &RunRecord, wide: usize) -> (String, Tone) {
-    let failed = run.tables.iter().filter(|line| line.fault.is_some()).count();
+    let failed = run.tables.iter().filter(|line| line.fault.as_ref().is_some_and(|fault| !is_cancel(fault))).count();
+    let cancelled = run.tables.iter().any(|line| line.fault.as_ref().is_some_and(is_cancel));
     let by = format!("{}@{}", run.by.user, run.by.host);
     let took = run.finished.map_or_else(|| "-".to_owned(), |end| span(end.duration_since(run.by.since).as_secs().max(0)));
-    let rows: u64 = run.tables.iter().map(|line| line.rows).sum();
+    let step = |line: &RunTable| Job::STEPS.into_iter().find(|job| line.outcome.split(' ').next() == Some(job.as_str()));
+    let rows = run.tables.iter().filter_map(|line| Some((step(line)?, line.rows))).collect::<Rows>().words();
+    let comma = if rows.is_empty() { "" } else { ", " };
     let (outcome, tone) = match (run.finished, failed) {
         (None, _) => ("under way, or died".to_owned(), Tone::Busy),
-        (Some(_), 0) => {
-            let rows = many(usize::try_from(rows).unwrap_or(usize::MAX), "row");
-            (format!("{}, {rows}", many(run.tables.len(), "step")), Tone::Plain)
-        }
+        (Some(_), 0) if cancelled => (format!("cancelled{comma}{rows}"), Tone::Warn),
+        (Some(_), 0) => (format!("{}{comma}{rows}", many(run.tables.len(), "step")), Tone::Plain),
         (Some(_), failed) => (format!("{failed} of {} failed", many(run.tables.len(), "step")), Tone::Bad),
     };
     let by = padded(&by, wide - 1);

@@ -47,6 +47,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             RecordPut::Written => {
                 let (rows, bytes) = (record.counts.rows(), record.parts.iter().map(|part| part.bytes).sum());
                 let seconds = started.elapsed().as_secs_f64();
+                // Before it is told: what is recorded must not count as under way, too.
+                self.events.idle(&record.table);
                 self.events
                     .send(Event::Recorded { table: record.table.clone(), epoch: record.epoch, seq: record.seq, rows, bytes, seconds })
                     .await;

@@ -16,7 +16,7 @@ use crate::encode::PartRow;
 use crate::engine::Engine;
 use crate::engine::extract::stream::read_record;
 use crate::engine::load::plan::{self, Limits};
-use crate::model::fault::sync;
+use crate::model::fault::{FaultDocument, sync};
 use crate::model::{Column, CommitRecord, Epoch, Fault, Keep, RecordKind, Seq, SqlType, StagedOp, TableName, TableShape};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -97,7 +97,7 @@ pub struct DryRunReport {
     /// Text and binary columns.
     pub columns: Vec<ColumnCheck>,
     /// The fault that the load would stop with before it moves a row.
-    pub fault: Option<String>,
+    pub fault: Option<FaultDocument>,
     /// Everything pending was read; otherwise the first records only.
     pub complete: bool,
 }
@@ -296,11 +296,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// What the planning of the load would stop at.
-    async fn coming_fault(&self, table: &TableName, opening: &CommitRecord) -> Result<Option<String>, Fault> {
+    async fn coming_fault(&self, table: &TableName, opening: &CommitRecord) -> Result<Option<FaultDocument>, Fault> {
         let Some(state) = self.target.state(table).await? else { return Ok(None) };
         let limits = Limits { batches: self.settings.load.coalesce_batches, rows: self.settings.load.coalesce_rows };
         match plan::next(&*self.store, &state, opening, limits).await {
-            Err(fault) => Ok(Some(fault.to_string())),
+            Err(fault) => Ok(Some(FaultDocument::from(&fault))),
             Ok(_) => Ok(None),
         }
     }

@@ -22,6 +22,7 @@ pub mod staging;
 pub mod trace;
 pub mod upkeep;
 pub mod verify;
+pub mod waiting;
 pub mod widen;
 
 use crate::engine::Engine;

@@ -22,6 +22,8 @@ impl<S: Source, C: ChangeStore, T: Target> Loading<'_, S, C, T> {
             self.engine.events.warn(Job::Load, &table, text).await;
         }
         let Applied { deleted, inserted, .. } = applied;
+        // Before it is told: what is applied must not count as under way, too.
+        self.engine.events.idle(&table);
         self.engine.events.send(Event::Applied { table: table.clone(), epoch, from, to, deleted, inserted, seconds }).await;
         let line = self.line(range, records, event, applied);
         if let Err(fault) = self.log_and_truncate(line).await {

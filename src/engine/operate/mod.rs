@@ -20,7 +20,7 @@ pub use failures::{Failure, Runs};
 pub use leases::{Freed, LeaseLine, TakeOver};
 pub use pause::{PauseChange, Resumed};
 pub use recover::Recovered;
-pub use retry::Retried;
+pub use retry::{FailedStep, Retried};
 pub use skip::{SkipOrder, SkipPlan, Skipped};
 
 use crate::model::fault::operate::CONFIRM;

@@ -14,7 +14,7 @@ use super::failures::Failure;
 use crate::engine::Engine;
 use crate::engine::event::{Job, TableReport};
 use crate::model::fault::operate::PREPARE_BY_HAND;
-use crate::model::order::PrepareOptions;
+use crate::model::order::{PrepareOptions, Repeat};
 use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -45,17 +45,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         self: &Arc<Self>,
         tables: &[TableName],
         mut failed: BTreeMap<TableName, Unprepared>,
+        repeat: Repeat,
     ) -> Result<Vec<(String, TableReport)>, Fault> {
         let mut again: Vec<(PrepareOptions, Vec<TableName>)> = Vec::new();
         let (mut reports, mut whys) = (Vec::new(), BTreeMap::new());
         for table in tables {
             let Some(unprepared) = self.unprepared(table, failed.remove(table)).await? else { continue };
-            let Some(order) = unprepared.order.filter(|order| order.may_be_repeated()) else {
+            let Some(order) = unprepared.order.filter(|order| repeat.takes(*order)) else {
                 let outcome = Err(by_hand(table, &unprepared));
                 let report = TableReport { job: Job::Prepare, table: table.clone(), outcome, order: unprepared.order };
                 reports.push((unprepared.why, report));
                 continue;
             };
+            let text = format!("given again, as a run at {} was told: {}", unprepared.began, order.command(table));
+            self.events.note(Job::Prepare, table, text).await;
             whys.insert(table.clone(), unprepared.why);
             match again.iter_mut().find(|(same, _)| *same == order) {
                 Some((_, tables)) => tables.push(table.clone()),
@@ -72,7 +75,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     /// The order that still waits, if any. An intent whose epoch has no record 0 comes first: its
     /// run died, or is at work, which its lease tells to whoever tries.
-    async fn unprepared(&self, table: &TableName, failed: Option<Unprepared>) -> Result<Option<Unprepared>, Fault> {
+    pub(super) async fn unprepared(&self, table: &TableName, failed: Option<Unprepared>) -> Result<Option<Unprepared>, Fault> {
         let intent = self.store.control(table).await?.and_then(|(control, _)| control.intent);
         if intent.is_none() && failed.is_none() {
             return Ok(None);

@@ -67,6 +67,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let rows = record.counts.rows();
         let bytes = record.parts.iter().map(|part| part.bytes).sum();
         let seconds = started.elapsed().as_secs_f64();
+        self.events.idle(table);
         self.events.send(Event::Recorded { table: table.clone(), epoch, seq: 0, rows, bytes, seconds }).await;
         Ok(rows)
     }

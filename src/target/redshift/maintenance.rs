@@ -2,19 +2,20 @@
 
 use super::connect::Session;
 use super::locked::{self, Locked};
-use super::names::Names;
+use super::names::{Names, Relation};
 use crate::model::Fault;
 use crate::model::fault::rs;
 
 /// Rows in production and in staging.
 pub async fn row_counts(session: &mut Session, names: &Names) -> Result<(u64, u64), Fault> {
-    let mut counts = [0; 2];
-    for (count, relation) in counts.iter_mut().zip([&names.production, &names.staging]) {
-        let table = relation.sql();
-        let answer = session.run("count rows", &format!("SELECT COUNT(*) FROM {table}")).await?;
-        *count = answer.number().ok_or_else(|| Fault::new(&rs::ANSWER, format!("the rows of {table} cannot be counted")))?;
-    }
-    Ok((counts[0], counts[1]))
+    Ok((rows(session, &names.production).await?, rows(session, &names.staging).await?))
+}
+
+/// Rows in a table.
+pub async fn rows(session: &mut Session, relation: &Relation) -> Result<u64, Fault> {
+    let table = relation.sql();
+    let answer = session.run("count rows", &format!("SELECT COUNT(*) FROM {table}")).await?;
+    answer.number().ok_or_else(|| Fault::new(&rs::ANSWER, format!("the rows of {table} cannot be counted")))
 }
 
 #[must_use]

@@ -147,6 +147,15 @@ impl Target for Redshift {
         Ok(TargetFleet { logged, states: tables.iter().map(|name| quote::qualified(&log.schema, name)).collect() })
     }
 
+    async fn production_rows(&self, table: &TableName) -> Result<Option<u64>, Fault> {
+        let mut session = Session::open(self.settings()).await?;
+        let production = Names::new(self.settings(), table).production;
+        if catalogue::oid(&mut session, &production).await?.is_none() {
+            return Ok(None);
+        }
+        maintenance::rows(&mut session, &production).await.map(Some)
+    }
+
     async fn row_counts(&self, table: &TableName) -> Result<(u64, u64), Fault> {
         let mut session = Session::open(self.settings()).await?;
         maintenance::row_counts(&mut session, &Names::new(self.settings(), table)).await

@@ -6,6 +6,7 @@ use db_to_redshift::console::seam::{Access, Answer, Ask, Kind, Look, Place, Plan
 use db_to_redshift::console::setup::{Checklist, Step, StepState};
 use db_to_redshift::engine::operate::Runs;
 use db_to_redshift::model::TableName;
+use db_to_redshift::model::order::PrepareOptions;
 use jiff::{SignedDuration, Timestamp};
 
 use super::world;
@@ -19,13 +20,23 @@ pub struct World {
     pub target_lost: bool,
     pub tables: usize,
     pub runs: bool,
+    /// The newest run is a prepare of stock.Pallet that failed, with this order.
+    pub failed_prepare: Option<PrepareOptions>,
     /// Nothing is answered until a test says so.
     pub silent: bool,
 }
 
 impl Default for World {
     fn default() -> Self {
-        Self { access: Access::Write, source_lost: false, target_lost: false, tables: usize::MAX, runs: true, silent: false }
+        Self {
+            access: Access::Write,
+            source_lost: false,
+            target_lost: false,
+            tables: usize::MAX,
+            runs: true,
+            failed_prepare: None,
+            silent: false,
+        }
     }
 }
 
@@ -73,7 +84,10 @@ impl World {
                 }
                 Answer::Fleet { report: Box::new(report), target_at: target.then_some(now) }
             }
-            Look::Runs => Answer::Runs(Box::new(Runs::of(if self.runs { world::runs() } else { Vec::new() }))),
+            Look::Runs => {
+                let runs = if self.runs { world::runs() } else { Vec::new() };
+                Answer::Runs(Box::new(Runs::of(self.failed_prepare.map(world::failed_prepare).into_iter().chain(runs).collect())))
+            }
             Look::Tab { table, tab, .. } => Answer::Page(tab_page(table, *tab)),
             Look::Preview { table, seq, show_values } => Answer::Page(preview(table, *seq, *show_values)),
             Look::Trace { table, key, .. } => Answer::Page(trace(table, key)),

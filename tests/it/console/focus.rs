@@ -1,9 +1,10 @@
 //! What a key is about, and what is told of the age of what is shown.
 
 use db_to_redshift::console::msg::{Effect, Msg};
-use db_to_redshift::console::seam::{Answer, Ask, Look, Reply, Tab, TableEnd};
+use db_to_redshift::console::seam::{Answer, Ask, EndKind, Look, Reply, Tab, TableEnd};
 use db_to_redshift::console::state::screen::Screen;
 use db_to_redshift::console::state::{Purpose, View};
+use db_to_redshift::engine::event::Job;
 use jiff::SignedDuration;
 
 use super::driver::Console;
@@ -26,7 +27,7 @@ fn asked(console: &Console) -> Vec<&Look> {
 fn repaired(console: &mut Console) -> Msg {
     console.go("dbo.Letter").press("R");
     let run = console.effects.iter().find_map(|effect| if let Effect::Ask(id, Ask::Run { .. }) = effect { Some(*id) } else { None });
-    let end = TableEnd { table: world::table("dbo.Letter"), outcome: "done".into(), batches: 1, rows: 5, fault: None };
+    let end = TableEnd::new(world::table("dbo.Letter"), Some(Job::Load), EndKind::Well, "done").moved(1, 5);
     Msg::Reply(Box::new(Reply::Ended { job: run.unwrap(), tables: vec![end] }))
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use db_to_redshift::console::msg::Effect;
 use db_to_redshift::console::run::{Input, Spent};
-use db_to_redshift::console::seam::{Ask, Id, Look, Reply, TableEnd};
+use db_to_redshift::console::seam::{Ask, EndKind, Id, Look, Reply, TableEnd};
 use db_to_redshift::console::state::Options;
 use db_to_redshift::engine::event::{Event, Job, Progress};
 use ratatui::style::Color;
 
 use super::answers::World;
-use super::rig::{Hand, Note, with};
+use super::rig::{Hand, Note, until, with};
 use super::world;
 
 async fn console(script: impl AsyncFnOnce(&Hand)) -> Spent {
@@ -32,7 +32,7 @@ fn asks_target(ask: &Ask) -> bool {
 }
 
 fn ended(job: Id, table: &str) -> Reply {
-    let end = TableEnd { table: world::table(table), outcome: "done".into(), batches: 3, rows: 6_612, fault: None };
+    let end = TableEnd::new(world::table(table), Some(Job::Load), EndKind::Well, "done").moved(3, 6_612);
     Reply::Ended { job, tables: vec![end] }
 }
 
@@ -215,7 +215,7 @@ async fn staying_takes_leaving_back() {
         assert!(hand.when(is_fleet).len() > asked, "it goes on asking");
         hand.reply(ended(hand.job(), "dbo.Letter"));
         hand.seconds(2).await;
-        assert!(hand.performed.borrow().is_empty() && hand.text().contains("Load: done, 6,612 rows"), "{}", hand.text());
+        assert!(hand.performed.borrow().is_empty() && hand.text().contains("Load: done, 6,612 loaded"), "{}", hand.text());
         hand.press("q").await;
         assert!(matches!(hand.performed.borrow().last(), Some(Effect::Remember { .. })), "with nothing running q asks nothing");
     })
@@ -370,4 +370,60 @@ async fn resizing_to_any_size_is_followed() {
         assert!(hand.text().contains("dbo.Letter"), "{}", hand.text());
     })
     .await;
+}
+
+/// A job whose events nobody hears would wait, perhaps with a transaction open in Redshift.
+#[tokio::test(start_paused = true)]
+async fn jobs_are_heard_while_the_pager_has_the_screen() {
+    console(async |hand| {
+        hand.seconds(2).await;
+        hand.press("L").await;
+        hand.press("y o").await;
+        assert!(matches!(hand.performed.borrow().last(), Some(Effect::Pager(_))));
+        let (job, table, frames) = (hand.job(), world::table("dbo.Letter"), hand.frames());
+        // More than the channel holds.
+        let told = async {
+            for at in 0..3_000_u64 {
+                let event = Event::Note { job: Job::Load, table: table.clone(), text: format!("note {at}") };
+                hand.tell(Reply::Event { job, event }).await;
+            }
+            hand.tell(ended(job, "dbo.Letter")).await;
+        };
+        tokio::time::timeout(Duration::from_mins(10), told).await.expect("the job goes on");
+        hand.seconds(1).await;
+        assert_eq!(hand.frames(), frames, "the screen is the pager's");
+        hand.pager.notify_one();
+        hand.wait(Duration::from_millis(100)).await;
+        hand.press("5").await;
+        assert!(hand.text().contains("note 2999") && hand.text().contains("done, 6,612 loaded"), "{}", hand.text());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_the_pager_and_the_console() {
+    console(async |hand| {
+        hand.seconds(2).await;
+        hand.press("L").await;
+        hand.press("y o").await;
+        hand.send(Input::Terminate);
+        hand.wait(Duration::from_millis(100)).await;
+        assert_eq!(hand.asked().last().unwrap().2, Ask::Cancel { job: hand.job() });
+        assert!(matches!(hand.performed.borrow().last(), Some(Effect::Remember { .. })));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_screen_that_breaks_stops_the_jobs() {
+    let options = Options { profile: "stage".into(), ..Options::default() };
+    let ran = until(World::default(), options, (120, 40), async |hand| {
+        hand.seconds(2).await;
+        hand.press("L").await;
+        hand.press("y").await;
+        hand.break_screen();
+        hand.press("j").await;
+        assert_eq!(hand.asked().last().unwrap().2, Ask::Cancel { job: hand.job() });
+    });
+    assert_eq!(ran.await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
 }

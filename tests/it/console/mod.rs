@@ -3,6 +3,7 @@
 mod answers;
 mod budget;
 mod driver;
+mod ends;
 mod focus;
 mod keys;
 mod looped;

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use db_to_redshift::console::action::{ACTIONS, Action};
 use db_to_redshift::console::msg::{Effect, Hit, Msg};
-use db_to_redshift::console::seam::{Access, Answer, Ask, Id, Look, Reply, Tab, TableEnd};
+use db_to_redshift::console::seam::{Access, Answer, Ask, EndKind, Id, Look, Reply, Tab, TableEnd};
 use db_to_redshift::console::state::fleet::Sort;
 use db_to_redshift::console::state::overlay::{Field, Overlay, PickKind};
 use db_to_redshift::console::state::{Options, State, View};
@@ -222,12 +222,11 @@ impl Walk {
             }
             Step::End { good } => {
                 let job = if self.jobs.is_empty() { 77 } else { self.jobs.remove(0) };
-                let end = TableEnd {
-                    table: world::table("dbo.Letter"),
-                    outcome: if good { "done" } else { "load RS-010" }.into(),
-                    batches: u64::from(good),
-                    rows: 12,
-                    fault: (!good).then(world::too_long),
+                let letter = world::table("dbo.Letter");
+                let end = if good {
+                    TableEnd::new(letter, Some(Job::Load), EndKind::Well, "done").moved(1, 12)
+                } else {
+                    TableEnd::of_fault(letter, "load", world::too_long())
                 };
                 self.send(Msg::Reply(Box::new(Reply::Ended { job, tables: vec![end] })));
             }

@@ -2,7 +2,7 @@
 //! be read meanwhile, and a clock that only a test moves.
 
 use std::cell::RefCell;
-use std::convert::Infallible;
+use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,8 +19,9 @@ use ratatui::Terminal;
 use ratatui::backend::{Backend as Screen, ClearType, TestBackend, WindowSize};
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Position, Size};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::answers::World;
 use super::driver::{key, text};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub hold: bool,
     held: Vec<(Id, Ask)>,
     replies: Option<Replies>,
+    /// The screen can be written to no more.
+    broken: bool,
     notes: Vec<Note>,
     start: Instant,
 }
@@ -78,59 +81,77 @@ struct Watched {
 }
 
 impl Screen for Watched {
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> Result<(), Infallible> {
-        self.shared.lock().unwrap().notes.push(Note::Frame);
-        self.inner.borrow_mut().draw(content)
+    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
+        let mut shared = self.shared.lock().unwrap();
+        if shared.broken {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        }
+        shared.notes.push(Note::Frame);
+        whole(self.inner.borrow_mut().draw(content))
     }
 
-    fn hide_cursor(&mut self) -> Result<(), Infallible> {
-        self.inner.borrow_mut().hide_cursor()
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        whole(self.inner.borrow_mut().hide_cursor())
     }
 
-    fn show_cursor(&mut self) -> Result<(), Infallible> {
-        self.inner.borrow_mut().show_cursor()
+    fn show_cursor(&mut self) -> io::Result<()> {
+        whole(self.inner.borrow_mut().show_cursor())
     }
 
-    fn get_cursor_position(&mut self) -> Result<Position, Infallible> {
-        self.inner.borrow_mut().get_cursor_position()
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        whole(self.inner.borrow_mut().get_cursor_position())
     }
 
-    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> Result<(), Infallible> {
-        self.inner.borrow_mut().set_cursor_position(position)
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        whole(self.inner.borrow_mut().set_cursor_position(position))
     }
 
-    fn clear(&mut self) -> Result<(), Infallible> {
-        self.inner.borrow_mut().clear()
+    fn clear(&mut self) -> io::Result<()> {
+        whole(self.inner.borrow_mut().clear())
     }
 
-    fn clear_region(&mut self, kind: ClearType) -> Result<(), Infallible> {
-        self.inner.borrow_mut().clear_region(kind)
+    fn clear_region(&mut self, kind: ClearType) -> io::Result<()> {
+        whole(self.inner.borrow_mut().clear_region(kind))
     }
 
-    fn size(&self) -> Result<Size, Infallible> {
-        self.inner.borrow().size()
+    fn size(&self) -> io::Result<Size> {
+        whole(self.inner.borrow().size())
     }
 
-    fn window_size(&mut self) -> Result<WindowSize, Infallible> {
-        self.inner.borrow_mut().window_size()
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        whole(self.inner.borrow_mut().window_size())
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
-        self.inner.borrow_mut().flush()
+    fn flush(&mut self) -> io::Result<()> {
+        whole(self.inner.borrow_mut().flush())
     }
+}
+
+/// The inner screen cannot fail.
+fn whole<T>(done: Result<T, std::convert::Infallible>) -> io::Result<T> {
+    done.map_err(|never| match never {})
 }
 
 struct Desk {
     shared: Arc<Mutex<Shared>>,
     performed: Rc<RefCell<Vec<Effect>>>,
+    pager: Rc<Notify>,
 }
 
 impl Outside for Desk {
     fn perform(&mut self, effect: Effect) -> Option<Msg> {
         self.performed.borrow_mut().push(effect);
         None
+    }
+
+    async fn page(&self, text: String, stop: CancellationToken) -> Msg {
+        self.performed.borrow_mut().push(Effect::Pager(text));
+        tokio::select! {
+            () = self.pager.notified() => Msg::Done(Ok(String::new())),
+            () = stop.cancelled() => Msg::Done(Ok(String::new())),
+        }
     }
 
     fn recall(&mut self, _profile: &str) -> Session {
@@ -146,6 +167,8 @@ impl Outside for Desk {
 pub struct Hand {
     pub shared: Arc<Mutex<Shared>>,
     pub performed: Rc<RefCell<Vec<Effect>>>,
+    /// Notified, the pager is left.
+    pub pager: Rc<Notify>,
     input: mpsc::UnboundedSender<Input>,
     screen: Rc<RefCell<TestBackend>>,
 }
@@ -189,6 +212,11 @@ impl Hand {
         change(&mut self.shared.lock().unwrap().world);
     }
 
+    /// From now on nothing can be drawn.
+    pub fn break_screen(&self) {
+        self.shared.lock().unwrap().broken = true;
+    }
+
     pub fn hold(&self, hold: bool) {
         self.shared.lock().unwrap().hold = hold;
     }
@@ -208,6 +236,12 @@ impl Hand {
 
     pub fn reply(&self, reply: Reply) {
         self.shared.lock().unwrap().replies.clone().unwrap().try_send(reply).unwrap();
+    }
+
+    /// As a job does it: waits while the console does not listen.
+    pub async fn tell(&self, reply: Reply) {
+        let replies = self.shared.lock().unwrap().replies.clone().unwrap();
+        replies.send(reply).await.unwrap();
     }
 
     /// The id of the newest order.
@@ -235,20 +269,34 @@ impl Hand {
 
 /// Runs the console beside a script until both are over. The end of the script hangs up.
 pub async fn with(world: World, options: Options, size: (u16, u16), script: impl AsyncFnOnce(&Hand)) -> Spent {
-    let shared =
-        Shared { hold: world.silent, world, asked: Vec::new(), held: Vec::new(), replies: None, notes: Vec::new(), start: Instant::now() };
+    until(world, options, size, script).await.unwrap()
+}
+
+/// The same; the console may also end because its screen breaks.
+pub async fn until(world: World, options: Options, size: (u16, u16), script: impl AsyncFnOnce(&Hand)) -> io::Result<Spent> {
+    let shared = Shared {
+        hold: world.silent,
+        world,
+        asked: Vec::new(),
+        held: Vec::new(),
+        replies: None,
+        broken: false,
+        notes: Vec::new(),
+        start: Instant::now(),
+    };
     let shared = Arc::new(Mutex::new(shared));
     let screen = Rc::new(RefCell::new(TestBackend::new(size.0, size.1)));
     let (input, mut events) = mpsc::unbounded_channel();
     let performed = Rc::new(RefCell::new(Vec::new()));
-    let mut desk = Desk { shared: shared.clone(), performed: performed.clone() };
+    let pager = Rc::new(Notify::new());
+    let mut desk = Desk { shared: shared.clone(), performed: performed.clone(), pager: pager.clone() };
     let mut backend = Fake(shared.clone());
     let mut terminal = Terminal::new(Watched { inner: screen.clone(), shared: shared.clone() }).unwrap();
     let stream = futures::stream::poll_fn(move |context| events.poll_recv(context)).boxed_local();
     let script = async {
-        let hand = Hand { shared, performed, input, screen };
+        let hand = Hand { shared, performed, pager, input, screen };
         script(&hand).await;
     };
     let (spent, ()) = tokio::join!(run(options, &mut terminal, stream, &mut backend, &mut desk), script);
-    spent.unwrap()
+    spent
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use db_to_redshift::console::msg::Msg;
-use db_to_redshift::console::seam::{Access, Reply, TableEnd};
+use db_to_redshift::console::seam::{Access, EndKind, Reply, TableEnd};
 use db_to_redshift::console::state::Options;
 use db_to_redshift::console::theme::{Look, ThemeName};
 use db_to_redshift::console::update::begin;
 use db_to_redshift::engine::event::{Event, Job, Progress};
-use db_to_redshift::model::fault::FaultDocument;
 
 use super::answers::World;
 use super::driver::{Console, styles, text};
@@ -192,15 +191,10 @@ fn jobs() {
     snap("ended", &COMMON, |width, height| {
         let mut console = running(width, height);
         let job = console.state.jobs.running().next().unwrap().id;
-        let end = |table: &str, outcome: &str, rows, fault: Option<FaultDocument>| TableEnd {
-            table: world::table(table),
-            outcome: outcome.into(),
-            batches: u64::from(rows > 0),
-            rows,
-            fault,
-        };
-        let tables =
-            vec![end("finance.Payment", "done", 18_400, None), end("sales.ProductImage", "load RS-010", 0, Some(world::too_long()))];
+        let tables = vec![
+            TableEnd::new(world::table("finance.Payment"), Some(Job::Extract), EndKind::Well, "done").moved(1, 18_400),
+            TableEnd::of_fault(world::table("sales.ProductImage"), "load", world::too_long()),
+        ];
         console.send(Msg::Reply(Box::new(Reply::Ended { job, tables })));
         console
     });

@@ -3,7 +3,7 @@
 use db_to_redshift::console::action::Action;
 use db_to_redshift::console::msg::{Hit, Msg};
 use db_to_redshift::console::page::Tone;
-use db_to_redshift::console::seam::{Answer, Reply, TableEnd};
+use db_to_redshift::console::seam::{Answer, EndKind, Reply, TableEnd};
 use db_to_redshift::console::state::fleet::Sort;
 use db_to_redshift::console::state::overlay::Overlay;
 use db_to_redshift::console::state::{Options, Purpose, View};
@@ -274,7 +274,7 @@ fn a_job_that_runs_is_not_hidden_by_those_that_ended() {
     begin(&mut console, "dbo.Account");
     for table in ["dbo.Branch", "dbo.Country", "dbo.Currency", "dbo.ExchangeRate"] {
         let job = begin(&mut console, table);
-        let end = TableEnd { table: world::table(table), outcome: "extract done".into(), batches: 1, rows: 2, fault: None };
+        let end = TableEnd::new(world::table(table), Some(Job::Extract), EndKind::Well, "done").moved(1, 2);
         console.send(Msg::Reply(Box::new(Reply::Ended { job, tables: vec![end] })));
     }
     let text = console.text();

@@ -2,6 +2,7 @@
 
 use db_to_redshift::model::control::{Control, Holder, Paused, RunRecord, RunTable};
 use db_to_redshift::model::fault::{Fault, FaultDocument, page};
+use db_to_redshift::model::order::PrepareOptions;
 use db_to_redshift::model::state::{Diverged, StagedRange};
 use db_to_redshift::model::status::{
     Busy, Countdown, Hop, HopName, Hops, ReportKind, SourceStatus, StatusReport, StoreStatus, Stuck, Systems, TableStatus, TargetStatus,
@@ -317,6 +318,18 @@ fn holder(user: &str, host: &str, since: i64, number: u128) -> Holder {
 
 fn line(table_name: &str, outcome: &str, rows: u64, fault: Option<FaultDocument>) -> RunTable {
     RunTable { table: table(table_name), outcome: outcome.into(), batches: u64::from(rows > 0), rows, fault, order: None }
+}
+
+/// A prepare of stock.Pallet that S3 broke off.
+pub fn failed_prepare(order: PrepareOptions) -> RunRecord {
+    let slow = fault("S3-003", "PutObject of part-0007.jsonl.zst did not answer within 30 s", &[("bucket", "example-changes")], &[]);
+    RunRecord {
+        run: Uuid::from_u128(0x22),
+        command: "prepare".into(),
+        by: holder("rmeier", "laptop-17", 700, 0x22),
+        finished: Some(before(600)),
+        tables: vec![RunTable { order: Some(order), ..line("stock.Pallet", "prepare S3-003", 0, Some(slow)) }],
+    }
 }
 
 /// The newest runs, newest first.

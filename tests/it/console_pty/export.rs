@@ -10,7 +10,11 @@ async fn views_are_written_copied_paged_and_bundled() {
     let paged = place.home.path().join("paged.txt");
     // As less does, it takes its keys from the terminal.
     let keyed = place.home.path().join("keyed.txt");
-    let program = format!("cat > '{}'; echo PAGING; read -r line < /dev/tty; echo \"$line\" > '{}'", paged.display(), keyed.display());
+    let program = format!(
+        "trap 'echo heard' INT; cat > '{}'; echo PAGING; until read -r line < /dev/tty; do :; done; echo \"$line\" > '{}'",
+        paged.display(),
+        keyed.display()
+    );
     let terminal = place.terminal().env("PAGER", program);
     let mut console = place.open_in(terminal, &[]);
     console.line(&["FAILED", "dbo.Buyer"]);
@@ -50,6 +54,11 @@ async fn views_are_written_copied_paged_and_bundled() {
     console.press(Key::Char('e')).see("What it means");
     console.press(Key::Char('o'));
     console.see("PAGING");
+    // Ctrl-C goes to all who have the terminal. It means the pager, however often.
+    console.press(Key::Ctrl('c'));
+    console.see("heard");
+    console.press(Key::Ctrl('c'));
+    console.until("both heard", |screen| screen.text().matches("heard").count() == 2);
     console.type_in("hello qqq").press(Key::Enter);
     console.until("the console again", |screen| screen.alternate_screen() && screen.contains("What it means"));
     assert_eq!(std::fs::read_to_string(&keyed).unwrap(), "hello qqq\n", "the keys were the pager's");

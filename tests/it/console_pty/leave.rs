@@ -157,7 +157,9 @@ async fn it_can_be_suspended_and_the_shell_is_whole() {
     assert!(!shell.0.screen().mouse_modes().is_empty(), "the mouse is ours again");
     shell.press(Key::Char('5')).see("WHAT HAPPENED HERE");
     shell.press(Key::Char('q'));
-    shell.until("the shell again", |screen| !screen.alternate_screen());
+    shell.until("the shell again", |screen| {
+        !screen.alternate_screen() && (0..screen.rows()).any(|row| screen.row_text(row).trim() == "ready>")
+    });
     shell.restored();
     shell.type_in("echo gone-$((4*2))").press(Key::Enter);
     shell.see_all(&["echo gone-$((4*2))", "gone-8"]);

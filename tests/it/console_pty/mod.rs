@@ -8,6 +8,7 @@ mod lost;
 mod operate;
 mod orders;
 mod place;
+mod sheets;
 mod start;
 
 use place::Place;

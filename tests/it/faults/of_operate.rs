@@ -6,6 +6,7 @@ use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::control::{Holder, Lease, LeaseKind, RunTable};
 use db_to_redshift::model::fault::operate;
+use db_to_redshift::model::order::Repeat;
 use db_to_redshift::model::{Fault, TableName};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{Adopt, Loader, Target};
@@ -85,7 +86,7 @@ async fn a_prepare_that_an_operator_vouched_for() -> Fault {
     let order = Some(PrepareOptions { replace: true, ..PrepareOptions::default() });
     let line = RunTable { table: table.clone(), outcome: "prepare RS-010".into(), fault: None, batches: 0, rows: 0, order };
     rig.engine().note_run(vec![line], Some(Timestamp::now())).await;
-    let mut retried = rig.engine().retry(std::slice::from_ref(&table)).await.unwrap();
+    let mut retried = rig.engine().retry(std::slice::from_ref(&table), Repeat::NewEpoch).await.unwrap();
     retried.again.remove(0).1.outcome.unwrap_err()
 }
 

@@ -1,3 +1,5 @@
+use db_to_redshift::model::fault::sync;
+use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::Target;
 
 use super::{loaded, prepare, row, table};
@@ -95,4 +97,26 @@ async fn a_snapshot_replaces_production() {
     let report = rig.engine().dry_run(&table).await.unwrap();
     assert_eq!((report.snapshot, report.rows, report.deletes, report.inserts), (true, 1, 0, 1));
     assert!(!report.has_trouble());
+}
+
+/// With all that an operator needs: the same document as anywhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fault_that_the_load_would_stop_with_is_told_in_full() {
+    let rig = Rig::start().await;
+    let table = loaded(&rig, &["a"]).await;
+    for id in [7, 8] {
+        rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(id, "x"))));
+        rig.sync(&table).await;
+    }
+    rig.s3.store.delete_records(&table, 1, &[1, 2]).await.unwrap();
+    let report = rig.engine().dry_run(&table).await.unwrap();
+    assert!(report.has_trouble());
+    let fault = report.fault.as_ref().unwrap();
+    assert_eq!(fault.code, sync::RECORDS_GONE.code);
+    assert!(!fault.next.is_empty() && !fault.meaning.is_empty(), "{fault:?}");
+    let document = serde_json::to_value(&report).unwrap();
+    assert_eq!(document["fault"]["code"], sync::RECORDS_GONE.code);
+    // The screen leads to it, though nothing waits.
+    let page = db_to_redshift::console::pages::dry_run(&report);
+    assert_eq!(page.stops(), 1, "{page:?}");
 }

@@ -11,6 +11,7 @@ mod staging;
 mod trace;
 mod upkeep;
 mod verify;
+mod waiting;
 mod widen;
 
 use std::time::Duration;

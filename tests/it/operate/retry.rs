@@ -1,10 +1,13 @@
 //! Retry: the step that failed, and nothing else.
 
-use db_to_redshift::engine::event::{Job, Outcome, TableReport};
+use std::sync::Arc;
+
+use db_to_redshift::engine::event::{Event, Events, Job, Outcome, TableReport};
 use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
 use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::model::control::{Control, Intent, RunTable};
 use db_to_redshift::model::fault::src;
+use db_to_redshift::model::order::Repeat;
 use db_to_redshift::model::{Fault, TableName};
 use db_to_redshift::store::ChangeStore;
 use jiff::Timestamp;
@@ -32,7 +35,7 @@ async fn note(engine: &TestEngine, reports: &[TableReport]) {
 /// What a retry ran: the step, why, and how it ended; noted like any run.
 async fn retry(rig: &Rig, table: &TableName) -> Vec<(Job, String, bool)> {
     let engine = rig.engine();
-    let retried = engine.retry(one(table)).await.unwrap();
+    let retried = engine.retry(one(table), Repeat::NewEpoch).await.unwrap();
     assert_eq!(retried.nothing_failed.is_empty(), !retried.again.is_empty());
     let (why, reports): (Vec<_>, Vec<_>) = retried.again.into_iter().unzip();
     note(&engine, &reports).await;
@@ -124,6 +127,54 @@ async fn a_snapshot_that_failed_is_taken_again_as_it_was_ordered() {
     rig.assert_equal(&table).await;
 }
 
+/// Before it is given, and not only in its outcome.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_prepare_is_given_again_is_told() {
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 1).await;
+    let anew = PrepareOptions { new_epoch: true, ..PrepareOptions::default() };
+    broken_prepare(&rig, &table, anew).await;
+    let (events, mut receiver) = Events::new();
+    let mut engine = Arc::into_inner(rig.engine()).unwrap();
+    engine.events = events;
+    let engine: TestEngine = Arc::new(engine);
+    assert!(engine.retry(one(&table), Repeat::NewEpoch).await.unwrap().again[0].1.outcome.is_ok());
+    drop(engine);
+    let Some(Event::Note { job: Job::Prepare, text, .. }) = receiver.events.recv().await else { panic!("the first word is the order") };
+    assert!(text.starts_with("given again") && text.ends_with(&anew.command(&table)), "{text}");
+}
+
+/// What is allowed to a retry that nobody confirmed, and to one that was told of a first snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bounded_retry_opens_no_epoch_that_nobody_confirmed() {
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 1).await;
+    let anew = PrepareOptions { new_epoch: true, ..PrepareOptions::default() };
+    broken_prepare(&rig, &table, anew).await;
+    let outcome = Err(Fault::new(&src::CONNECTION_LOST, "x"));
+    note(&rig.engine(), &[TableReport { job: Job::Load, table: table.clone(), outcome, order: None }]).await;
+    let found = rig.engine().to_retry(one(&table)).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|step| (step.job, step.why, step.order)).collect();
+    assert_eq!(found, [(Job::Prepare, "SRC-012".into(), Some(anew)), (Job::Load, "SRC-012".into(), None)]);
+
+    // The load alone, however the prepare stands.
+    let retried = rig.engine().retry(one(&table), Repeat::Steps).await.unwrap();
+    assert_eq!(retried.again.iter().map(|(_, report)| (report.job, report.outcome.is_ok())).collect::<Vec<_>>(), [(Job::Load, true)]);
+    // Told of a prepare, but not of one that replaces production: it says what to type.
+    let retried = rig.engine().retry(one(&table), Repeat::Prepare).await.unwrap();
+    let fault = retried.again[0].1.outcome.as_ref().unwrap_err();
+    assert_eq!((retried.again[0].1.job, fault.code()), (Job::Prepare, "SYNC-046"));
+    assert!(fault.actions().any(|action| action == anew.command(&table)), "{:?}", fault.actions().collect::<Vec<_>>());
+    assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(1), "the epoch stands");
+
+    let first = Rig::start().await;
+    let table = first.table();
+    broken_prepare(&first, &table, PrepareOptions::default()).await;
+    assert!(first.engine().retry(one(&table), Repeat::Steps).await.unwrap().again.is_empty());
+    let retried = first.engine().retry(one(&table), Repeat::Prepare).await.unwrap();
+    assert!(retried.again[0].1.outcome.is_ok(), "{retried:?}");
+}
+
 /// A prepare that was killed noted nothing but its intent.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intent_that_stands_calls_for_its_snapshot() {
@@ -164,7 +215,7 @@ async fn what_an_operator_vouched_for_is_told_and_not_repeated() {
         note(&engine, &[TableReport { job: Job::Prepare, table: table.clone(), outcome, order: Some(options) }]).await;
         // Asked twice, it says the same.
         for _ in 0..2 {
-            let retried = rig.engine().retry(one(&table)).await.unwrap();
+            let retried = rig.engine().retry(one(&table), Repeat::NewEpoch).await.unwrap();
             let [(why, report)] = &retried.again[..] else { panic!("{retried:?}") };
             let fault = report.outcome.as_ref().unwrap_err();
             assert_eq!((why.as_str(), fault.code()), ("SRC-012", "SYNC-046"));
