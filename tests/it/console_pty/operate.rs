@@ -53,7 +53,7 @@ async fn a_batch_is_skipped_and_the_table_healed() {
     console.press(Key::Enter);
     console.see("the typed name is missing");
     console.type_in("dbo.Tea");
-    console.see("type dbo.Tea to go on: dbo.Tea");
+    console.see("> dbo.Tea");
     console.press(Key::Enter);
     console.line(&["DIVERGED", "dbo.Tea"]);
     assert_eq!(place.redshift("SELECT count(*) FROM public.tea").await, ["2"], "the row was left out");
@@ -72,7 +72,7 @@ async fn a_batch_is_skipped_and_the_table_healed() {
     console.see("type dbo.Tea to go on");
     console.until("the plan", |screen| !screen.contains("looking at what it would do"));
     console.type_in("dbo.Tea");
-    console.see("type dbo.Tea to go on: dbo.Tea");
+    console.see("> dbo.Tea");
     console.press(Key::Enter);
     console.line(&["Replace by a new snapshot", "done"]);
     console.press(Key::Char('B')).see("y runs it");

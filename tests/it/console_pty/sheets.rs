@@ -69,7 +69,7 @@ async fn production_that_is_gone_is_made_anew_by_a_new_snapshot() {
     console.command("new-snapshot");
     console.see_all(&["does not exist: it is made anew", "type dbo.Tea to go on"]);
     console.type_in("dbo.Tea");
-    console.see("type dbo.Tea to go on: dbo.Tea");
+    console.see("> dbo.Tea");
     console.press(Key::Enter);
     console.line(&["Replace by a new snapshot", "done"]);
     console.press(Key::Char('L')).see("y runs it");
@@ -106,10 +106,10 @@ async fn retry_names_its_steps_and_replaces_nothing_at_a_key() {
         "replaces every row of production",
         "type dbo.Tea to go on",
     ]);
-    console.press(Key::Char('y')).see("type dbo.Tea to go on: y");
+    console.press(Key::Char('y')).see("> y");
     assert_eq!(epoch().await, Some(1), "nothing was run");
     console.press(Key::Backspace).type_in("dbo.Tea");
-    console.see("type dbo.Tea to go on: dbo.Tea");
+    console.see("> dbo.Tea");
     console.press(Key::Enter);
     console.line(&["Retry the failed step", "dbo.Tea"]);
     console.line(&["ok", "dbo.Tea"]);
