@@ -69,6 +69,7 @@ pub enum Action {
     Widen,
     Skip,
     TakeOver,
+    AcceptSchema,
     Release,
     TruncateStaging,
     Analyze,
@@ -101,7 +102,7 @@ impl Group {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Change => "Change something: each asks first, but for a retry",
+            Self::Change => "Change something: each asks first, but for a retry of a load or an extract",
             Self::Look => "Look",
             Self::Choose => "Choose",
             Self::Move => "Move",
@@ -155,6 +156,7 @@ pub const ACTIONS: &[Info] = &[
     info(Action::Recover, "recover", &[], "", "put in order what a crash left", Change),
     info(Action::Verify, "verify", &[], "", "compare production with the source", Change),
     info(Action::TakeOver, "take-over", &[], "", "take over a lease that nobody renews", Change),
+    info(Action::AcceptSchema, "accept-schema", &[], "", "go on after DDL that left the captured columns alone", Change),
     info(Action::Release, "release", &[], "", "release leases of your own", Change),
     info(Action::TruncateStaging, "truncate-staging", &[], "", "empty the staging table", Change),
     info(Action::Analyze, "analyze", &[], "", "refresh statistics of production", Change),
@@ -236,6 +238,7 @@ impl Action {
             Self::Widen => Order::Widen { column: None, to: None },
             Self::Skip => Order::Skip { batch: None, why: String::new() },
             Self::TakeOver => Order::TakeOver,
+            Self::AcceptSchema => Order::AcceptSchema,
             Self::Release => Order::Release,
             Self::TruncateStaging => Order::TruncateStaging,
             Self::Analyze => Order::Analyze,

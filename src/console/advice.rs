@@ -25,6 +25,7 @@ pub fn order(action: &str) -> Option<Order> {
         "verify" => Order::Verify,
         "prepare" if !flag("--mode") && !flag("--replace") && !flag("--trusted") => Order::Prepare { new_epoch: flag("--new-epoch") },
         "skip" => Order::Skip { batch: None, why: String::new() },
+        "accept-schema" => Order::AcceptSchema,
         "widen" => Order::Widen { column: value("--column"), to: value("--to").and_then(|to| to.parse().ok()) },
         "lease" if flag("--take-over") && !flag("--force") => Order::TakeOver,
         "lease" if flag("--release") => Order::Release,

@@ -27,6 +27,8 @@ pub enum Order {
     Verify,
     /// Frees a lease that nobody renews.
     TakeOver,
+    /// DDL that left the captured columns readable as before.
+    AcceptSchema,
     /// Frees the leases of this machine's processes that ended.
     Release,
     /// Leaves one batch out.
@@ -78,6 +80,7 @@ impl Order {
             Self::Verify => "verify",
             Self::TakeOver | Self::Release => "lease",
             Self::Skip { .. } => "skip",
+            Self::AcceptSchema => "accept-schema",
             Self::Widen { .. } => "widen",
             Self::TruncateStaging | Self::Analyze | Self::Vacuum => "maintain",
             Self::Enable { .. } => "enable",
@@ -101,6 +104,7 @@ impl Order {
             Self::TakeOver => "Take over the lease",
             Self::Release => "Release own leases",
             Self::Skip { .. } => "Skip a batch",
+            Self::AcceptSchema => "Go on after DDL",
             Self::Widen { .. } => "Widen a column",
             Self::TruncateStaging => "Empty staging",
             Self::Analyze => "Analyze",
@@ -134,6 +138,7 @@ impl Order {
             Self::TakeOver => "Watches the lease for 60 s and frees it if nobody renews it.",
             Self::Release => "Frees leases of processes of yours on this machine that have ended.",
             Self::Skip { .. } => "Production goes on without the rows of one batch, and counts as diverged.",
+            Self::AcceptSchema => "The stream goes on with the columns as they are now, without another snapshot. Writes one record to S3.",
             Self::Widen { .. } => "ALTER TABLE in production and staging, then load again what was refused.",
             Self::TruncateStaging => "TRUNCATE of the staging table; refused while rows in it wait to be applied.",
             Self::Analyze => "Refreshes the planner's statistics of production (ANALYZE).",
@@ -158,7 +163,7 @@ impl Order {
     /// Only for one table at a time.
     #[must_use]
     pub fn is_single(&self) -> bool {
-        matches!(self, Self::Skip { .. } | Self::Widen { .. })
+        matches!(self, Self::Skip { .. } | Self::Widen { .. } | Self::AcceptSchema)
     }
 
     /// Needs a reason in words.
@@ -198,6 +203,7 @@ impl Order {
             Self::Pause { why } => words.push(format!("--reason {}", quoted(why))),
             Self::Prepare { new_epoch: true } => words.push("--new-epoch".into()),
             Self::TakeOver => words.push("--take-over --confirm".into()),
+            Self::AcceptSchema => words.push("--confirm".into()),
             Self::Release => words.push("--release".into()),
             Self::Skip { batch: Some(batch), why } => {
                 let table = tables.first().map(ToString::to_string).unwrap_or_default();

@@ -111,7 +111,7 @@ async fn source_client(settings: &Settings) -> Client<Compat<TcpStream>> {
 
 /// A table's whole life: snapshot, all kinds of changes, DDL, a column that is too narrow.
 async fn life(config: &Path) {
-    let mut place = Place::new(config::load(Some(config), None).unwrap()).await;
+    let mut place = Box::pin(Place::new(config::load(Some(config), None).unwrap())).await;
     place
         .run(
             "CREATE TABLE {t} (id nvarchar(20) NOT NULL PRIMARY KEY, price decimal(19,4) NULL, at datetime2(6) NULL,

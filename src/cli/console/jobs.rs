@@ -14,7 +14,7 @@ use crate::engine::event::{EventReceiver, Outcome, TableReport};
 use crate::engine::inspect::upkeep::Upkeep;
 use crate::engine::inspect::verify::{Verdict, VerifyOptions};
 use crate::engine::inspect::widen::WidenOptions;
-use crate::engine::operate::{Freed, PauseChange, Recovered, Report, Resumed, SkipOrder, Skipped, TakeOver};
+use crate::engine::operate::{Accepted, Freed, PauseChange, Recovered, Report, Resumed, SkipOrder, Skipped, TakeOver};
 use crate::engine::prepare::PrepareOptions;
 use crate::model::fault::FaultDocument;
 use crate::model::words::count;
@@ -63,6 +63,10 @@ pub async fn run(engine: Arc<LiveEngine>, order: &Order, tables: &[TableName]) -
         Order::TakeOver => {
             let order = TakeOver { confirm: true, force: None };
             ordered(&engine, engine.take_over(tables, &order).await, freed).await
+        }
+        Order::AcceptSchema => {
+            let told = |accepted: &Accepted| if accepted.batch.is_some() { done() } else { nothing("no change to accept") };
+            ordered(&engine, engine.accept(tables, true).await, told).await
         }
         Order::Release => ordered(&engine, engine.release_leases(tables).await, freed).await,
         Order::Skip { batch, why } => skipped(&engine, tables, *batch, why).await,

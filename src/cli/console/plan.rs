@@ -13,6 +13,7 @@ use crate::engine::event::Job;
 use crate::engine::inspect::waiting::{Records, Waiting};
 use crate::engine::inspect::widen::WidenOptions;
 use crate::engine::operate::FailedStep;
+use crate::model::fault::operate::CONFIRM;
 use crate::model::order::Repeat;
 use crate::model::words::{ago, bytes, count};
 use crate::model::{Fault, TableName};
@@ -45,9 +46,23 @@ pub async fn plan(link: &Link, order: &Order, tables: &[TableName]) -> Result<Pl
         Order::Skip { .. } => skip(engine, table).await,
         Order::Prepare { new_epoch } => prepare(engine, table, *new_epoch).await,
         Order::TakeOver | Order::Release => leases(engine, tables).await,
+        Order::AcceptSchema => accept(engine, tables).await,
         Order::Enable { role } => Ok(enable(tables, role.as_deref())),
         _ => Ok(Plan::default()),
     }
+}
+
+/// What was altered since the last batch.
+async fn accept(engine: &Arc<LiveEngine>, tables: &[TableName]) -> Result<Plan, Fault> {
+    let mut plan = Plan::default();
+    for report in engine.accept(tables, false).await {
+        match report.outcome {
+            Ok(_) => plan.warnings.push("No change of the columns waits to be accepted.".into()),
+            Err(fault) if fault.is(&CONFIRM) => plan.facts.extend(fault.facts().iter().cloned()),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(plan)
 }
 
 /// Of many tables the sheet tells what the list knows; statements only where they are the same.

@@ -377,13 +377,11 @@ fn named(before: Vec<Row>, tables: &[TableStatus]) -> Vec<Row> {
     let mut rows = Vec::with_capacity(tables.len());
     for (at, status) in tables.iter().enumerate() {
         while before.next_if(|row| row.table < status.table).is_some() {}
-        rows.push(match before.next_if(|row| row.table == status.table) {
-            Some(row) => Row { at, ..row },
-            None => {
-                let table = status.table.clone();
-                Row { name: table.to_string(), table, trouble: Trouble::Unknown, lag: None, waiting: 0, at }
-            }
+        let row = before.next_if(|row| row.table == status.table).unwrap_or_else(|| {
+            let table = status.table.clone();
+            Row { name: table.to_string(), table, trouble: Trouble::Unknown, lag: None, waiting: 0, at }
         });
+        rows.push(Row { at, ..row });
     }
     rows
 }

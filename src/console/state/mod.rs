@@ -293,13 +293,14 @@ impl State {
         }
     }
 
-    /// Marked ones that filter or `!` hide.
+    /// How many of the marked tables that are chosen filter or `!` hide. They come by name.
     #[must_use]
-    pub fn hidden_marks(&self) -> usize {
-        if self.marks.is_empty() {
+    pub fn hidden(&self, chosen: &[TableName]) -> usize {
+        let narrow = self.fleet.problems_only || !self.fleet.filter.is_empty();
+        if !narrow || self.marks.is_empty() || !self.stack.is_empty() || !self.view.lists_tables() {
             return 0;
         }
-        self.marks.len() - self.fleet.rows().filter(|row| self.marks.contains(&row.table)).count()
+        chosen.len() - self.fleet.rows().filter(|row| chosen.binary_search(&row.table).is_ok()).count().min(chosen.len())
     }
 
     #[must_use]

@@ -89,7 +89,8 @@ pub fn prepare(state: &mut State, mut order: Order, mut tables: Vec<TableName>, 
         return state.say(Tone::Warn, format!("{}: {why}", order.title()));
     }
     let danger = order.danger(tables.len(), state.is_protected());
-    if danger == Danger::Retry && !asks {
+    // What is not seen is not given at a key.
+    if danger == Danger::Retry && !asks && state.hidden(&tables) == 0 {
         return run(state, order, tables, effects);
     }
     let id = state.id();

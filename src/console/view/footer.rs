@@ -1,5 +1,7 @@
 //! The two lines at the bottom: what just happened, and which keys do what here.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -11,21 +13,24 @@ use crate::console::state::State;
 use crate::console::state::overlay::Overlay;
 use crate::console::state::screen::Screen;
 use crate::model::TableName;
+use crate::model::fault::FaultDocument;
 
 pub fn message(state: &State, area: Rect, buf: &mut Buffer) {
-    let said = state.message.as_ref().map(|message| (message.text.as_str(), message.tone));
+    let said = state.message.as_ref().map(|message| (Cow::from(&message.text), message.tone));
     let Some((text, tone)) = said.or_else(|| standing(state)) else { return };
-    put(buf, area.x + 1, area.y, area.width.saturating_sub(2), text, state.look.theme.tone(tone));
+    put(buf, area.x + 1, area.y, area.width.saturating_sub(2), &text, state.look.theme.tone(tone));
 }
 
 /// What holds for as long as it does, and has no room elsewhere. On a page the line is the page's.
-fn standing(state: &State) -> Option<(&str, Tone)> {
+fn standing(state: &State) -> Option<(Cow<'_, str>, Tone)> {
     if !state.stack.is_empty() {
         return None;
     }
     let filter = state.fleet.filter.problem.as_ref().filter(|_| state.view.lists_tables());
-    let filter = filter.map(|problem| (problem.as_str(), Tone::Warn));
-    filter.or_else(|| super::header::capture_down(state).map(|why| (why.as_str(), Tone::Bad)))
+    let filter = filter.map(|problem| (Cow::from(problem), Tone::Warn));
+    let down = || super::header::capture_down(state).map(|why| (Cow::from(why), Tone::Bad));
+    let unread = |fault: &FaultDocument| format!("more may have failed: the runs cannot be read: {}: {}", fault.code, fault.what);
+    filter.or_else(down).or_else(|| Some((Cow::from(unread(state.unread.as_ref()?)), Tone::Bad)))
 }
 
 /// Hints by priority: what has no room is dropped from the end, but never help and the way out.

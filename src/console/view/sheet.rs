@@ -159,13 +159,7 @@ fn broken(line: &str, room: usize) -> Vec<String> {
 
 /// How many of the marked tables the filter or `!` hides; `None`: none of them.
 fn hidden(state: &State, tables: &[TableName]) -> Option<String> {
-    let (fleet, narrow) = (&state.fleet, state.fleet.problems_only || !state.fleet.filter.is_empty());
-    if !narrow || !state.stack.is_empty() || !state.view.lists_tables() || state.marks.is_empty() {
-        return None;
-    }
-    // Marks are in the order of their names.
-    let shown = fleet.rows().filter(|row| tables.binary_search(&row.table).is_ok()).count();
-    let hidden = tables.len().saturating_sub(shown);
+    let (fleet, hidden) = (&state.fleet, state.hidden(tables));
     let by = match (fleet.filter.is_empty(), fleet.problems_only) {
         (true, _) => format!("{} (only tables with problems)", state.keymap.key(Action::Problems)),
         (false, false) => format!("the filter /{}", fleet.filter.text),

@@ -49,30 +49,30 @@ pub async fn look<S: Source, C: ChangeStore, T: Target>(
             net_refusal: net_refusal(&seen.instance.shape, seen.instance.supports_net_changes),
         }),
     };
-    Ok(look_past_drift(engine, streams).await?.into_iter().map(|seen| seen.and_then(bounds)).collect())
+    let heads: Vec<&CommitRecord> = streams.iter().map(|stream| &stream.head).collect();
+    Ok(look_past_drift(engine, &heads).await?.into_iter().map(|seen| seen.and_then(bounds)).collect())
 }
 
 /// As [`look`], for an operator who wants to go on after a change.
-pub async fn look_at_change<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, stream: &Stream) -> Result<Changed, Fault> {
-    let looked = look_past_drift(engine, &[stream]).await?.pop().transpose()?;
-    looked.ok_or_else(|| Fault::new(&sync::NOT_TRACKED, format!("{} left the source", stream.table)))
+pub async fn look_at_change<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, head: &CommitRecord) -> Result<Changed, Fault> {
+    let looked = look_past_drift(engine, &[head]).await?.pop().transpose()?;
+    looked.ok_or_else(|| Fault::new(&sync::NOT_TRACKED, format!("{} left the source", head.table)))
 }
 
 async fn look_past_drift<S: Source, C: ChangeStore, T: Target>(
     engine: &Engine<S, C, T>,
-    streams: &[&Stream],
+    heads: &[&CommitRecord],
 ) -> Result<Vec<Result<Changed, Fault>>, Fault> {
     let source = &engine.source;
     let server = source.start_up().await?;
-    let tables: Vec<TableName> = streams.iter().map(|stream| stream.table.clone()).collect();
+    let tables: Vec<TableName> = heads.iter().map(|head| head.table.clone()).collect();
     let facts = engine.describe(&tables).await?;
-    let instances: Vec<String> = streams.iter().map(|stream| stream.head.capture.instance.clone()).collect();
+    let instances: Vec<String> = heads.iter().map(|head| head.capture.instance.clone()).collect();
     let marks = source.watermarks(&instances).await?;
-    let ends: Vec<Lsn> = streams.iter().flat_map(|stream| must_stand(&stream.head)).map(|row| row.lsn).collect();
+    let ends: Vec<Lsn> = heads.iter().flat_map(|head| must_stand(head)).map(|row| row.lsn).collect();
     let mut mappings = source.mappings(&ends).await?.into_iter();
-    let mut looked = Vec::with_capacity(streams.len());
-    for ((stream, table), min) in streams.iter().zip(facts).zip(&marks.min) {
-        let head = &stream.head;
+    let mut looked = Vec::with_capacity(heads.len());
+    for ((head, table), min) in heads.iter().zip(facts).zip(&marks.min) {
         let now: Vec<MappingFacts> = mappings.by_ref().take(must_stand(head).count()).collect();
         looked.push(table.and_then(|table| {
             let (instance, max) = check(head, &server, &table, marks.cdc_enabled, *min, marks.max, &now)?;

@@ -44,6 +44,11 @@ impl Stream {
         }
     }
 
+    /// The newest record, read without the lease: another job may be at work.
+    pub async fn head_of<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, table: &TableName) -> Result<CommitRecord, Fault> {
+        Ok(Self::read(engine, table).await?.2)
+    }
+
     async fn read<S: Source, C: ChangeStore, T: Target>(
         engine: &Engine<S, C, T>,
         table: &TableName,

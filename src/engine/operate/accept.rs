@@ -35,6 +35,7 @@ const DDL_CHARS: usize = 300;
 /// How an accept ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Accepted {
+    pub table: TableName,
     /// Epoch that goes on.
     pub epoch: Epoch,
     /// Number of the record that was written; null: nothing had changed.
@@ -59,39 +60,51 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     async fn accept_table(self: &Arc<Self>, table: &TableName, confirm: bool) -> Result<Accepted, Fault> {
+        if !confirm {
+            let head = Stream::head_of(self, table).await?;
+            return match self.acceptable(&head).await? {
+                (accepted, None) => Ok(accepted),
+                (accepted, Some((changed, ddl))) => Err(ask(&accepted, &changed, &ddl)),
+            };
+        }
         let mut stream = Stream::open(self, table).await?;
-        let accepted = self.accept_under_lease(&mut stream, confirm).await;
+        let accepted = self.accept_under_lease(&mut stream).await;
         stream.close().await;
         accepted
     }
 
-    async fn accept_under_lease(&self, stream: &mut Stream, confirm: bool) -> Result<Accepted, Fault> {
-        let table = stream.table.clone();
-        let changed = guards::look_at_change(self, stream).await?;
-        let head = stream.head.clone();
-        let longer = judge(&head, &changed)?;
-        let next = vec![format!("db-to-redshift sync --table '{table}'")];
+    /// What an accept would do, and what makes it possible; `None`: nothing has changed.
+    async fn acceptable(&self, head: &CommitRecord) -> Result<(Accepted, Option<(Changed, Vec<DdlNote>)>), Fault> {
+        let table = &head.table;
+        let changed = guards::look_at_change(self, head).await?;
+        let longer = judge(head, &changed)?;
+        let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", now.name));
         let accepted = Accepted {
-            epoch: stream.epoch,
+            table: table.clone(),
+            epoch: head.epoch,
             batch: None,
             longer: longer.iter().map(|(then, now)| format!("{} {} -> {}", now.name, then.sql_type, now.sql_type)).collect(),
             not_captured: changed.instance.uncaptured.iter().map(|column| column.name.clone()).collect(),
-            next,
+            next: widen.chain([format!("db-to-redshift sync --table '{table}'")]).collect(),
         };
-        let Some(drift) = &changed.drift else { return Ok(accepted) };
-        let ddl = self.source.ddl_since(&changed.instance.identity, stream.head.ddl_lsn.unwrap_or_default()).await?;
+        let Some(drift) = &changed.drift else { return Ok((accepted, None)) };
+        let ddl = self.source.ddl_since(&changed.instance.identity, head.ddl_lsn.unwrap_or_default()).await?;
         // A type that was altered and altered back may have changed values that nobody captured.
         if ddl.iter().filter(|note| note.alters_captured).count() > longer.len() {
             return Err(with_ddl(drift.clone(), &ddl));
         }
-        if !confirm {
-            return Err(with_ddl(ask(&table, &accepted, &changed), &ddl));
-        }
+        Ok((accepted, Some((changed, ddl))))
+    }
+
+    async fn accept_under_lease(&self, stream: &mut Stream) -> Result<Accepted, Fault> {
+        let table = stream.table.clone();
+        let (accepted, changed) = self.acceptable(&stream.head).await?;
+        let Some((changed, _)) = changed else { return Ok(accepted) };
         let record = self.record_of_change(stream, &changed);
         stream.refresh_head(&*self.store).await?;
         stream.lease.check(&table)?;
         // Between the judgement and the record another change may have come (rule E9).
-        let again = guards::look_at_change(self, stream).await?;
+        let again = guards::look_at_change(self, &stream.head).await?;
         if again.instance.shape.hash() != record.column_hash || again.instance.ddl_lsn != record.ddl_lsn || again.altered != record.altered
         {
             return Err(Fault::new(&sync::DRIFT, format!("{table} was altered again meanwhile"))
@@ -107,9 +120,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         let note = format!("batch {} goes on with the columns as they are now", record.seq);
         self.events.note(Job::Extract, &table, note).await;
-        let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", now.name));
-        let next = widen.chain(accepted.next).collect();
-        Ok(Accepted { batch: Some(record.seq), next, ..accepted })
+        Ok(Accepted { batch: Some(record.seq), ..accepted })
     }
 
     /// Covers no LSNs: its end is the head's.
@@ -178,12 +189,14 @@ fn with_ddl(fault: Fault, ddl: &[DdlNote]) -> Fault {
     })
 }
 
-fn ask(table: &TableName, accepted: &Accepted, changed: &Changed) -> Fault {
+fn ask(accepted: &Accepted, changed: &Changed, ddl: &[DdlNote]) -> Fault {
+    let table = &accepted.table;
     let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    Fault::new(&CONFIRM, format!("the stream of {table} would go on with its columns as they are now, without another snapshot"))
+    let what = format!("the stream of {table} would go on with its columns as they are now, without another snapshot");
+    let fault = Fault::new(&CONFIRM, what)
         .evidence("epoch", accepted.epoch)
         .evidence("columns that are longer now", list(&accepted.longer))
         .evidence("columns that are not carried", list(&accepted.not_captured))
-        .evidence("ddl_lsn", changed.instance.ddl_lsn.unwrap_or_default())
-        .next(format!("db-to-redshift accept-schema --table '{table}' --confirm"))
+        .evidence("ddl_lsn", changed.instance.ddl_lsn.unwrap_or_default());
+    with_ddl(fault, ddl).next(format!("db-to-redshift accept-schema --table '{table}' --confirm"))
 }

@@ -39,11 +39,13 @@ pub struct Answer {
 
 impl Answer {
     /// The only value of the only row, as a number.
+    #[must_use]
     pub fn number(&self) -> Option<u64> {
         self.text()?.parse().ok()
     }
 
     /// The first value of the first row.
+    #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.rows.first()?.first()?.as_deref()
     }
@@ -148,6 +150,7 @@ impl Session {
     }
 
     /// An error between two rows.
+    #[must_use]
     pub fn failed(step: &'static str, error: &tokio_postgres::Error) -> SqlError {
         match error.as_db_error() {
             Some(db) => SqlError::Server(ServerError::new(step, db)),

@@ -54,6 +54,17 @@ fn a_look_is_for_the_row_under_the_cursor_and_not_for_a_mark() {
 }
 
 #[test]
+fn a_retry_of_a_mark_that_is_hidden_asks() {
+    let mut console = Console::new(120, 40);
+    console.go("dbo.Letter").press("space /").write("zzzz");
+    console.press("enter R");
+    assert!(console.runs().is_empty(), "{}", console.text());
+    assert!(console.text().contains("hidden"), "{}", console.text());
+    console.press("esc esc R");
+    assert!(!console.runs().is_empty(), "{}", console.text());
+}
+
+#[test]
 fn hidden_values_are_gone_before_an_answer_comes() {
     let mut console = Console::new(120, 40);
     console.go("dbo.Letter").press("enter tab tab x");
@@ -114,6 +125,8 @@ fn runs_that_cannot_be_read_are_not_taken_for_none() {
     console.wait(31);
     refuse(&mut console, |purpose| *purpose == Purpose::Runs, "S3-001");
     assert_eq!(console.state.unread.as_ref().unwrap().code, "S3-001");
+    console.press("esc");
+    assert!(console.text().contains("more may have failed: the runs cannot be read: S3-001"), "{}", console.text());
     console.state.runs.clear();
     console.press("4");
     assert_eq!(console.state.view, View::Runs);
