@@ -9,6 +9,7 @@ pub mod overlay;
 pub mod prepares;
 pub mod screen;
 pub mod session;
+pub mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 

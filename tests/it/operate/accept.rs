@@ -7,6 +7,7 @@ use db_to_redshift::model::{Column, Fault, RecordKind, SqlType, TableName, Table
 use db_to_redshift::store::ChangeStore;
 
 use super::{ids, log, one, outcome, record, recorded, state};
+use crate::support::column::column;
 use crate::support::memory_source::Inner;
 use crate::support::pipeline::Pipeline;
 use crate::support::rig::{Rig, fault, row};
@@ -82,16 +83,6 @@ async fn a_string_that_became_longer_goes_on_with_the_new_columns() {
 }
 
 fn strings() -> Vec<Column> {
-    let column = |name: &str, id: i32, sql_type: SqlType, key_ordinal: Option<u8>| Column {
-        name: name.into(),
-        column_id: id,
-        ordinal: id,
-        sql_type,
-        nullable: key_ordinal.is_none(),
-        collation: None,
-        key_ordinal,
-        unfit: db_to_redshift::model::Unfit::Fail,
-    };
     vec![
         column("id", 1, SqlType::Int, Some(1)),
         column("note", 2, SqlType::NVarChar { length: 20 }, None),
