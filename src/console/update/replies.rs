@@ -12,6 +12,7 @@ use crate::console::state::prepares::Prepares;
 use crate::console::state::{Purpose, State, View};
 use crate::engine::event::Event;
 use crate::engine::operate::Runs;
+use crate::engine::status::verdict_by;
 use crate::model::fault::FaultDocument;
 use crate::model::status::{HopName, StatusReport, Stuck, TableStatus, Verdict};
 use crate::model::words::{count, many};
@@ -234,15 +235,7 @@ fn keep(report: &mut StatusReport, before: StatusReport, asked_target: bool) -> 
 
 /// What a table has come to by what is known of it, where that is worse than what it was.
 fn worse(status: &TableStatus) -> Option<Verdict> {
-    let gap = status.source.as_ref().zip(status.store.as_ref()).and_then(|(source, store)| source.min_lsn.zip(store.head_lsn));
-    let tracked = status.source.as_ref().is_some_and(|source| source.tracked);
-    let paused = status.store.as_ref().is_some_and(|store| store.paused);
-    let facts = [
-        (gap.is_some_and(|(min, head)| min > head.next()), Verdict::Gap),
-        (tracked && status.retention.is_some_and(|left| left.warn), Verdict::Lagging),
-        (!paused && status.hops.stuck.as_ref().is_some_and(|stuck| stuck.hop != HopName::Capture), Verdict::Stuck),
-    ];
-    let found = facts.into_iter().find(|(holds, _)| *holds).map(|(_, verdict)| verdict)?;
+    let found = verdict_by(status);
     (Trouble::of(found) < Trouble::of(status.verdict)).then_some(found)
 }
 

@@ -59,7 +59,8 @@ pub async fn look_at_change<S: Source, C: ChangeStore, T: Target>(engine: &Engin
     looked.ok_or_else(|| Fault::new(&sync::NOT_TRACKED, format!("{} left the source", head.table)))
 }
 
-async fn look_past_drift<S: Source, C: ChangeStore, T: Target>(
+/// The same for many tables in as many round trips as for one.
+pub async fn look_past_drift<S: Source, C: ChangeStore, T: Target>(
     engine: &Engine<S, C, T>,
     heads: &[&CommitRecord],
 ) -> Result<Vec<Result<Changed, Fault>>, Fault> {

@@ -7,6 +7,7 @@
 //! (a column that went, was renamed, changed its type, its collation or its place in the key)
 //! means rows of two forms, and another epoch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -52,11 +53,38 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Lets each table's stream go on after DDL, once confirmed; otherwise the fault [`CONFIRM`] says
     /// what would be accepted. DDL that may not be accepted is [`sync::DRIFT`], as in an extract.
     pub async fn accept(self: &Arc<Self>, tables: &[TableName], confirm: bool) -> Vec<Report<Accepted>> {
+        let unchanged = self.unchanged(tables).await;
         futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Report { outcome: self.accept_table(&table, confirm).await, table } })
+            .map(|table| {
+                let known = unchanged.get(&table).cloned();
+                async move {
+                    let outcome = match known {
+                        Some(accepted) => Ok(accepted),
+                        None => self.accept_table(&table, confirm).await,
+                    };
+                    Report { table, outcome }
+                }
+            })
             .buffered(AT_ONCE)
             .collect()
             .await
+    }
+
+    /// Tables without a change, by one look at all: most orders name many tables of which few were
+    /// altered. What goes wrong here is told when the table is looked at by itself.
+    async fn unchanged(&self, tables: &[TableName]) -> BTreeMap<TableName, Accepted> {
+        let heads = futures::stream::iter(tables.iter().cloned())
+            .map(|table| async move { Stream::head_of(self, &table).await })
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        let heads: Vec<CommitRecord> = heads.into_iter().filter_map(Result::ok).collect();
+        let looked = guards::look_past_drift(self, &heads.iter().collect::<Vec<_>>()).await.unwrap_or_default();
+        let unchanged = |(head, changed): (&CommitRecord, Result<Changed, Fault>)| {
+            let changed = changed.ok().filter(|changed| changed.drift.is_none())?;
+            Some((head.table.clone(), report(head, &changed, &[])))
+        };
+        heads.iter().zip(looked).filter_map(unchanged).collect()
     }
 
     async fn accept_table(self: &Arc<Self>, table: &TableName, confirm: bool) -> Result<Accepted, Fault> {
@@ -75,18 +103,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     /// What an accept would do, and what makes it possible; `None`: nothing has changed.
     async fn acceptable(&self, head: &CommitRecord) -> Result<(Accepted, Option<(Changed, Vec<DdlNote>)>), Fault> {
-        let table = &head.table;
         let changed = guards::look_at_change(self, head).await?;
         let longer = judge(head, &changed)?;
-        let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", now.name));
-        let accepted = Accepted {
-            table: table.clone(),
-            epoch: head.epoch,
-            batch: None,
-            longer: longer.iter().map(|(then, now)| format!("{} {} -> {}", now.name, then.sql_type, now.sql_type)).collect(),
-            not_captured: changed.instance.uncaptured.iter().map(|column| column.name.clone()).collect(),
-            next: widen.chain([format!("db-to-redshift sync --table '{table}'")]).collect(),
-        };
+        let accepted = report(head, &changed, &longer);
         let Some(drift) = &changed.drift else { return Ok((accepted, None)) };
         let ddl = self.source.ddl_since(&changed.instance.identity, head.ddl_lsn.unwrap_or_default()).await?;
         // A type that was altered and altered back may have changed values that nobody captured.
@@ -145,6 +164,20 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             tool: TOOL.into(),
             ..head
         }
+    }
+}
+
+/// What an accept says before it has written anything.
+fn report(head: &CommitRecord, changed: &Changed, longer: &[(&Column, &Column)]) -> Accepted {
+    let table = &head.table;
+    let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", now.name));
+    Accepted {
+        table: table.clone(),
+        epoch: head.epoch,
+        batch: None,
+        longer: longer.iter().map(|(then, now)| format!("{} {} -> {}", now.name, then.sql_type, now.sql_type)).collect(),
+        not_captured: changed.instance.uncaptured.iter().map(|column| column.name.clone()).collect(),
+        next: widen.chain([format!("db-to-redshift sync --table '{table}'")]).collect(),
     }
 }
 

@@ -91,6 +91,14 @@ fn countdown(store: Option<&StoreStatus>, system: &SourceSystem) -> Option<Count
     Some(Countdown { retention_seconds, used_seconds, left_seconds, warn: used_seconds > retention_seconds / 2 })
 }
 
+/// The verdict by the facts that stand in a status, whoever put them together: of a system that
+/// does not answer they may be of before.
+#[must_use]
+pub fn verdict_by(status: &TableStatus) -> Verdict {
+    let TableStatus { source, store, target, hops, retention, .. } = status;
+    verdict(source.as_ref(), store.as_ref(), target.as_ref(), hops, retention.as_ref(), true)
+}
+
 fn verdict(
     source: Option<&SourceStatus>,
     store: Option<&StoreStatus>,

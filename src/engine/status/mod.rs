@@ -8,6 +8,7 @@ mod fleet;
 mod judge;
 
 pub use fleet::TargetSaid;
+pub use judge::verdict_by;
 
 use crate::engine::extract::capture::why_down;
 use crate::model::Lsn;
