@@ -28,7 +28,7 @@ use crate::engine::inspect::trace::TraceReport;
 use crate::engine::inspect::upkeep::UpkeepReport;
 use crate::engine::inspect::verify::VerifyReport;
 use crate::engine::inspect::widen::WidenReport;
-use crate::engine::operate::{Accepted, Adopted, Freed, PauseChange, Recovered, Resumed, Skipped};
+use crate::engine::operate::{Accepted, Adopted, Freed, PauseChange, Recaptured, Recovered, Resumed, Skipped};
 use crate::model::status::StatusReport;
 use crate::model::{Fault, TableName};
 
@@ -53,7 +53,20 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     Kind::of::<Ended<'static>>(&["*"]),
     // By --events.
-    Kind::of::<Event>(&["prepare", "extract", "load", "sync", "verify", "skip", "adopt", "accept-schema", "retry", "recover", "demo"]),
+    Kind::of::<Event>(&[
+        "prepare",
+        "extract",
+        "load",
+        "sync",
+        "verify",
+        "skip",
+        "adopt",
+        "accept-schema",
+        "recapture",
+        "retry",
+        "recover",
+        "demo",
+    ]),
     Kind::of::<check::Checked>(&["check"]),
     Kind::of::<jobs::JobsDone<'static>>(&["prepare", "extract", "load", "sync"]),
     Kind::of::<StatusReport>(&["status"]),
@@ -81,6 +94,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<Orders<'static, Option<Skipped>>>(&["skip"]),
     Kind::of::<Orders<'static, Adopted>>(&["adopt"]),
     Kind::of::<Orders<'static, Accepted>>(&["accept-schema"]),
+    Kind::of::<Orders<'static, Recaptured>>(&["recapture"]),
     Kind::of::<lease::LeaseList<'static>>(&["lease"]),
     Kind::of::<Orders<'static, Freed>>(&["lease"]),
     Kind::of::<retry::TriedAgain<'static>>(&["retry"]),
@@ -213,6 +227,7 @@ documents! {
     "skip" / 1 => Orders<'_, Option<Skipped>>,
     "adopt" / 1 => Orders<'_, Adopted>,
     "accept-schema" / 1 => Orders<'_, Accepted>,
+    "recapture" / 1 => Orders<'_, Recaptured>,
     "lease" / 1 => Orders<'_, Freed>,
     "recover" / 1 => Orders<'_, Recovered>,
 }

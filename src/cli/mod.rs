@@ -35,6 +35,7 @@ mod man;
 mod output;
 mod pause;
 mod preview;
+mod recapture;
 mod recover;
 mod reports;
 mod retry;
@@ -132,6 +133,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Fault> {
         Command::Skip(skip) => skip::run(global, skip, connected(global, &command).await?).await,
         Command::Adopt(adopt) => adopt::run(global, adopt, connected(global, &command).await?).await,
         Command::AcceptSchema(accept) => accept_schema::run(global, accept, connected(global, &command).await?).await,
+        Command::Recapture(recapture) => recapture::run(global, recapture, connected(global, &command).await?).await,
         Command::Tables => tables::run(global, connected(global, &command).await?).await,
         Command::Runs(most) => runs::run(global, most.most, connected(global, &command).await?).await,
         Command::Enable(enable) => enable::run(global, enable, connected(global, &command).await?).await,

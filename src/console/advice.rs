@@ -26,6 +26,7 @@ pub fn order(action: &str) -> Option<Order> {
         "prepare" if !flag("--mode") && !flag("--replace") && !flag("--trusted") => Order::Prepare { new_epoch: flag("--new-epoch") },
         "skip" => Order::Skip { batch: None, why: String::new() },
         "accept-schema" => Order::AcceptSchema,
+        "recapture" if !flag("--without") => Order::Recapture,
         "widen" => Order::Widen { column: value("--column"), to: value("--to").and_then(|to| to.parse().ok()) },
         "lease" if flag("--take-over") && !flag("--force") => Order::TakeOver,
         "lease" if flag("--release") => Order::Release,

@@ -29,6 +29,8 @@ pub enum Order {
     TakeOver,
     /// DDL that left the captured columns readable as before.
     AcceptSchema,
+    /// Another capture instance, with the columns that the table got since.
+    Recapture,
     /// Frees the leases of this machine's processes that ended.
     Release,
     /// Leaves one batch out.
@@ -81,6 +83,7 @@ impl Order {
             Self::TakeOver | Self::Release => "lease",
             Self::Skip { .. } => "skip",
             Self::AcceptSchema => "accept-schema",
+            Self::Recapture => "recapture",
             Self::Widen { .. } => "widen",
             Self::TruncateStaging | Self::Analyze | Self::Vacuum => "maintain",
             Self::Enable { .. } => "enable",
@@ -105,6 +108,7 @@ impl Order {
             Self::Release => "Release own leases",
             Self::Skip { .. } => "Skip a batch",
             Self::AcceptSchema => "Go on after DDL",
+            Self::Recapture => "Capture new columns",
             Self::Widen { .. } => "Widen a column",
             Self::TruncateStaging => "Empty staging",
             Self::Analyze => "Analyze",
@@ -139,6 +143,9 @@ impl Order {
             Self::Release => "Frees leases of processes of yours on this machine that have ended.",
             Self::Skip { .. } => "Production goes on without the rows of one batch, and counts as diverged.",
             Self::AcceptSchema => "The stream goes on with the columns as they are now, without another snapshot. Writes one record to S3.",
+            Self::Recapture => {
+                "Makes another capture instance (sys.sp_cdc_enable_table) beside the one that is read. A new snapshot goes over to it."
+            }
             Self::Widen { .. } => "ALTER TABLE in production and staging, then load again what was refused.",
             Self::TruncateStaging => "TRUNCATE of the staging table; refused while rows in it wait to be applied.",
             Self::Analyze => "Refreshes the planner's statistics of production (ANALYZE).",
@@ -163,7 +170,7 @@ impl Order {
     /// Only for one table at a time.
     #[must_use]
     pub fn is_single(&self) -> bool {
-        matches!(self, Self::Skip { .. } | Self::Widen { .. } | Self::AcceptSchema)
+        matches!(self, Self::Skip { .. } | Self::Widen { .. } | Self::AcceptSchema | Self::Recapture)
     }
 
     /// Needs a reason in words.
@@ -203,7 +210,7 @@ impl Order {
             Self::Pause { why } => words.push(format!("--reason {}", quoted(why))),
             Self::Prepare { new_epoch: true } => words.push("--new-epoch".into()),
             Self::TakeOver => words.push("--take-over --confirm".into()),
-            Self::AcceptSchema => words.push("--confirm".into()),
+            Self::AcceptSchema | Self::Recapture => words.push("--confirm".into()),
             Self::Release => words.push("--release".into()),
             Self::Skip { batch: Some(batch), why } => {
                 let table = tables.first().map(ToString::to_string).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Check: connections, permissions, what must be initialised, unfinished work. Changes nothing
 //! but a probe object that it removes again.
 
+mod instances;
 mod privileges;
 
 use std::sync::Arc;
@@ -170,9 +171,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 );
                 continue;
             };
-            if !instance.computed.is_empty() {
-                found.warn(&name, "columns", format!("computed, so left out: {}", instance.computed.join(", ")));
-            }
+            self.check_instances(table, instance, found).await;
             if self.settings.changes_of(&table.name) == Changes::Net
                 && let Some(why) = net_refusal(&instance.shape, instance.supports_net_changes)
             {

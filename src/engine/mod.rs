@@ -5,6 +5,7 @@
 //! generic over the three machines. A job works on many tables at once and reports on each; one
 //! table's fault never stops the others.
 
+mod abreast;
 pub mod bundle;
 pub mod check;
 pub mod cleanup;
@@ -15,6 +16,7 @@ pub mod fold;
 pub mod inspect;
 pub mod lease;
 pub mod load;
+mod mark;
 pub mod operate;
 pub mod policy;
 pub mod prepare;

@@ -97,6 +97,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if record.counts.replaced_nuls > 0 {
             texts.push(format!("{} NUL characters became U+FFFD", record.counts.replaced_nuls));
         }
+        if record.counts.replacement_characters > 0 {
+            let count = record.counts.replacement_characters;
+            texts
+                .push(format!("{count} characters U+FFFD: halves of characters in the source (lone surrogates), or that character itself"));
+        }
         for text in texts {
             self.events.warn(job, &record.table, format!("batch {}: {text}", record.seq)).await;
         }

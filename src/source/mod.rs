@@ -56,6 +56,9 @@ pub struct CaptureInstance {
     pub missing: Vec<String>,
     /// Columns of the source table that the instance does not capture: drift once they are new.
     pub uncaptured: Vec<Column>,
+    /// Names of those among them that stand behind every captured one: where DDL ran since the
+    /// instance was made, they may have come later. The others were left out when it was made.
+    pub beyond: Vec<String>,
     /// Computed columns: captured, but always NULL in the change table, so left out of the shape.
     pub computed: Vec<String>,
     /// Newest `cdc.ddl_history.ddl_lsn`.
@@ -70,6 +73,8 @@ pub struct TableFacts {
     pub tracked: bool,
     /// When its definition was changed last, server-local; `None`: never since it was made.
     pub altered: Option<DateTime>,
+    /// Names of its columns in their order, without the computed ones.
+    pub columns: Vec<String>,
     pub instances: Vec<CaptureInstance>,
 }
 
@@ -304,4 +309,14 @@ pub trait Source: Send + Sync + 'static {
     /// Changes the source: starts capture of a table, without net changes and with `role` as
     /// gating role. Nothing to do is success.
     fn enable_table(&self, table: &TableName, role: Option<&str>) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Changes the source: makes another capture instance of the table, like `newest` in everything
+    /// (gating role, key, net changes, place) but its columns. `columns` names those, `None` all of
+    /// them. Gives the name of the new instance; the others stay as they are.
+    fn add_instance(
+        &self,
+        table: &TableName,
+        newest: &CaptureIdentity,
+        columns: Option<&[String]>,
+    ) -> impl Future<Output = Result<String, Fault>> + Send;
 }

@@ -47,6 +47,15 @@ pub struct LossyMapping {
     pub why: String,
 }
 
+/// What `prepare` does about columns that a production which is there lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NewColumns {
+    /// Tell them, with the statements that add them: nobody brings the values of rows that stand there.
+    Refuse,
+    /// Add them to a production that has its state: a snapshot is about to bring every row.
+    Add,
+}
+
 /// What `prepare` did with one table.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -312,6 +321,7 @@ pub trait Target: Send + Sync + 'static {
         table: &TableName,
         shape: &TableShape,
         identity: &StreamIdentity,
+        new_columns: NewColumns,
     ) -> impl Future<Output = Result<Prepared, Fault>> + Send;
 
     /// State without a lock, for status; `None` when the table was never prepared.

@@ -7,8 +7,8 @@ use db_to_redshift::model::fault::{rs, src};
 use db_to_redshift::model::{CaptureIdentity, Fault, SqlType, TableName, TableShape};
 use db_to_redshift::source::sqlserver::SqlServer;
 use db_to_redshift::source::{CaptureInstance, Source, TableFacts};
-use db_to_redshift::target::Target;
 use db_to_redshift::target::redshift::Redshift;
+use db_to_redshift::target::{NewColumns, Target};
 
 use crate::support::column::column;
 use crate::support::lab_sql_server::Lab;
@@ -33,10 +33,18 @@ fn facts(name: &str, columns: &[&str]) -> TableFacts {
         shape: TableShape::new(columns.iter().enumerate().map(column).collect()),
         missing: Vec::new(),
         uncaptured: Vec::new(),
+        beyond: Vec::new(),
         computed: Vec::new(),
         ddl_lsn: None,
     };
-    TableFacts { name: TableName::new("dbo", name), object_id: 1, tracked: true, altered: None, instances: vec![instance] }
+    TableFacts {
+        name: TableName::new("dbo", name),
+        object_id: 1,
+        tracked: true,
+        altered: None,
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+        instances: vec![instance],
+    }
 }
 
 /// A server on which the user `re]ader` may read what `open` says of an object and a column.
@@ -131,7 +139,7 @@ async fn what_redshift_proposes_helps() {
     assert!(lacking.shared.is_empty(), "{lacking:?}");
 
     // The owner prepares; the other user may not even look into the schemas.
-    lab.target.prepare(&table(), &shape(), &identity()).await.unwrap();
+    lab.target.prepare(&table(), &shape(), &identity(), NewColumns::Refuse).await.unwrap();
     let own = lab.target.lacking(&tables).await.unwrap();
     assert!(own.shared.is_empty() && own.tables[0].is_empty(), "{own:?}");
     let lacking = target.lacking(&tables).await.unwrap();

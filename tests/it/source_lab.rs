@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use db_to_redshift::model::fault::src;
-use db_to_redshift::model::{ChangeRow, Fault, Lsn, Operation, TableName, Value};
+use db_to_redshift::model::{CaptureIdentity, ChangeRow, Fault, Lsn, Operation, TableName, Value};
 use db_to_redshift::source::{CaptureInstance, ChangesMode, ChangesRequest, CleanUp, Pages, ProbeRange, ScanIsolation, Source};
 
 use crate::support::lab_sql_server::Lab;
@@ -141,6 +141,55 @@ async fn a_column_that_came_later_or_went_is_seen() {
     assert_eq!(instance.uncaptured.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["c"]);
     assert_eq!(instance.shape.columns().len(), 2);
     assert!(instance.ddl_lsn.is_some());
+    assert_eq!(instance.beyond, ["c"], "it came after the instance");
+}
+
+/// Another instance is like the one before in all but its columns, hostile names and all.
+#[tokio::test]
+async fn another_capture_instance_has_the_columns_that_came_later() {
+    let lab = Lab::start().await;
+    lab.run("CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY, other int NOT NULL, [a,]]b] int NULL, secret int NULL)").await;
+    lab.run("CREATE UNIQUE INDEX by_other ON dbo.T (other)").await;
+    lab.source.enable_database().await.unwrap();
+    lab.run(
+        "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'T', @role_name = N'readers',
+             @supports_net_changes = 1, @index_name = N'by_other', @captured_column_list = N'id,other,[a,]]b]'",
+    )
+    .await;
+    let before = instance(&lab, &dbo("T")).await;
+    assert_eq!(before.uncaptured.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["secret"]);
+    assert!(before.beyond.is_empty(), "it was left out on purpose");
+    lab.run("ALTER TABLE dbo.T ADD [c;--'x] nvarchar(5) NULL").await;
+    lab.capture();
+    assert_eq!(instance(&lab, &dbo("T")).await.beyond, ["secret", "c;--'x"], "only the text of the DDL tells which came later");
+    let columns = ["id", "other", "a,]b", "c;--'x"].map(str::to_owned);
+    assert_eq!(lab.source.add_instance(&dbo("T"), &before.identity, Some(&columns)).await.unwrap(), "dbo_T_2");
+    let facts = lab.source.describe(&[dbo("T")]).await.unwrap().remove(0).unwrap();
+    assert_eq!(facts.columns, ["id", "other", "a,]b", "secret", "c;--'x"]);
+    let [newest, oldest] = facts.instances.as_slice() else { panic!("{facts:?}") };
+    assert_eq!((newest.identity.instance.as_str(), &oldest.identity), ("dbo_T_2", &before.identity));
+    let mut names: Vec<_> = newest.shape.columns().iter().map(|column| column.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["a,]b", "c;--'x", "id", "other"]);
+    assert_eq!((newest.role.as_deref(), newest.supports_net_changes, newest.beyond.len()), (Some("readers"), true, 0));
+    assert_eq!(newest.shape.columns()[0].name, "other", "the index that capture was told to use");
+
+    let third = lab.source.add_instance(&dbo("T"), &newest.identity, None).await.unwrap_err();
+    assert!(third.is(&src::ENABLE_REFUSED) && third.to_string().contains("22962"), "{third}");
+    let gone = CaptureIdentity { object_id: 1, ..newest.identity.clone() };
+    assert!(lab.source.add_instance(&dbo("T"), &gone, None).await.unwrap_err().is(&src::CDC_OFF));
+}
+
+#[tokio::test]
+async fn the_name_of_another_instance_may_be_taken() {
+    let lab = Lab::start().await;
+    lab.run("CREATE TABLE dbo.T (id int NOT NULL PRIMARY KEY)").await;
+    lab.run("CREATE TABLE dbo.T_2 (id int NOT NULL PRIMARY KEY)").await;
+    lab.source.enable_database().await.unwrap();
+    lab.source.enable_table(&dbo("T"), None).await.unwrap();
+    lab.source.enable_table(&dbo("T_2"), None).await.unwrap();
+    let before = instance(&lab, &dbo("T")).await;
+    assert_eq!(lab.source.add_instance(&dbo("T"), &before.identity, None).await.unwrap(), "dbo_T_3");
 }
 
 /// A table with a few transactions in it.

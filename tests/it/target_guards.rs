@@ -5,7 +5,7 @@ use std::time::Duration;
 use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::model::fault::{Class, rs, sync};
 use db_to_redshift::target::redshift::Redshift;
-use db_to_redshift::target::{ApplyOutcome, Loader, OpenLoad, Target};
+use db_to_redshift::target::{ApplyOutcome, Loader, NewColumns, OpenLoad, Target};
 
 use crate::support::target::{full, identity, lsn, open, role, settings, shape, table, target_lab};
 
@@ -144,7 +144,7 @@ async fn the_session_that_holds_the_lock_is_named() {
 #[tokio::test]
 async fn fences_raised_at_once_are_all_different() {
     let lab = target_lab().await;
-    lab.target.prepare(&table(), &shape(), &identity()).await.unwrap();
+    lab.target.prepare(&table(), &shape(), &identity(), NewColumns::Refuse).await.unwrap();
     let raise = || {
         let target = lab.target.clone();
         tokio::spawn(async move { target.loader(&table()).await.unwrap().raise_fence(&identity()).await.unwrap().fence })

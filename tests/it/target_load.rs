@@ -6,7 +6,7 @@ use db_to_redshift::model::fault::{Class, rs};
 use db_to_redshift::model::record::Layout;
 use db_to_redshift::model::{Fault, Keep, StagedRow};
 use db_to_redshift::target::redshift::{CopyAccess, CopyAccessSource, CopyLogin, Redshift};
-use db_to_redshift::target::{Applied, ApplyOutcome, Loader, LogLine, OpenLoad, Target};
+use db_to_redshift::target::{Applied, ApplyOutcome, Loader, LogLine, NewColumns, OpenLoad, Target};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
@@ -82,7 +82,7 @@ async fn a_snapshot_replaces_production_straight_or_through_staging() {
 #[tokio::test]
 async fn a_start_wants_an_empty_table_or_trust() {
     let lab = target_lab().await;
-    lab.target.prepare(&table(), &shape(), &identity()).await.unwrap();
+    lab.target.prepare(&table(), &shape(), &identity(), NewColumns::Refuse).await.unwrap();
     lab.sql().await.rows(r#"INSERT INTO "shop"."orders" ("id") VALUES (1)"#).await;
     let mut loader = lab.target.loader(&table()).await.unwrap();
     let fence = loader.raise_fence(&identity()).await.unwrap().fence;

@@ -2,7 +2,7 @@
 
 use db_to_redshift::model::record::Layout;
 use db_to_redshift::model::{Column, Decimal, Keep, SqlType, StagedOp, StagedRow, TableName, TableShape, Value};
-use db_to_redshift::target::{Applied, ApplyOutcome, BatchRows, LoadRange, Loader, OpenLoad, Target};
+use db_to_redshift::target::{Applied, ApplyOutcome, BatchRows, LoadRange, Loader, NewColumns, OpenLoad, Target};
 use uuid::Uuid;
 
 use crate::support::column::column;
@@ -14,7 +14,7 @@ fn row(order: i64, values: Vec<Value>, shape: &TableShape) -> StagedRow {
 
 /// Prepares a table, starts epoch 1 and loads one batch.
 async fn load(lab: &TargetLab, table: &TableName, shape: &TableShape, rows: Vec<StagedRow>) -> Applied {
-    lab.target.prepare(table, shape, &identity()).await.unwrap();
+    lab.target.prepare(table, shape, &identity(), NewColumns::Refuse).await.unwrap();
     let mut loader = lab.target.loader(table).await.unwrap();
     let fence = loader.raise_fence(&identity()).await.unwrap().fence;
     let mut start = open(1, fence, OpenLoad::Start { trusted: false }, 0);
@@ -170,6 +170,6 @@ async fn odd_names_and_composite_keys_are_carried() {
         lab.sql().await.rows(&format!("SELECT \"two\nlines\", \"\u{e4}rger\" FROM {} ORDER BY \"\u{e4}rger\"", names.production)).await;
     assert_eq!(found, [["other case, other key", "2"], ["first", "3"]]);
     // Found again, whatever the quoting.
-    let prepared = lab.target.prepare(&table, &shape, &identity()).await.unwrap();
+    let prepared = lab.target.prepare(&table, &shape, &identity(), NewColumns::Refuse).await.unwrap();
     assert!(prepared.did[0].starts_with("found"), "{:?}", prepared.did);
 }

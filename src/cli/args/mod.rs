@@ -15,7 +15,7 @@ pub use inspect::{Bundle, LoadErrors, LsnOrTime, Most, Preview, Staging, Trace, 
 pub use jobs::{Mode, Prepare, Sync};
 #[cfg(feature = "lab")]
 pub use lab::{Demo, Lab};
-pub use orders::{AcceptSchema, Adopt, Enable, Lease, Maintain, Pause, Skip, Widen};
+pub use orders::{AcceptSchema, Adopt, Enable, Lease, Maintain, Pause, Recapture, Skip, Widen};
 pub use program::{Completions, Console, Explain, Init, Man, Schema};
 
 /// Carries the changes that SQL Server CDC records through files in S3 into Amazon Redshift.
@@ -164,6 +164,12 @@ pub enum Command {
     /// added does, and strings or binaries that became longer. Without --confirm it only shows
     /// what would be accepted. Everything else needs `prepare --new-epoch`.
     AcceptSchema(AcceptSchema),
+    /// Make another capture instance of a table, with the columns that it got since.
+    ///
+    /// The way to carry a new column: SQL Server fixes the columns of a capture instance when it is
+    /// made. The new one is like the present one in everything else, and captures beside it until
+    /// `prepare --new-epoch` goes over to it. Without --confirm it only shows what would be made.
+    Recapture(Recapture),
     /// List the source's tables and whether CDC tracks them.
     Tables,
     /// List the newest runs: who ran what, and how it ended.
@@ -225,6 +231,7 @@ impl Command {
             Self::Skip(_) => "skip",
             Self::Adopt(_) => "adopt",
             Self::AcceptSchema(_) => "accept-schema",
+            Self::Recapture(_) => "recapture",
             Self::Tables => "tables",
             Self::Runs(_) => "runs",
             Self::Enable(_) => "enable",
@@ -262,6 +269,7 @@ impl Command {
             Self::Skip(skip) => skip.batch.is_some(),
             Self::Adopt(adopt) => adopt.confirm,
             Self::AcceptSchema(accept) => accept.confirm,
+            Self::Recapture(recapture) => recapture.confirm,
             Self::Prepare(_)
             | Self::Extract
             | Self::Load

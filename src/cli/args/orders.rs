@@ -57,6 +57,16 @@ pub struct AcceptSchema {
 }
 
 #[derive(Args, Debug, Clone)]
+pub struct Recapture {
+    /// New column that the new instance is to leave out, too (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub without: Vec<String>,
+    /// Yes, make the capture instance.
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+#[derive(Args, Debug, Clone)]
 pub struct Enable {
     /// Gating role: only its members read the changes. Made when it is missing.
     #[arg(long, value_name = "ROLE")]

@@ -14,7 +14,9 @@ use crate::engine::event::{EventReceiver, Outcome, TableReport};
 use crate::engine::inspect::upkeep::Upkeep;
 use crate::engine::inspect::verify::{Verdict, VerifyOptions};
 use crate::engine::inspect::widen::WidenOptions;
-use crate::engine::operate::{Accepted, Freed, PauseChange, Recovered, Report, Resumed, SkipOrder, Skipped, TakeOver};
+use crate::engine::operate::{
+    Accepted, Freed, PauseChange, RecaptureOrder, Recaptured, Recovered, Report, Resumed, SkipOrder, Skipped, TakeOver,
+};
 use crate::engine::prepare::PrepareOptions;
 use crate::model::fault::FaultDocument;
 use crate::model::words::count;
@@ -67,6 +69,14 @@ pub async fn run(engine: Arc<LiveEngine>, order: &Order, tables: &[TableName]) -
         Order::AcceptSchema => {
             let told = |accepted: &Accepted| if accepted.batch.is_some() { done() } else { nothing("no change to accept") };
             ordered(&engine, engine.accept(tables, true).await, told).await
+        }
+        Order::Recapture => {
+            let order = RecaptureOrder { without: Vec::new(), confirm: true };
+            let told = |recaptured: &Recaptured| match &recaptured.made {
+                Some(made) => told(EndKind::Well, format!("made {made}; a new snapshot goes over to it")),
+                None => nothing("every column is captured"),
+            };
+            ordered(&engine, engine.recapture(tables, &order).await, told).await
         }
         Order::Release => ordered(&engine, engine.release_leases(tables).await, freed).await,
         Order::Skip { batch, why } => skipped(&engine, tables, *batch, why).await,

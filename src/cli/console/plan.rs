@@ -12,7 +12,7 @@ use crate::console::seam::Plan;
 use crate::engine::event::Job;
 use crate::engine::inspect::waiting::{Records, Waiting};
 use crate::engine::inspect::widen::WidenOptions;
-use crate::engine::operate::FailedStep;
+use crate::engine::operate::{FailedStep, RecaptureOrder, Report, came_later};
 use crate::model::fault::operate::CONFIRM;
 use crate::model::order::Repeat;
 use crate::model::words::{ago, bytes, count};
@@ -46,18 +46,21 @@ pub async fn plan(link: &Link, order: &Order, tables: &[TableName]) -> Result<Pl
         Order::Skip { .. } => skip(engine, table).await,
         Order::Prepare { new_epoch } => prepare(engine, table, *new_epoch).await,
         Order::TakeOver | Order::Release => leases(engine, tables).await,
-        Order::AcceptSchema => accept(engine, tables).await,
+        Order::AcceptSchema => would(engine.accept(tables, false).await, "No change of the columns waits to be accepted."),
+        Order::Recapture => {
+            would(engine.recapture(tables, &RecaptureOrder::default()).await, "The newest capture instance has every column that it could.")
+        }
         Order::Enable { role } => Ok(enable(tables, role.as_deref())),
         _ => Ok(Plan::default()),
     }
 }
 
-/// What was altered since the last batch.
-async fn accept(engine: &Arc<LiveEngine>, tables: &[TableName]) -> Result<Plan, Fault> {
+/// What an order says that was not confirmed; `nothing` where it would not do anything.
+fn would<R>(reports: Vec<Report<R>>, nothing: &str) -> Result<Plan, Fault> {
     let mut plan = Plan::default();
-    for report in engine.accept(tables, false).await {
+    for report in reports {
         match report.outcome {
-            Ok(_) => plan.warnings.push("No change of the columns waits to be accepted.".into()),
+            Ok(_) => plan.warnings.push(nothing.into()),
             Err(fault) if fault.is(&CONFIRM) => plan.facts.extend(fault.facts().iter().cloned()),
             Err(fault) => return Err(fault),
         }
@@ -235,6 +238,12 @@ async fn skip(engine: &Arc<LiveEngine>, table: &TableName) -> Result<Plan, Fault
 async fn prepare(engine: &Arc<LiveEngine>, table: &TableName, new_epoch: bool) -> Result<Plan, Fault> {
     let names = engine.target.names(table);
     let mut plan = Plan { facts: vec![fact("target", names.production), fact("staging", names.staging)], ..Plan::default() };
+    if let Some(Ok(facts)) = engine.describe(std::slice::from_ref(table)).await?.into_iter().next()
+        && let Some(instance) = facts.instances.first()
+    {
+        plan.facts.push(fact("capture instance", &instance.identity.instance));
+        plan.warnings.extend(came_later(table, instance, &engine.later_columns(instance).await?));
+    }
     if new_epoch {
         match engine.target.production_rows(table).await? {
             Some(rows) => {

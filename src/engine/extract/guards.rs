@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use crate::engine::check::net_refusal;
 use crate::engine::{Engine, policy};
 use crate::model::fault::{src, sync};
-use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, MappingRow, RecordKind, TableName};
+use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, MappingRow, RecordKind, SourceIdentity, TableName};
 use crate::source::{CaptureInstance, MappingFacts, ProbeRange, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
 use crate::target::Target;
@@ -31,7 +31,7 @@ pub struct Changed {
     /// When the table's definition was changed last, server-local.
     pub altered: Option<DateTime>,
     min: Lsn,
-    max: Lsn,
+    pub max: Lsn,
 }
 
 /// Runs all guards for all streams: one fault or the bounds for each. A fault of the whole source
@@ -124,7 +124,7 @@ fn check<'a>(
 ) -> Result<(&'a CaptureInstance, Lsn), Fault> {
     let name = &head.table;
     if !head.source.agrees_with(&server.identity) {
-        return Err(other_source(head, server));
+        return Err(other_source(name, &head.source, &server.identity));
     }
     let instance = tracked_instance(table, cdc_enabled, &head.capture)?;
     let max = readable(name, instance, min, max)?;
@@ -151,9 +151,7 @@ pub fn allow_net(table: &TableName, refusal: Option<&String>) -> Result<(), Faul
 pub fn tracked_instance<'a>(table: &'a TableFacts, cdc_enabled: bool, capture: &CaptureIdentity) -> Result<&'a CaptureInstance, Fault> {
     let name = &table.name;
     if !cdc_enabled {
-        return Err(Fault::new(&sync::NOT_TRACKED, "CDC is off for the whole database")
-            .evidence("table", name)
-            .next("db-to-redshift enable"));
+        return Err(Fault::new(&src::CDC_OFF, "CDC is off for the whole database").evidence("table", name).next("db-to-redshift enable"));
     }
     if !table.tracked {
         return Err(Fault::new(&sync::NOT_TRACKED, format!("{name} is not tracked by CDC")));
@@ -218,6 +216,23 @@ fn went_back(head: &CommitRecord, max: Lsn, mappings: &[MappingFacts]) -> Result
     Ok(())
 }
 
+/// What was read up to `end` must be of one history: max had reached `end` before the read, and
+/// the newest transaction up to there is after it the one that it was before (rule E9).
+pub fn still_stands(table: &TableName, (end, then): (Lsn, &MappingFacts), max: Lsn, now: &MappingFacts) -> Result<(), Fault> {
+    let reaches = then.newest.as_ref().is_none_or(|row| now.oldest.is_some_and(|oldest| oldest <= row.lsn));
+    if max >= end && (!reaches || then.newest == now.newest) {
+        return Ok(());
+    }
+    let show = |row: &Option<MappingRow>| {
+        row.as_ref().map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id))
+    };
+    Err(Fault::new(&sync::WENT_BACK, format!("the source went back while {table} was read; nothing of it was recorded"))
+        .evidence("read up to", end)
+        .evidence("max LSN now", max)
+        .evidence("mapping row before", show(&then.newest))
+        .evidence("mapping row now", show(&now.newest)))
+}
+
 fn no_drift(head: &CommitRecord, table: &TableFacts, instance: &CaptureInstance) -> Result<(), Fault> {
     let drift = |what: String| Fault::new(&sync::DRIFT, what).evidence("instance", &instance.identity.instance);
     if !instance.missing.is_empty() {
@@ -253,16 +268,15 @@ fn differences(head: &CommitRecord, instance: &CaptureInstance) -> String {
     gone.chain(come).collect::<Vec<_>>().join(", ")
 }
 
-fn other_source(head: &CommitRecord, server: &ServerFacts) -> Fault {
-    let show = |fault: Fault, when: &str, identity: &crate::model::SourceIdentity| {
+pub fn other_source(table: &TableName, then: &SourceIdentity, now: &SourceIdentity) -> Fault {
+    let show = |fault: Fault, when: &str, identity: &SourceIdentity| {
         fault
             .evidence(format!("server {when}"), &identity.server)
             .evidence(format!("database {when}"), &identity.database)
             .evidence(format!("database guid {when}"), identity.database_guid.as_deref().unwrap_or("not readable"))
             .evidence(format!("recovery fork {when}"), identity.recovery_fork_guid.as_deref().unwrap_or("not readable"))
     };
-    let (then, now) = (&head.source, &server.identity);
     let same_place = then.server.eq_ignore_ascii_case(&now.server) && then.database == now.database;
     let page = if same_place { &sync::WENT_BACK } else { &sync::OTHER_SOURCE };
-    show(show(Fault::new(page, format!("{} was carried from another source", head.table)), "then", then), "now", now)
+    show(show(Fault::new(page, format!("{table} was carried from another source")), "then", then), "now", now)
 }

@@ -19,6 +19,7 @@ use std::time::Instant;
 use futures::StreamExt;
 
 use crate::engine::Engine;
+use crate::engine::abreast::abreast;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{ProbeRange, Source};
@@ -26,6 +27,9 @@ use crate::store::ChangeStore;
 use crate::target::Target;
 
 use self::stream::Stream;
+
+/// Streams that are opened at once: a few small requests each.
+const OPENED_AT_ONCE: usize = 16;
 
 /// A table on its way through the rounds.
 struct Work {
@@ -79,24 +83,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     async fn open_streams(self: &Arc<Self>, tables: &[TableName], reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
-        let opened = futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move {
-                self.events.send(Event::Started { job: Job::Extract, table: table.clone() }).await;
-                let mut retries = self.retries(Job::Extract, &table);
-                let stream = loop {
-                    match Stream::open(self, &table).await {
-                        Ok(stream) => break Ok(stream),
-                        Err(fault) => match retries.again(fault).await {
-                            Ok(()) => {}
-                            Err(fault) => break Err(fault),
-                        },
-                    }
-                };
-                (table, stream)
-            })
-            .buffered(16)
-            .collect::<Vec<_>>()
-            .await;
+        let opened = abreast(tables.iter().cloned(), OPENED_AT_ONCE, |table| async move {
+            self.events.send(Event::Started { job: Job::Extract, table: table.clone() }).await;
+            let stream = self.open_stream(&table).await;
+            (table, stream)
+        })
+        .await;
         let mut work = Vec::new();
         for (table, stream) in opened {
             match stream {
@@ -108,6 +100,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         }
         work
+    }
+
+    async fn open_stream(self: &Arc<Self>, table: &TableName) -> Result<Stream, Fault> {
+        let mut retries = self.retries(Job::Extract, table);
+        loop {
+            self.safe_point(table)?;
+            match Stream::open(self, table).await {
+                Ok(stream) => return Ok(stream),
+                Err(fault) => retries.again(fault).await?,
+            }
+        }
     }
 
     /// One round over the tables that are not done. Those that fail leave with their fault.

@@ -12,7 +12,7 @@ use crate::engine::{Engine, TOOL};
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
 use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableShape};
-use crate::source::{ChangesMode, ChangesRequest, Pages, Source};
+use crate::source::{ChangesMode, ChangesRequest, MappingFacts, Pages, Source};
 use crate::store::{Attempt, ChangeStore, RecordPut};
 use crate::target::Target;
 
@@ -74,12 +74,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let (epoch, seq, lsn_to) = (stream.epoch, stream.next_seq(), window.to);
         let attempt = Attempt { table: stream.table.clone(), epoch, seq, lsn_to, id: Uuid::new_v4() };
         let shape = self.policed(&stream.head)?;
+        // The source may go back while the window waits for its turn, or while it is read.
+        let end = self.source.mapping(window.to).await?;
         let written = if window.empty {
             Written { parts: Vec::new(), counts: RowCounts::default(), reread: false }
         } else {
             self.write_parts(stream, &shape, window, &attempt).await?
         };
-        match self.record_of(stream, shape, window, &attempt, &written).await {
+        match self.record_of(stream, shape, (window, &end), &attempt, &written).await {
             Ok(record) => Ok((record, written)),
             Err(fault) => {
                 // No PUT of a record was sent, so nobody can ever name these parts.
@@ -94,7 +96,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         &self,
         stream: &mut Stream,
         shape: TableShape,
-        window: Window,
+        (window, end): (Window, &MappingFacts),
         attempt: &Attempt,
         written: &Written,
     ) -> Result<CommitRecord, Fault> {
@@ -104,7 +106,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         stream.refresh_head(&*self.store).await?;
         stream.lease.check(&stream.table)?;
-        let mapping = self.source.mapping(window.to).await?.newest;
+        let mapping = self.source.mapping(window.to).await?;
+        guards::still_stands(&stream.table, (window.to, end), bounds.max, &mapping)?;
+        let mapping = mapping.newest;
         let mut overlap_until = stream.head.overlap_until;
         // What was read again may be of later than this batch: the next ones may hold changes that
         // are in it already, just as after a scan (rules E6 and R6).

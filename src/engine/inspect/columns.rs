@@ -112,7 +112,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// The capture instance of the open epoch; `None` without one.
-    async fn capture_of(&self, table: &TableName) -> Result<Option<CaptureIdentity>, Fault> {
+    pub(in crate::engine) async fn capture_of(&self, table: &TableName) -> Result<Option<CaptureIdentity>, Fault> {
         let Some(epoch) = self.store.current_epoch(table).await? else { return Ok(None) };
         Ok(self.store.record(table, epoch, 0).await?.map(|record| record.capture))
     }

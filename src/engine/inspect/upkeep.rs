@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::event::Job;
 use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::{rs, sync};
@@ -83,6 +84,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn truncate_production(&self, table: &TableName) -> Result<String, Fault> {
         let identity = self.stream_identity(table).await?;
         self.target.loader(table).await?.truncate_production(&identity).await?;
+        self.log_mark(Job::Load, table, "emptied").await;
         Ok(format!("emptied production; the table counts as diverged. Next: db-to-redshift prepare --new-epoch --table '{table}'"))
     }
 }

@@ -10,6 +10,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::event::Job;
 use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::{rs, sync};
@@ -118,6 +119,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         lease.check(table)?;
         loader.widen(&widening).await?;
         report.diverged = !loader.accept_ddl(state.fence).await?;
+        if report.diverged {
+            self.log_mark(Job::Load, table, "diverged").await;
+        }
         let widths = self.target.widths(table, &shape).await?;
         let wide = widths.iter().find(|width| width.name == widening.name).is_some_and(|width| {
             [width.production_bytes, width.staging_bytes].iter().all(|bytes| bytes.is_some_and(|bytes| bytes >= report.to))

@@ -46,7 +46,10 @@ impl<S: Source, C: ChangeStore, T: Target> Loading<'_, S, C, T> {
         let lost = || (applied.lost_kept > 0).then(|| format!("{} untouched values were found nowhere", applied.lost_kept));
         let diverged = match event {
             "snapshot" => None,
-            "start" => newest.filter(|record| record.trusted).map(|_| "the operator vouched for what production held".to_owned()),
+            "start" => {
+                let vouched = newest.filter(|record| record.trusted).map(|_| "the operator vouched for what production held".to_owned());
+                vouched.or_else(|| self.diverged.clone())
+            }
             _ => self.diverged.clone().or_else(lost),
         };
         LogLine {

@@ -13,8 +13,7 @@ mod sweep;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::StreamExt;
-
+use crate::engine::abreast::abreast;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::{Engine, control, lease};
 use crate::model::control::LeaseKind;
@@ -39,22 +38,20 @@ pub(crate) struct Loaded {
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Loads everything that is recorded for the given tables. One report a table, in their order.
     pub async fn load(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
-        let reports = futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move {
-                let started = Instant::now();
-                self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
-                let outcome = self.load_table(&table).await.map(|loaded| loaded.outcome);
-                self.finished(Job::Load, &table, &outcome, started).await;
-                TableReport { job: Job::Load, table, outcome, order: None }
-            })
-            .buffered(self.settings.load.parallel.max(1))
-            .collect::<Vec<_>>()
-            .await;
+        let reports = abreast(tables.iter().cloned(), self.settings.load.parallel, |table| async move {
+            let started = Instant::now();
+            self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
+            let outcome = self.load_table(&table).await.map(|loaded| loaded.outcome);
+            self.finished(Job::Load, &table, &outcome, started).await;
+            TableReport { job: Job::Load, table, outcome, order: None }
+        })
+        .await;
         self.sweep_runs(&reports).await;
         reports
     }
 
     pub(crate) async fn load_table(&self, table: &TableName) -> Result<Loaded, Fault> {
+        self.safe_point(table)?;
         let mut retries = self.retries(Job::Load, table);
         let lease = loop {
             match lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await {

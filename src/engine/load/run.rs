@@ -7,7 +7,7 @@ use crate::engine::event::{Event, Job, Outcome, Progress};
 use crate::engine::extract::stream::read_record;
 use crate::engine::retry::Retries;
 use crate::engine::{Engine, control, lease};
-use crate::model::fault::{Class, sync};
+use crate::model::fault::{Class, rs, sync};
 use crate::model::state::StreamIdentity;
 use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableName, TargetState};
 use crate::source::Source;
@@ -72,7 +72,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
 
     async fn work(&mut self) -> Result<Loaded, Fault> {
         let mut state = self.begin().await?;
-        let relogged = self.log_missing(&state).await;
+        let mut relogged = self.log_missing(&state).await;
         let limits = Limits { batches: self.engine.settings.load.coalesce_batches, rows: self.engine.settings.load.coalesce_rows };
         for round in 0_u64.. {
             self.engine.safe_point(&self.table)?;
@@ -92,11 +92,22 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
                 self.outcome.paused = true;
                 return Ok(Loaded { outcome: self.outcome, relogged, ..Loaded::default() });
             }
-            match self.step(step).await {
-                Ok(()) => self.retries.reset(),
-                Err(fault) => self.retry(fault).await?,
-            }
+            let unknown = match self.step(step).await {
+                Ok(()) => {
+                    self.retries.reset();
+                    false
+                }
+                Err(fault) => {
+                    let unknown = fault.is(&rs::COMMIT_UNKNOWN);
+                    self.retry(fault).await?;
+                    unknown
+                }
+            };
             state = self.read_again().await?;
+            // What was committed without an answer has no line yet, and the next line would hide that.
+            if unknown {
+                relogged = self.log_missing(&state).await.or(relogged);
+            }
         }
         let swept = self.engine.sweep(&self.table, &self.opening, &state).await;
         Ok(Loaded { outcome: self.outcome, relogged, swept })

@@ -3,25 +3,25 @@
 //! Most DDL on a tracked table adds a column, which its capture instance never sees. The guard of
 //! rule E2 cannot tell whether that was meant, and stops. Here an operator says that it was, and a
 //! `schema` record moves the stream past it without another snapshot. What it may be: any DDL that
-//! left the captured columns alone, and strings or binaries that became longer. Everything else
+//! left the captured columns alone, and strings that became longer. Everything else
 //! (a column that went, was renamed, changed its type, its collation or its place in the key)
 //! means rows of two forms, and another epoch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{AT_ONCE, Report};
+use crate::engine::abreast::abreast;
 use crate::engine::event::Job;
 use crate::engine::extract::guards::{self, Changed};
 use crate::engine::extract::stream::Stream;
 use crate::engine::{Engine, TOOL};
-use crate::model::fault::operate::CONFIRM;
+use crate::model::fault::operate::{CONFIRM, DDL_NOT_CAPTURED};
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
 use crate::model::{Column, CommitRecord, Epoch, Fault, RecordKind, Seq, SqlType, TableName};
@@ -54,30 +54,23 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// what would be accepted. DDL that may not be accepted is [`sync::DRIFT`], as in an extract.
     pub async fn accept(self: &Arc<Self>, tables: &[TableName], confirm: bool) -> Vec<Report<Accepted>> {
         let unchanged = self.unchanged(tables).await;
-        futures::stream::iter(tables.iter().cloned())
-            .map(|table| {
-                let known = unchanged.get(&table).cloned();
-                async move {
-                    let outcome = match known {
-                        Some(accepted) => Ok(accepted),
-                        None => self.accept_table(&table, confirm).await,
-                    };
-                    Report { table, outcome }
-                }
-            })
-            .buffered(AT_ONCE)
-            .collect()
-            .await
+        abreast(tables.iter().cloned(), AT_ONCE, |table| {
+            let known = unchanged.get(&table).cloned();
+            async move {
+                let outcome = match known {
+                    Some(accepted) => Ok(accepted),
+                    None => self.accept_table(&table, confirm).await,
+                };
+                Report { table, outcome }
+            }
+        })
+        .await
     }
 
     /// Tables without a change, by one look at all: most orders name many tables of which few were
     /// altered. What goes wrong here is told when the table is looked at by itself.
     async fn unchanged(&self, tables: &[TableName]) -> BTreeMap<TableName, Accepted> {
-        let heads = futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Stream::head_of(self, &table).await })
-            .buffered(AT_ONCE)
-            .collect::<Vec<_>>()
-            .await;
+        let heads = abreast(tables.iter().cloned(), AT_ONCE, |table| async move { Stream::head_of(self, &table).await }).await;
         let heads: Vec<CommitRecord> = heads.into_iter().filter_map(Result::ok).collect();
         let looked = guards::look_past_drift(self, &heads.iter().collect::<Vec<_>>()).await.unwrap_or_default();
         let unchanged = |(head, changed): (&CommitRecord, Result<Changed, Fault>)| {
@@ -107,12 +100,29 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let longer = judge(head, &changed)?;
         let accepted = report(head, &changed, &longer);
         let Some(drift) = &changed.drift else { return Ok((accepted, None)) };
+        self.noted_all(head, &changed).await?;
         let ddl = self.source.ddl_since(&changed.instance.identity, head.ddl_lsn.unwrap_or_default()).await?;
-        // A type that was altered and altered back may have changed values that nobody captured.
-        if ddl.iter().filter(|note| note.alters_captured).count() > longer.len() {
+        // A type that was altered and altered back may have changed values that nobody captured; a
+        // partition that was switched in or out is rows that nobody captured.
+        let switched = |note: &DdlNote| note.command.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("SWITCH"));
+        if ddl.iter().filter(|note| note.alters_captured).count() > longer.len() || ddl.iter().any(switched) {
             return Err(with_ddl(drift.clone(), &ddl));
         }
         Ok((accepted, Some((changed, ddl))))
+    }
+
+    /// What the history of DDL says is all only once capture has passed the last change of the
+    /// definition.
+    async fn noted_all(&self, head: &CommitRecord, changed: &Changed) -> Result<(), Fault> {
+        let Some(altered) = changed.altered.filter(|altered| head.altered != Some(*altered)) else { return Ok(()) };
+        let captured = self.source.mapping(changed.max).await?.time();
+        if captured.is_some_and(|captured| captured > altered) {
+            return Ok(());
+        }
+        Err(Fault::new(&DDL_NOT_CAPTURED, format!("capture has not passed the last change of {}", head.table))
+            .evidence("altered", altered)
+            .evidence("captured up to", captured.map_or_else(|| "unknown".to_owned(), |captured| captured.to_string()))
+            .next(format!("db-to-redshift accept-schema --table '{}' # in a few minutes", head.table)))
     }
 
     async fn accept_under_lease(&self, stream: &mut Stream) -> Result<Accepted, Fault> {
@@ -203,12 +213,12 @@ fn judge<'a>(head: &'a CommitRecord, changed: &'a Changed) -> Result<Vec<(&'a Co
 }
 
 /// Every value of before is a value of now, written in the same bytes. Not so `char` and `binary`,
-/// which are filled up to their length, nor MAX types, whose untouched values read as NULL.
+/// which are filled up to their length, nor MAX types, whose untouched values read as NULL; and
+/// Redshift can make no VARBYTE longer, so `varbinary` needs another epoch, too.
 fn is_longer(then: &SqlType, now: &SqlType) -> bool {
     match (then, now) {
         (SqlType::VarChar { length: then }, SqlType::VarChar { length: now })
-        | (SqlType::NVarChar { length: then }, SqlType::NVarChar { length: now })
-        | (SqlType::VarBinary { length: then }, SqlType::VarBinary { length: now }) => now > then,
+        | (SqlType::NVarChar { length: then }, SqlType::NVarChar { length: now }) => now > then,
         _ => false,
     }
 }

@@ -9,11 +9,11 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Report;
+use crate::engine::abreast::abreast;
 use crate::engine::event::Job;
 use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
@@ -23,7 +23,7 @@ use crate::model::state::StreamIdentity;
 use crate::model::{Fault, SourceIdentity, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{Adopt, Loader, LogLine, Target};
+use crate::target::{Adopt, Loader, Target};
 
 /// What the operator agreed to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,11 +56,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Err(fault) => return tables.iter().map(|table| Report { table: table.clone(), outcome: Err(fault.clone()) }).collect(),
         };
         let server = &server;
-        futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Report { outcome: self.adopt_table(&table, server, order).await, table } })
-            .buffered(self.settings.load.parallel.max(1))
-            .collect()
-            .await
+        let adopt = |table: TableName| async move { Report { outcome: self.adopt_table(&table, server, order).await, table } };
+        abreast(tables.iter().cloned(), self.settings.load.parallel, adopt).await
     }
 
     async fn adopt_table(&self, table: &TableName, server: &SourceIdentity, order: AdoptOrder) -> Result<Adopted, Fault> {
@@ -122,10 +119,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     async fn adopt_under_lease(&self, table: &TableName, adopt: &Adopt) -> Result<(), Fault> {
         let mut retries = self.retries(Job::Load, table);
-        let state = loop {
+        loop {
             let fault = match self.target.loader(table).await {
                 Ok(mut loader) => match loader.adopt(adopt).await {
-                    Ok(state) => break state,
+                    Ok(_) => break,
                     Err(fault) => fault,
                 },
                 Err(fault) => fault,
@@ -134,32 +131,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             // A lost answer to COMMIT: state itself says whether it was done (rule L7).
             let state = self.target.loader(table).await?.locked_state().await?;
             if state.identity == adopt.to {
-                break state;
+                break;
             }
             // Whoever moved it meanwhile: what the operator saw no longer holds.
             if (state.epoch, state.applied_seq) != (adopt.seen.epoch, adopt.seen.applied_seq) || state.identity != adopt.seen.identity {
                 return Err(fault);
             }
-        };
-        let seq = state.applied_seq.unwrap_or(0);
-        let line = LogLine {
-            table: table.clone(),
-            event: "adopted".to_owned(),
-            epoch: state.epoch,
-            from: seq,
-            to: seq,
-            lsn_to: state.applied_lsn.unwrap_or_default(),
-            rows: 0,
-            deleted: 0,
-            inserted: 0,
-            run: self.run.id,
-            at: String::new(),
-            instance: None,
-            diverged: adopt.diverged.clone().or_else(|| state.diverged.map(|diverged| diverged.why)),
-        };
-        if let Err(fault) = self.target.loader(table).await?.log(&line).await {
-            self.events.warn(crate::engine::event::Job::Load, table, format!("after the adopt: {fault}")).await;
         }
+        self.log_mark(Job::Load, table, "adopted").await;
         Ok(())
     }
 }

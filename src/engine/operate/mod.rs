@@ -1,4 +1,4 @@
-//! What an operator orders: pause and resume, skip, adopt, accept, leases, retry, recover.
+//! What an operator orders: pause and resume, skip, adopt, accept, recapture, leases, retry, recover.
 //!
 //! Each is a function of the engine with a typed report for each table, for the command line and
 //! for any screen. What can do harm says first what it would do, and acts only when the table's
@@ -9,6 +9,7 @@ mod adopt;
 mod failures;
 mod leases;
 mod pause;
+mod recapture;
 mod recover;
 mod reprepare;
 mod retry;
@@ -19,6 +20,7 @@ pub use adopt::{AdoptOrder, Adopted};
 pub use failures::{Failure, Runs};
 pub use leases::{Freed, LeaseLine, TakeOver};
 pub use pause::{PauseChange, Resumed};
+pub use recapture::{RecaptureOrder, Recaptured, came_later, end_instance};
 pub use recover::Recovered;
 pub use retry::{FailedStep, Retried};
 pub use skip::{SkipOrder, SkipPlan, Skipped};

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Report;
+use crate::engine::abreast::abreast;
 use crate::engine::event::Outcome;
 use crate::engine::load::{Loaded, Relogged};
 use crate::engine::{Engine, control, lease};
@@ -34,11 +34,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Applies what is staged, loads what is recorded, completes the batch log, deletes files,
     /// records and manifests that nobody needs, and removes void intents.
     pub async fn recover(self: &Arc<Self>, tables: &[TableName]) -> Vec<Report<Recovered>> {
-        futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Report { outcome: self.recover_table(&table).await, table } })
-            .buffered(self.settings.load.parallel.max(1))
-            .collect()
-            .await
+        let recover = |table: TableName| async move { Report { outcome: self.recover_table(&table).await, table } };
+        abreast(tables.iter().cloned(), self.settings.load.parallel, recover).await
     }
 
     async fn recover_table(&self, table: &TableName) -> Result<Recovered, Fault> {

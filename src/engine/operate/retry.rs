@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
-
 use super::reprepare::Unprepared;
 use crate::engine::Engine;
+use crate::engine::abreast::abreast;
 use crate::engine::event::{Job, TableReport};
 use crate::model::order::{PrepareOptions, Repeat};
 use crate::model::{Fault, TableName};
@@ -100,14 +99,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     /// A load that was killed has noted no run, but state tells of it.
     async fn left_in_staging(&self, tables: &[TableName]) -> Result<Vec<TableName>, Fault> {
-        let read: Vec<_> = futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move {
-                let state = self.target.state(&table).await;
-                (table, state)
-            })
-            .buffered(self.settings.load.parallel.max(1))
-            .collect()
-            .await;
+        let read = abreast(tables.iter().cloned(), self.settings.load.parallel, |table| async move {
+            let state = self.target.state(&table).await;
+            (table, state)
+        })
+        .await;
         let mut left = Vec::new();
         for (table, state) in read {
             if state?.is_some_and(|state| state.staged.is_some()) {

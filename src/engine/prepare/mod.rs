@@ -6,22 +6,20 @@ mod open;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::StreamExt;
-use futures::stream;
-
 use crate::config::Changes;
 use crate::engine::Engine;
+use crate::engine::abreast::abreast;
 use crate::engine::check::net_refusal;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::extract::guards;
-use crate::engine::{lease, policy};
+use crate::engine::{lease, operate, policy};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
 pub use crate::model::order::{OpenMode, PrepareOptions};
 use crate::model::{Epoch, Fault, TableName};
 use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
-use crate::target::{Loader, Target};
+use crate::target::{Loader, NewColumns, Target};
 
 /// A table that is about to get its epoch.
 struct Opening<'a> {
@@ -56,19 +54,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         };
         let server = &server;
-        stream::iter(tables.iter().cloned().zip(looked))
-            .map(|(table, looked)| async move {
-                self.events.send(Event::Started { job: Job::Prepare, table: table.clone() }).await;
-                let outcome = match looked {
-                    Ok(facts) => self.prepare_table(server, &facts, options).await,
-                    Err(fault) => Err(fault),
-                };
-                self.finished(Job::Prepare, &table, &outcome, started).await;
-                report(table, outcome)
-            })
-            .buffered(self.settings.extract.parallel.max(1))
-            .collect()
-            .await
+        abreast(tables.iter().cloned().zip(looked), self.settings.extract.parallel, |(table, looked)| async move {
+            self.events.send(Event::Started { job: Job::Prepare, table: table.clone() }).await;
+            let outcome = match looked {
+                Ok(facts) => self.prepare_table(server, &facts, options).await,
+                Err(fault) => Err(fault),
+            };
+            self.finished(Job::Prepare, &table, &outcome, started).await;
+            report(table, outcome)
+        })
+        .await
     }
 
     /// The source's side of all tables, or the fault of each that is gone or that the target
@@ -77,6 +72,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let server = self.source.start_up().await?;
         let described = self.describe(tables).await?;
         self.store.create_bucket().await?;
+        // Everything rests on conditional writes: not only `check` must know that they are honoured.
+        self.store.probe().await?;
         let carried = |table: TableFacts| match table.instances.first() {
             None => Err(not_tracked(&server, &table)),
             Some(instance) => {
@@ -97,6 +94,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     async fn prepare_table(&self, server: &ServerFacts, facts: &TableFacts, options: PrepareOptions) -> Result<Outcome, Fault> {
         let table = &facts.name;
+        self.safe_point(table)?;
         let Some(instance) = facts.instances.first() else { return Err(not_tracked(server, facts)) };
         guards::tracked_instance(facts, server.cdc_enabled, &instance.identity)?;
         if self.settings.changes_of(table) == Changes::Net {
@@ -162,8 +160,22 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
             None => None,
         };
+        let state = self.target.state(table).await?;
+        let loaded_before = state.as_ref().is_some_and(|state| state.epoch > 0);
+        // An open epoch whose state is gone would be loaded anew, over rows that somebody else owns.
+        if open.is_some() && state.is_none() && !options.replace && !options.trusted {
+            let rows = self.target.production_rows(table).await?.unwrap_or(0);
+            if rows > 0 {
+                return Err(
+                    not_empty(table, rows).evidence("state", "none: the open epoch was never loaded here, or its state was dropped")
+                );
+            }
+        }
         let shape = open.as_ref().unwrap_or(&instance.shape);
-        let prepared = self.target.prepare(table, shape, &self.identity(&server.identity)).await?;
+        // The snapshot that was ordered brings the values of new columns for every row.
+        let replaced = options.mode == OpenMode::Snapshot && (loaded_before || options.replace);
+        let new_columns = if open.is_none() && replaced { NewColumns::Add } else { NewColumns::Refuse };
+        let prepared = self.target.prepare(table, shape, &self.identity(&server.identity), new_columns).await?;
         for text in prepared.did {
             self.events.note(Job::Prepare, table, text).await;
         }
@@ -176,22 +188,26 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .warn(Job::Prepare, table, format!("column {column} is computed: change tables hold NULL for it, so it is left out"))
                 .await;
         }
+        if let Some(text) = operate::came_later(table, instance, &self.later_columns(instance).await?) {
+            self.events.warn(Job::Prepare, table, text).await;
+        }
         if current.is_some() && !options.new_epoch {
             return Ok(None);
         }
-        let state = self.target.state(table).await?;
-        let loaded_before = state.as_ref().is_some_and(|state| state.epoch > 0);
         let vouched = match options.mode {
             OpenMode::Snapshot => options.replace || loaded_before,
             OpenMode::Start => options.trusted,
         };
         if prepared.production_rows > 0 && !vouched {
-            return Err(Fault::new(&sync::PRODUCTION_NOT_EMPTY, format!("production of {table} is not empty"))
-                .evidence("rows", prepared.production_rows));
+            return Err(not_empty(table, prepared.production_rows));
         }
         let newest = self.store.epochs(table).await?.last().copied().unwrap_or(0);
         Ok(Some(newest.max(state.map_or(0, |state| state.epoch)) + 1))
     }
+}
+
+fn not_empty(table: &TableName, rows: u64) -> Fault {
+    Fault::new(&sync::PRODUCTION_NOT_EMPTY, format!("production of {table} is not empty")).evidence("rows", rows)
 }
 
 fn not_tracked(server: &ServerFacts, table: &TableFacts) -> Fault {

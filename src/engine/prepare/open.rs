@@ -13,7 +13,7 @@ use crate::engine::{Engine, TOOL, lease};
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
 use crate::model::{CommitRecord, Epoch, Fault, Keep, Lsn, PartFile, RecordKind, StagedOp, StagedRow};
-use crate::source::{Pages, ScanIsolation, Source, TableFacts};
+use crate::source::{MappingFacts, Pages, ScanIsolation, Source, TableFacts};
 use crate::store::{Attempt, ChangeStore, RecordPut};
 use crate::target::Target;
 
@@ -76,6 +76,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let (table, instance) = (&opening.facts.name, opening.instance);
         let (min, l0) = self.bounds(opening).await?;
         intent::note_bounds(&*self.store, table, self.run.id, min, l0).await?;
+        let end = self.source.mapping(l0).await?;
         let lsn_to = l0.max(min.prev());
         let attempt = Attempt { table: table.clone(), epoch, seq: 0, lsn_to, id: Uuid::new_v4() };
         // A fresh UUID for each epoch: no value of the source can equal it.
@@ -90,7 +91,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             _ => (Vec::new(), RowCounts::default()),
         };
         let overlap_until = Some(self.overlap_end().await?);
-        let Standing { ddl_lsn, max, altered } = match self.check_before_record(opening, lsn_to).await {
+        let Standing { ddl_lsn, max, altered } = match self.check_before_record(opening, lsn_to, (l0, &end)).await {
             Ok(found) => found,
             Err(fault) => {
                 self.discard(&parts).await;
@@ -179,9 +180,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         sink.finish().await
     }
 
-    /// Before the PUT of record 0: the intent stands, the instance and its columns are unchanged,
-    /// and clean-up has not passed the bound.
-    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn) -> Result<Standing, Fault> {
+    /// Before the PUT of record 0: the intent stands, the source is the one that was scanned, the
+    /// instance and its columns are unchanged, and clean-up has not passed the bound.
+    async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn, l0: (Lsn, &MappingFacts)) -> Result<Standing, Fault> {
         let (table, then) = (&opening.facts.name, opening.instance);
         intent::check(&*self.store, table, self.run.id).await?;
         let clock = self.source.clock().await?;
@@ -196,6 +197,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .evidence("low-water mark", min)
                 .evidence("snapshot at", lsn_to));
         }
+        let server = self.source.start_up().await?;
+        if !opening.server.identity.agrees_with(&server.identity) {
+            return Err(guards::other_source(table, &opening.server.identity, &server.identity));
+        }
+        guards::still_stands(table, l0, max, &self.source.mapping(l0.0).await?)?;
         let altered = unaltered_since(opening.facts, &facts, clock).filter(|_| now.uncaptured == then.uncaptured);
         if now.shape.hash() != then.shape.hash() || !now.missing.is_empty() || now.ddl_lsn != then.ddl_lsn && altered.is_none() {
             return Err(Fault::new(&sync::DRIFT, format!("the columns of {table} changed while its snapshot ran")));

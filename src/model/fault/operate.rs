@@ -67,4 +67,33 @@ pub const PREPARE_BY_HAND: Page = Page {
     next: &["db-to-redshift runs # shows the run that failed"],
 };
 
-pub const PAGES: &[&Page] = &[&CONFIRM, &NOT_SKIPPABLE, &OTHER_BATCH, &CONTROL_BUSY, &NOT_ADOPTABLE, &NOT_OURS, &PREPARE_BY_HAND];
+pub const TWO_INSTANCES: Page = Page {
+    code: "SYNC-047",
+    title: "no room for another capture instance",
+    class: Class::Human,
+    meaning: "SQL Server allows two capture instances of a table, and both are there. One must end before another can be made; with it goes the change history that it holds, for every reader. Nothing was changed.",
+    next: &[
+        "end the one that nobody reads, in SQL Server: EXEC sys.sp_cdc_disable_table @source_schema = ..., @source_name = ..., @capture_instance = ...",
+        "db-to-redshift check --table <table> # says which instance the open epoch reads",
+    ],
+};
+
+pub const DDL_NOT_CAPTURED: Page = Page {
+    code: "SYNC-048",
+    title: "capture has not passed the change of the table",
+    class: Class::Human,
+    meaning: "Whether a change of the definition may be accepted is told by what capture has noted, and it has not read that far yet. An idle database needs up to five minutes. Nothing was changed.",
+    next: &["db-to-redshift accept-schema --table <table> # in a few minutes", "db-to-redshift check # says whether capture is running"],
+};
+
+pub const PAGES: &[&Page] = &[
+    &CONFIRM,
+    &NOT_SKIPPABLE,
+    &OTHER_BATCH,
+    &CONTROL_BUSY,
+    &NOT_ADOPTABLE,
+    &NOT_OURS,
+    &PREPARE_BY_HAND,
+    &TWO_INSTANCES,
+    &DDL_NOT_CAPTURED,
+];

@@ -101,6 +101,7 @@ pub const COPY_SOURCE: Page = Page {
         "the COPY role or keys need s3:GetObject and s3:ListBucket on the bucket, and kms:Decrypt where it is encrypted",
         "check s3.region: it must be the bucket's",
         "db-to-redshift check",
+        "where files are gone for good (an older target came back, and store.keep has passed): db-to-redshift prepare --new-epoch --table <table>",
     ],
 };
 

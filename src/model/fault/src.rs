@@ -170,7 +170,10 @@ pub const KEY_NOT_TEXT: Page = Page {
     title: "a key holds half a character",
     class: Class::Human,
     meaning: "The key's text is not valid Unicode (a lone surrogate, or a U+FFFD that cannot be told from one). Mended it would be another key.",
-    next: &["find the rows with a COLLATE Latin1_General_BIN2 comparison and correct their keys in the source"],
+    next: &[
+        "find the rows with a COLLATE Latin1_General_BIN2 comparison and correct their keys in the source; the change table keeps the old ones, so then:",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot, past the old keys",
+    ],
 };
 
 pub const ENABLE_REFUSED: Page = Page {

@@ -41,7 +41,8 @@ pub const DRIFT: Page = Page {
     meaning: "The captured columns no longer equal those of the epoch, or DDL ran on the table. Nothing was extracted past the change.",
     next: &[
         "db-to-redshift accept-schema --table <table> # goes on without a new snapshot, where captured columns are as they were or only longer",
-        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with the new columns",
+        "db-to-redshift recapture --table <table> # before a new snapshot, where it is to bring new columns: makes a capture instance that has them",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with the columns of the newest capture instance",
     ],
 };
 
@@ -265,7 +266,8 @@ pub const KEY_UNFIT: Page = Page {
     class: Class::Human,
     meaning: "Redshift cannot hold this key exactly, and a changed key would meet the wrong row. The batch was not written; nothing of it is loaded.",
     next: &[
-        "find the row in the source by the column and the reason given here, and change its key",
+        "find the row in the source by the column and the reason given here, and change its key; the change table keeps the old one, so then:",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot, past the old key",
         "mode = \"skip\" under [[table]] leaves the table out meanwhile",
     ],
 };

@@ -246,13 +246,18 @@ impl Found {
             object_id: table.object_id,
             tracked: table.tracked,
             altered: table.altered,
+            columns: self.of_table(table.object_id).iter().filter(|column| !column.computed).map(|column| column.name.clone()).collect(),
             instances: self.instances.get(&table.object_id).map(of_table).unwrap_or_default(),
         }
     }
 
+    fn of_table(&self, source_object_id: i32) -> &[SourceColumn] {
+        self.columns.get(&source_object_id).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Compares what is captured with the table of today, column id by column id.
     fn instance(&self, source_object_id: i32, instance: &Instance) -> CaptureInstance {
-        let source = self.columns.get(&source_object_id).map(Vec::as_slice).unwrap_or_default();
+        let source = self.of_table(source_object_id);
         let captured = self.captured.get(&instance.identity.object_id).map(Vec::as_slice).unwrap_or_default();
         let key = self.keys.get(&instance.identity.object_id);
         let (mut shape, mut missing, mut computed) = (Vec::new(), Vec::new(), Vec::new());
@@ -265,11 +270,16 @@ impl Found {
                 Some(column) => shape.push(column.column(one.ordinal, key.and_then(|key| key.get(&one.id)).copied())),
             }
         }
-        let uncaptured = source
+        let uncaptured: Vec<Column> = source
             .iter()
             .filter(|column| !column.computed && !captured.iter().any(|one| one.id == column.id))
             .map(|column| column.column(0, None))
             .collect();
+        let ddl_lsn = self.ddl.get(&source_object_id).copied();
+        // Column ids only grow; and without DDL no column can have come.
+        let last = captured.iter().map(|one| one.id).max().unwrap_or_default();
+        let came = |column: &&Column| ddl_lsn.is_some() && column.column_id > last;
+        let beyond = uncaptured.iter().filter(came).map(|column| column.name.clone()).collect();
         CaptureInstance {
             identity: instance.identity.clone(),
             start_lsn: instance.start_lsn,
@@ -278,8 +288,9 @@ impl Found {
             shape: TableShape::new(shape),
             missing,
             uncaptured,
+            beyond,
             computed,
-            ddl_lsn: self.ddl.get(&source_object_id).copied(),
+            ddl_lsn,
         }
     }
 }

@@ -101,7 +101,7 @@ async fn is_tracked(sessions: &Sessions, place: &Place, table: &TableName) -> Re
 }
 
 /// The server's number behind a fault.
-fn number(fault: &Fault) -> Option<u32> {
+pub(super) fn number(fault: &Fault) -> Option<u32> {
     let (_, number) = fault.facts().iter().find(|(name, _)| name == "number")?;
     number.parse().ok()
 }

@@ -15,6 +15,7 @@ pub mod describe;
 pub mod error;
 pub mod fleet;
 pub mod health;
+pub mod instance;
 pub mod key_changes;
 pub mod manage;
 pub mod pages;
@@ -149,5 +150,9 @@ impl Source for SqlServer {
 
     async fn enable_table(&self, table: &TableName, role: Option<&str>) -> Result<(), Fault> {
         manage::enable_table(&self.sessions, table, role).await
+    }
+
+    async fn add_instance(&self, table: &TableName, newest: &CaptureIdentity, columns: Option<&[String]>) -> Result<String, Fault> {
+        instance::add(&self.sessions, table, newest, columns).await
     }
 }

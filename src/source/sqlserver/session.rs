@@ -48,6 +48,16 @@ pub fn text(value: impl Into<String>) -> Parameter {
 }
 
 #[must_use]
+pub fn text_or_null(value: Option<String>) -> Parameter {
+    ColumnData::String(value.map(Into::into))
+}
+
+#[must_use]
+pub fn flag(value: bool) -> Parameter {
+    ColumnData::Bit(Some(value))
+}
+
+#[must_use]
 pub fn lsn(value: Lsn) -> Parameter {
     ColumnData::Binary(Some(value.as_bytes().to_vec().into()))
 }

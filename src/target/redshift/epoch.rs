@@ -25,6 +25,8 @@ pub async fn open(
         return Err(locked::moved(&locked.row, names).evidence("expected an epoch before", open.epoch));
     }
     let layout = Layout::new(table, &open.shape)?;
+    // Only a verify or a snapshot takes a mark away (rule L9).
+    let kept_mark = locked.row.state.diverged.as_ref().filter(|_| matches!(open.load, OpenLoad::Start { .. })).map(|mark| mark.why.clone());
     let session = &mut locked.session;
     // A snapshot replaces production, whichever table that is by now: its oid is taken anew.
     let mut oids = [0; 2];
@@ -53,7 +55,7 @@ pub async fn open(
         staging_oid,
         deleted: applied.deleted,
         inserted: applied.inserted,
-        diverged: diverged(&open.load),
+        diverged: diverged(&open.load).or(kept_mark.as_deref()),
     };
     locked::move_state(&mut locked.session, names, &state::set_opened(&names.state, open.fence, &opened)).await?;
     fail_point!("epoch.commit.before");

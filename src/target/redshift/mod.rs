@@ -44,8 +44,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    ColumnPlan, ColumnWidth, DeclaredColumns, Held, KeyRows, LoadError, LogLine, NextLoad, Prepared, SqlTransaction, StagedSample, Target,
-    TargetFacts, TargetFleet, TargetNames, Widening,
+    ColumnPlan, ColumnWidth, DeclaredColumns, Held, KeyRows, LoadError, LogLine, NewColumns, NextLoad, Prepared, SqlTransaction,
+    StagedSample, Target, TargetFacts, TargetFleet, TargetNames, Widening,
 };
 use crate::config::{RedshiftSettings, Tls};
 use crate::model::fault::rs;
@@ -117,8 +117,14 @@ impl Target for Redshift {
         privileges::lacking(self.settings(), tables).await
     }
 
-    async fn prepare(&self, table: &TableName, shape: &TableShape, identity: &StreamIdentity) -> Result<Prepared, Fault> {
-        prepare::run(&prepare::Job { settings: self.settings(), table, shape, identity }).await
+    async fn prepare(
+        &self,
+        table: &TableName,
+        shape: &TableShape,
+        identity: &StreamIdentity,
+        new_columns: NewColumns,
+    ) -> Result<Prepared, Fault> {
+        prepare::run(&prepare::Job { settings: self.settings(), table, shape, identity, new_columns }).await
     }
 
     async fn state(&self, table: &TableName) -> Result<Option<TargetState>, Fault> {

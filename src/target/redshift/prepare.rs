@@ -17,7 +17,7 @@ use crate::config::RedshiftSettings;
 use crate::model::fault::rs;
 use crate::model::state::StreamIdentity;
 use crate::model::{Fault, TableName, TableShape};
-use crate::target::Prepared;
+use crate::target::{NewColumns, Prepared};
 
 /// How often the state is looked for again after a race.
 const ATTEMPTS: u32 = 4;
@@ -28,6 +28,7 @@ pub struct Job<'a> {
     pub table: &'a TableName,
     pub shape: &'a TableShape,
     pub identity: &'a StreamIdentity,
+    pub new_columns: NewColumns,
 }
 
 pub async fn run(job: &Job<'_>) -> Result<Prepared, Fault> {
@@ -116,7 +117,7 @@ async fn first(mut session: Session, job: &Job<'_>, names: &Names, layout: &Layo
     }
     let production_found = catalogue::oid(&mut session, &names.production).await?.is_some();
     if production_found {
-        check_production(&mut session, names, layout, did).await?;
+        check_production(&mut session, names, layout, None, did).await?;
     }
     match create_all(&mut session, job, names, layout, production_found).await {
         Ok(()) => {}
@@ -182,9 +183,15 @@ async fn need_oid(session: &mut Session, relation: &super::names::Relation) -> R
         .ok_or_else(|| Fault::new(&rs::ANSWER, format!("{} was created, but the catalogue does not have it", relation.sql())))
 }
 
-async fn check_production(session: &mut Session, names: &Names, layout: &Layout, did: &mut Vec<String>) -> Result<(), Fault> {
+async fn check_production(
+    session: &mut Session,
+    names: &Names,
+    layout: &Layout,
+    loaded: Option<&TableName>,
+    did: &mut Vec<String>,
+) -> Result<(), Fault> {
     let found = catalogue::columns(session, &names.production).await?;
-    let more = production::check(names, layout, &found)?;
+    let more = production::check(names, layout, &found, loaded)?;
     if !more.is_empty() {
         let note = format!(
             "found columns in {} that the source does not have, which become NULL or their default when a row changes: {}",
@@ -194,6 +201,16 @@ async fn check_production(session: &mut Session, names: &Names, layout: &Layout,
         if !did.contains(&note) {
             did.push(note);
         }
+    }
+    Ok(())
+}
+
+/// Gives production what it lacks beside the key. One statement a column: Redshift takes no more.
+async fn add_columns(session: &mut Session, names: &Names, layout: &Layout, did: &mut Vec<String>) -> Result<(), Fault> {
+    let found = catalogue::columns(session, &names.production).await?;
+    for column in production::missing(layout, &found).filter(|column| !column.not_null) {
+        session.run("add column", &production::add_column(names, column)).await?;
+        did.push(format!("added column \"{}\" {} to {}", column.name, column.rs, names.production.sql()));
     }
     Ok(())
 }
@@ -239,7 +256,10 @@ async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout
 
     let production_oid = catalogue::oid(session, &names.production).await?;
     if production_oid.is_some() {
-        check_production(session, names, layout, did).await?;
+        if job.new_columns == NewColumns::Add {
+            add_columns(session, names, layout, did).await?;
+        }
+        check_production(session, names, layout, Some(job.table).filter(|_| epoch > 0), did).await?;
         if epoch == 0 {
             oids.0 = need_oid(session, &names.production).await?;
         }

@@ -5,19 +5,23 @@ use super::ddl::{Layout, TargetColumn};
 use super::names::Names;
 use super::quote::ident;
 use super::types::{self, RsType};
-use crate::model::Fault;
 use crate::model::fault::rs;
+use crate::model::{Fault, TableName};
 
 /// Compares production with the shape; returns the columns that the source does not have.
 ///
-/// Every difference is told at once, with the statement that mends it.
-pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn]) -> Result<Vec<String>, Fault> {
+/// Every difference is told at once, with the statement that mends it. `loaded` names the table once
+/// a stream has loaded it: then a column that is only added would lack the values of the rows that
+/// stand there, and loads must not run beside a rebuild.
+pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn], loaded: Option<&TableName>) -> Result<Vec<String>, Fault> {
     let table = names.production.sql();
     let mut problems: Vec<(String, String, String)> = Vec::new();
     for (at, want) in layout.columns.iter().enumerate() {
         let Some(have) = found.iter().find(|have| have.name == want.name) else {
             let why = format!("missing; {} is needed", want.rs);
-            problems.push((want.name.clone(), why, format!("ALTER TABLE {table} ADD COLUMN {} {}", ident(&want.name), want.rs)));
+            let brought =
+                |table| format!("db-to-redshift prepare --new-epoch --table '{table}' # adds it, and brings the values of all rows");
+            problems.push((want.name.clone(), why, loaded.map_or_else(|| add_column(names, want), brought)));
             continue;
         };
         if !have.rs.is_some_and(|rs| types::fits(want.rs, rs)) {
@@ -36,8 +40,26 @@ pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn]) -> Result<Ve
     if problems.is_empty() {
         return Ok(more.into_iter().map(|have| have.name.clone()).collect());
     }
-    let fault = Fault::new(&rs::PRODUCTION_DIFFERS, format!("{table} does not fit the source table")).evidence("table", &table);
-    Err(problems.into_iter().fold(fault, |fault, (column, why, fix)| fault.evidence(format!("column {column}"), why).next(fix)))
+    let mut fault = Fault::new(&rs::PRODUCTION_DIFFERS, format!("{table} does not fit the source table")).evidence("table", &table);
+    let rebuilt = loaded.filter(|_| problems.iter().any(|(_, _, fix)| fix.contains("; UPDATE ")));
+    if let Some(table) = rebuilt {
+        fault = fault.next(format!("db-to-redshift pause --table '{table}' --reason 'a column is rebuilt'"));
+    }
+    fault = problems.into_iter().fold(fault, |fault, (column, why, fix)| fault.evidence(format!("column {column}"), why).next(fix));
+    if let Some(table) = rebuilt {
+        fault = fault.next(format!("db-to-redshift resume --table '{table}'")).next(format!("db-to-redshift verify --table '{table}'"));
+    }
+    Err(fault)
+}
+
+/// The columns that production lacks.
+pub fn missing<'a>(layout: &'a Layout, found: &'a [FoundColumn]) -> impl Iterator<Item = &'a TargetColumn> {
+    layout.columns.iter().filter(|want| found.iter().all(|have| have.name != want.name))
+}
+
+#[must_use]
+pub fn add_column(names: &Names, column: &TargetColumn) -> String {
+    format!("ALTER TABLE {} ADD COLUMN {} {}", names.production.sql(), ident(&column.name), column.rs)
 }
 
 /// Only a VARCHAR can be widened in place, and only outside a transaction.
@@ -101,14 +123,14 @@ mod tests {
             ("notes", RsType::VarChar(65535), true),
             ("loaded", RsType::Date, true),
         ];
-        assert_eq!(check(&names, &layout, &found(&columns)).unwrap(), ["loaded"]);
+        assert_eq!(check(&names, &layout, &found(&columns), None).unwrap(), ["loaded"]);
     }
 
     #[test]
     fn every_difference_is_told_with_its_remedy() {
         let (names, layout) = orders();
         let columns = [("id", RsType::SmallInt, false), ("customer", RsType::VarChar(20), true), ("extra", RsType::Date, false)];
-        let fault = check(&names, &layout, &found(&columns)).unwrap_err();
+        let fault = check(&names, &layout, &found(&columns), None).unwrap_err();
         assert_eq!(fault.code(), rs::PRODUCTION_DIFFERS.code);
         let actions: Vec<_> = fault.actions().collect();
         assert!(actions[0].starts_with(r#"ALTER TABLE "sales"."orders" ADD COLUMN "id__new" INTEGER; UPDATE"#), "{actions:?}");
@@ -116,13 +138,21 @@ mod tests {
         assert_eq!(actions[2], r#"ALTER TABLE "sales"."orders" ADD COLUMN "notes" VARCHAR(65535)"#);
         assert_eq!(actions[3], r#"ALTER TABLE "sales"."orders" DROP COLUMN "extra""#);
         assert_eq!(fault.facts().len(), 5);
+
+        // Rows stand there that a stream has loaded.
+        let fault = check(&names, &layout, &found(&columns), Some(&TableName::new("dbo", "Orders"))).unwrap_err();
+        let actions: Vec<_> = fault.actions().collect();
+        assert_eq!(actions[0], "db-to-redshift pause --table 'dbo.Orders' --reason 'a column is rebuilt'");
+        assert_eq!(actions[3], "db-to-redshift prepare --new-epoch --table 'dbo.Orders' # adds it, and brings the values of all rows");
+        let after = ["db-to-redshift resume --table 'dbo.Orders'", "db-to-redshift verify --table 'dbo.Orders'"];
+        assert_eq!(actions[5..7], after);
     }
 
     #[test]
     fn not_null_is_for_keys_alone() {
         let (names, layout) = orders();
         let columns = [("id", RsType::Integer, false), ("customer", RsType::VarChar(60), false), ("notes", RsType::VarChar(65535), true)];
-        let fault = check(&names, &layout, &found(&columns)).unwrap_err();
+        let fault = check(&names, &layout, &found(&columns), None).unwrap_err();
         assert!(fault.to_string().contains("column customer=NOT NULL"), "{fault}");
     }
 

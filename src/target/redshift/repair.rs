@@ -115,8 +115,8 @@ pub async fn accept_ddl(locked: &mut Locked, names: &Names, fence: i64) -> Resul
     let same = oids == [state.production_oid, state.staging_oid];
     if !same {
         locked::move_state(&mut locked.session, names, &state::set_oids(&names.state, fence, oids[0], oids[1])).await?;
-        let why = "the oids of production or staging changed while a column was widened";
-        locked::move_state(&mut locked.session, names, &state::set_diverged(&names.state, fence, state.epoch, Some(why))).await?;
+        let why = state::with_reason(state.diverged.as_ref(), "the oids of production or staging changed while a column was widened");
+        locked::move_state(&mut locked.session, names, &state::set_diverged(&names.state, fence, state.epoch, Some(&why))).await?;
     }
     locked.session.commit().await?;
     Ok(same)
@@ -133,8 +133,8 @@ pub async fn truncate_production(locked: &mut Locked, names: &Names, table: &Tab
     }
     locked::require_oids(locked, names).await?;
     locked::move_state(&mut locked.session, names, &state::raise_fence(&names.state, state.fence)).await?;
-    let why = "production was emptied on an operator's order";
-    locked::move_state(&mut locked.session, names, &state::set_diverged(&names.state, state.fence + 1, state.epoch, Some(why))).await?;
+    let why = state::with_reason(state.diverged.as_ref(), "production was emptied on an operator's order");
+    locked::move_state(&mut locked.session, names, &state::set_diverged(&names.state, state.fence + 1, state.epoch, Some(&why))).await?;
     fail_point!("truncate.production.before");
     locked.session.run("truncate production", &format!("TRUNCATE {}", names.production.sql())).await?;
     locked.session.run("commit", "COMMIT").await?;

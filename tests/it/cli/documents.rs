@@ -156,6 +156,7 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "skip", &["skip", "--table", "dbo.Country", "--json"]).await;
     printed.run(&pipeline, "adopt", &["adopt", "--json"]).await;
     printed.run(&pipeline, "accept-schema", &["accept-schema", "--json"]).await;
+    printed.run(&pipeline, "recapture", &["recapture", "--json"]).await;
     printed.run(&pipeline, "lease-list", &["lease", "--json"]).await;
     printed.run(&pipeline, "lease", &["lease", "--release", "--json"]).await;
     printed.run(&pipeline, "retry", &["retry", "--json"]).await;

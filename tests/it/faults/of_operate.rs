@@ -1,7 +1,7 @@
 //! What an operator's orders meet.
 
 use db_to_redshift::engine::Run;
-use db_to_redshift::engine::operate::SkipOrder;
+use db_to_redshift::engine::operate::{RecaptureOrder, SkipOrder};
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::control::{Holder, Lease, LeaseKind, RunTable};
@@ -23,6 +23,7 @@ provocations! {
     [operate::NOT_ADOPTABLE] => a_state_that_guards_another_table,
     [operate::NOT_OURS] => a_lease_of_somebody_else,
     [operate::PREPARE_BY_HAND] => a_prepare_that_an_operator_vouched_for,
+    [operate::TWO_INSTANCES] => a_third_capture_instance,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,6 +69,23 @@ async fn a_pause_that_never_gets_its_turn() -> Fault {
     rig.s3.lab.faults().add(Rule::new(lost).operation("PutObject").key("/control/").times(1_000));
     let mut reports = rig.engine().pause(std::slice::from_ref(&table), "on purpose").await;
     reports.remove(0).outcome.unwrap_err()
+}
+
+async fn a_third_capture_instance() -> Fault {
+    let rig = Rig::start().await;
+    let table = recorded(&rig).await;
+    rig.source.with(|inner| {
+        let table = inner.get(&table);
+        let mut older = table.instance.clone();
+        older.identity.instance = "it's old".into();
+        table.older = Some(older);
+        table.instance.missing = vec!["name".into()];
+    });
+    let mut reports = rig.engine().recapture(std::slice::from_ref(&table), &RecaptureOrder::default()).await;
+    let fault = reports.remove(0).outcome.unwrap_err();
+    let end = "EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N't', @capture_instance = N'it''s old'";
+    assert!(fault.actions().any(|action| action.ends_with(end)), "only the one that the epoch does not read may go: {fault}");
+    fault
 }
 
 async fn a_state_that_guards_another_table() -> Fault {

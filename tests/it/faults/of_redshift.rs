@@ -10,7 +10,7 @@ use db_to_redshift::model::record::Layout;
 use db_to_redshift::model::{Fault, SqlType, TableName, TableShape};
 use db_to_redshift::store::{Attempt, ChangeStore, PartUpload};
 use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift, RedshiftLoader};
-use db_to_redshift::target::{LoadRange, Loader, OpenLoad, Target};
+use db_to_redshift::target::{LoadRange, Loader, NewColumns, OpenLoad, Target};
 use uuid::Uuid;
 
 use crate::faults::{provocations, run};
@@ -219,7 +219,7 @@ async fn refused(tables: &[(TableName, TableShape)]) -> Fault {
     let refused = lab.target.check_shapes(tables).swap_remove(0);
     // Prepare refuses them as well, and makes nothing.
     if let [(table, shape)] = tables {
-        assert_eq!(lab.target.prepare(table, shape, &identity()).await.unwrap_err().code(), refused.code());
+        assert_eq!(lab.target.prepare(table, shape, &identity(), NewColumns::Refuse).await.unwrap_err().code(), refused.code());
     }
     refused
 }
@@ -255,7 +255,7 @@ async fn a_production_that_is_too_narrow() -> Fault {
     let sql = lab.sql().await;
     sql.rows(r#"CREATE SCHEMA "shop""#).await;
     sql.rows(r#"CREATE TABLE "shop"."orders" ("id" INTEGER NOT NULL, "customer" VARCHAR(20))"#).await;
-    lab.target.prepare(&table(), &shape(), &identity()).await.unwrap_err()
+    lab.target.prepare(&table(), &shape(), &identity(), NewColumns::Refuse).await.unwrap_err()
 }
 
 async fn a_key_column_without_regard_to_case() -> Fault {
@@ -264,7 +264,7 @@ async fn a_key_column_without_regard_to_case() -> Fault {
     sql.rows(r#"CREATE SCHEMA "shop""#).await;
     sql.rows(r#"CREATE TABLE "shop"."codes" ("code" VARCHAR(30) COLLATE CASE_INSENSITIVE NOT NULL)"#).await;
     let shape = TableShape::new(vec![column("Code", 1, SqlType::NVarChar { length: 10 }, Some(1))]);
-    lab.target.prepare(&TableName::new("dbo", "Codes"), &shape, &identity()).await.unwrap_err()
+    lab.target.prepare(&TableName::new("dbo", "Codes"), &shape, &identity(), NewColumns::Refuse).await.unwrap_err()
 }
 
 async fn a_staging_table_of_unknown_origin() -> Fault {
@@ -272,7 +272,7 @@ async fn a_staging_table_of_unknown_origin() -> Fault {
     let sql = lab.sql().await;
     sql.rows(r#"CREATE SCHEMA "staging""#).await;
     sql.rows(r#"CREATE TABLE "staging"."dbo__orders" ("id" INTEGER)"#).await;
-    lab.target.prepare(&table(), &shape(), &identity()).await.unwrap_err()
+    lab.target.prepare(&table(), &shape(), &identity(), NewColumns::Refuse).await.unwrap_err()
 }
 
 async fn a_start_into_rows() -> Fault {

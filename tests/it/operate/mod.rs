@@ -6,6 +6,7 @@ mod command_line;
 mod leases;
 mod pause;
 mod prepare;
+mod recapture;
 mod recover;
 mod retry;
 mod skip;

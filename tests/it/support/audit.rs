@@ -67,20 +67,20 @@ impl AddAssign for Logged {
     }
 }
 
-/// No batch was applied twice: the ranges of the log, doubles dropped, never overlap. Returns
-/// what is there and what is missing.
+/// No batch was applied twice: the ranges of the log never overlap, but for lines that one run
+/// wrote twice since an answer was lost. Returns what is there and what is missing.
 pub async fn batch_log(pipeline: &Pipeline, control_schema: &str) -> Logged {
     let client = super::lab::redshift(&pipeline.lab).await;
     let sql = format!(
-        "SELECT DISTINCT table_name, epoch, seq_from, seq_to, event FROM \"{control_schema}\".batch_log \
+        "SELECT DISTINCT table_name, epoch, seq_from, seq_to, event, run FROM \"{control_schema}\".batch_log \
          WHERE event IN ('applied', 'snapshot', 'start', 'schema') ORDER BY table_name, epoch, seq_from, seq_to"
     );
     let mut reached: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut logged = Logged::default();
     for row in super::lab::cells(&client.simple_query(&sql).await.unwrap()) {
         let cells: Vec<&str> = row.split('|').collect();
-        let [.., epoch, from, to, _] = cells[..] else { panic!("{row}") };
-        let table = cells[..cells.len() - 4].join("|");
+        let [.., epoch, from, to, _, _] = cells[..] else { panic!("{row}") };
+        let table = cells[..cells.len() - 5].join("|");
         let (from, to): (i64, i64) = (from.parse().unwrap(), to.parse().unwrap());
         let before = reached.entry((table, epoch.to_owned())).or_insert(-1);
         assert!(from > *before, "a batch was applied twice, or logged in two shapes: {row} after seq {before}");

@@ -26,6 +26,8 @@ const PAGE: usize = 3;
 
 pub struct Table {
     pub instance: CaptureInstance,
+    /// Another one that is only listed.
+    pub older: Option<CaptureInstance>,
     pub tracked: bool,
     pub altered: Option<DateTime>,
     pub ddl: Vec<DdlNote>,
@@ -39,6 +41,7 @@ pub struct Inner {
     pub tables: BTreeMap<TableName, Table>,
     pub mapping: Vec<MappingRow>,
     pub clock: DateTime,
+    pub cdc_enabled: bool,
     pub next: u32,
     pub rereads: usize,
     /// Every scan breaks off.
@@ -99,6 +102,7 @@ impl MemorySource {
             tables: BTreeMap::new(),
             mapping: Vec::new(),
             clock,
+            cdc_enabled: true,
             next: 100,
             rereads: 0,
             fail_scans: false,
@@ -163,12 +167,22 @@ impl MemorySource {
                 shape: TableShape::new(columns),
                 missing: Vec::new(),
                 uncaptured: Vec::new(),
+                beyond: Vec::new(),
                 computed: Vec::new(),
                 ddl_lsn: None,
             };
             inner.tables.insert(
                 table.clone(),
-                Table { instance, tracked: true, altered: None, ddl: Vec::new(), min: start, rows: BTreeMap::new(), changes: Vec::new() },
+                Table {
+                    instance,
+                    older: None,
+                    tracked: true,
+                    altered: None,
+                    ddl: Vec::new(),
+                    min: start,
+                    rows: BTreeMap::new(),
+                    changes: Vec::new(),
+                },
             );
         });
         table
@@ -195,16 +209,17 @@ impl Inner {
         lsn(self.next)
     }
 
-    /// A dummy row of an idle log.
-    /// Capture notes a change of the table's definition.
+    /// Capture notes a change of the table's definition, and goes on.
     pub fn note_ddl(&mut self, table: &TableName, command: &str, alters_captured: bool) {
         self.idle();
         let (lsn, time) = (self.max(), self.clock);
         let table = self.get(table);
         (table.instance.ddl_lsn, table.altered) = (Some(lsn), Some(time));
         table.ddl.push(DdlNote { lsn, time, command: command.to_owned(), alters_captured });
+        self.idle();
     }
 
+    /// A dummy row of an idle log.
     pub fn idle(&mut self) {
         self.map("00");
     }
@@ -330,7 +345,8 @@ impl Source for MemorySource {
                         object_id: table.instance.identity.object_id,
                         tracked: table.tracked,
                         altered: table.altered,
-                        instances: vec![table.instance.clone()],
+                        columns: table.instance.shape.columns().iter().map(|column| column.name.clone()).collect(),
+                        instances: [table.instance.clone()].into_iter().chain(table.older.clone()).collect(),
                     })
                 };
                 tables.iter().map(facts).collect()
@@ -346,7 +362,7 @@ impl Source for MemorySource {
         Ok(self
             .enter("watermarks", |inner| {
                 let min = instances.iter().map(|name| inner.instance(name).map_or(Lsn::ZERO, |table| table.min)).collect();
-                Watermarks { cdc_enabled: true, max: Some(inner.max()).filter(|max| !max.is_zero()), min }
+                Watermarks { cdc_enabled: inner.cdc_enabled, max: Some(inner.max()).filter(|max| !max.is_zero()), min }
             })
             .await)
     }
@@ -495,5 +511,9 @@ impl Source for MemorySource {
     async fn enable_table(&self, table: &TableName, _: Option<&str>) -> Result<(), Fault> {
         self.with(|inner| inner.get(table).tracked = true);
         Ok(())
+    }
+
+    async fn add_instance(&self, table: &TableName, _: &CaptureIdentity, _: Option<&[String]>) -> Result<String, Fault> {
+        Err(Fault::new(&src::ENABLE_REFUSED, format!("this engine has one instance of {table}, with all columns")))
     }
 }

@@ -12,7 +12,7 @@ use db_to_redshift::model::{
 };
 use db_to_redshift::store::{Attempt, ChangeStore, PartUpload};
 use db_to_redshift::target::redshift::{CopyAccess, CopyLogin, Redshift, RedshiftLoader};
-use db_to_redshift::target::{Applied, ApplyOutcome, BatchRows, LoadRange, Loader, OpenEpoch, OpenLoad, Target};
+use db_to_redshift::target::{Applied, ApplyOutcome, BatchRows, LoadRange, Loader, NewColumns, OpenEpoch, OpenLoad, Target};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
@@ -160,7 +160,7 @@ impl TargetLab {
 
     /// Prepares the table, opens epoch 1 as `start`; returns a loader with its fence.
     pub async fn started(&self) -> (RedshiftLoader, i64) {
-        self.target.prepare(&table(), &shape(), &identity()).await.unwrap();
+        self.target.prepare(&table(), &shape(), &identity(), NewColumns::Refuse).await.unwrap();
         let mut loader = self.target.loader(&table()).await.unwrap();
         let fence = loader.raise_fence(&identity()).await.unwrap().fence;
         loader.open_epoch(&open(1, fence, OpenLoad::Start { trusted: false }, 0)).await.unwrap();

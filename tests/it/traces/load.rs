@@ -8,7 +8,7 @@ use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::fault::{rs, sync};
 use db_to_redshift::model::{CommitRecord, PartFile, TableName, Value};
 use db_to_redshift::store::ChangeStore;
-use db_to_redshift::target::{ApplyOutcome, LoadRange, Loader, Target};
+use db_to_redshift::target::{ApplyOutcome, LoadRange, Loader, NewColumns, Target};
 
 use super::one;
 use crate::support::rig::{Rig, done, fault, id, row};
@@ -163,7 +163,7 @@ async fn trace_19_two_first_preparations_make_one_state() {
     let race: Vec<_> = (0..4)
         .map(|_| {
             let (target, table, shape, identity) = (Arc::clone(&target), table.clone(), facts.0.clone(), identity.clone());
-            tokio::spawn(async move { target.prepare(&table, &shape, &identity).await.map(|_| ()) })
+            tokio::spawn(async move { target.prepare(&table, &shape, &identity, NewColumns::Refuse).await.map(|_| ()) })
         })
         .collect();
     for racer in race {

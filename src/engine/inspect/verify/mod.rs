@@ -15,6 +15,7 @@ use std::time::Instant;
 use self::compare::{Difference, Findings};
 use super::digest::{self, Sums};
 use super::{Subject, key};
+use crate::config::Changes;
 use crate::engine::event::{Job, Progress};
 use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
@@ -153,10 +154,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return Ok(());
             }
             Verdict::Different => Some(why.as_str()),
-            // A change on its way replaces a whole row, but for large values that it leaves alone.
-            Verdict::Equal if report.diverged && report.left_out > 0 && subject.shape().large_columns().next().is_some() => {
+            // A change on its way replaces a whole row, but for large values that it leaves alone, and
+            // but for net changes, of which an insert and its delete are none.
+            Verdict::Equal
+                if report.diverged
+                    && report.left_out > 0
+                    && (subject.shape().large_columns().next().is_some() || self.settings.changes_of(&subject.table) == Changes::Net) =>
+            {
                 report.notes.push(format!(
-                    "{} keys in flight differ and may keep large values of production: the mark stays; load, then verify again",
+                    "{} keys in flight differ, and what is on its way may not mend them: the mark stays; load, then verify again",
                     report.left_out
                 ));
                 return Ok(());
@@ -165,6 +171,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let mut loader = self.target.loader(&subject.table).await?;
         loader.note_verified(&subject.identity, seen, diverged).await?;
+        if report.diverged || diverged.is_some() {
+            self.log_mark(Job::Verify, &subject.table, "verified").await;
+        }
         if report.diverged && diverged.is_none() {
             report.notes.push("the mark \"diverged\" was cleared".into());
         }
