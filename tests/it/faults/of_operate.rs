@@ -10,7 +10,7 @@ use db_to_redshift::model::order::Repeat;
 use db_to_redshift::model::{Fault, TableName};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{Adopt, Loader, Target};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 
 use crate::faults::{provocations, run};
 use crate::support::rig::{Rig, row};
@@ -24,6 +24,7 @@ provocations! {
     [operate::NOT_OURS] => a_lease_of_somebody_else,
     [operate::PREPARE_BY_HAND] => a_prepare_that_an_operator_vouched_for,
     [operate::TWO_INSTANCES] => a_third_capture_instance,
+    [operate::DDL_NOT_CAPTURED] => ddl_that_capture_has_not_passed,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +70,28 @@ async fn a_pause_that_never_gets_its_turn() -> Fault {
     rig.s3.lab.faults().add(Rule::new(lost).operation("PutObject").key("/control/").times(1_000));
     let mut reports = rig.engine().pause(std::slice::from_ref(&table), "on purpose").await;
     reports.remove(0).outcome.unwrap_err()
+}
+
+async fn ddl_that_capture_has_not_passed() -> Fault {
+    let rig = Rig::start().await;
+    let table = recorded(&rig).await;
+    rig.source.with(|inner| {
+        inner.note_ddl(&table, "ALTER TABLE dbo.t ADD extra int NULL", false);
+        let late = inner.clock.checked_add(1.seconds()).unwrap();
+        // Another change of the definition that the history does not have yet.
+        inner.get(&table).altered = Some(late);
+    });
+    let refused = |mut reports: Vec<db_to_redshift::engine::operate::Report<_>>| {
+        reports.remove(0).outcome.map(|_: db_to_redshift::engine::operate::Accepted| ()).unwrap_err()
+    };
+    let fault = refused(rig.engine().accept(std::slice::from_ref(&table), true).await);
+    // Once capture has passed it, the history is all there is.
+    rig.source.with(|inner| {
+        inner.idle();
+        inner.idle();
+    });
+    assert!(rig.engine().accept(std::slice::from_ref(&table), true).await.remove(0).outcome.is_ok());
+    fault
 }
 
 async fn a_third_capture_instance() -> Fault {

@@ -94,7 +94,9 @@ type Edit = fn(&mut Vec<Column>);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
-    let edits: [(&str, bool, Edit); 7] = [
+    let edits: [(&str, bool, Edit); 8] = [
+        // Redshift can make no VARBYTE longer.
+        ("a longer binary", true, |columns| columns[3].sql_type = SqlType::VarBinary { length: 40 }),
         ("another type", true, |columns| columns[2].sql_type = SqlType::BigInt),
         ("a shorter string", true, |columns| columns[1].sql_type = SqlType::NVarChar { length: 10 }),
         ("a MAX string", true, |columns| columns[1].sql_type = SqlType::NVarCharMax),
@@ -105,7 +107,8 @@ async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
     ];
     for (what, alters_captured, edit) in edits {
         let rig = Rig::start().await;
-        let table = rig.source.table("t", strings());
+        let raw = column("raw", 4, SqlType::VarBinary { length: 20 }, None);
+        let table = rig.source.table("t", [strings(), vec![raw]].concat());
         rig.engine().prepare(one(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await;
         altered(&rig, &table, "ALTER TABLE dbo.t …", alters_captured, edit);
         let refused = accept(&rig, &table, true).await.unwrap_err();
@@ -117,6 +120,13 @@ async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
     altered(&rig, &table, "ALTER TABLE dbo.t DROP COLUMN n", false, |_| {});
     rig.source.with(|inner| inner.get(&table).instance.missing = vec!["n".into()]);
     assert!(accept(&rig, &table, true).await.unwrap_err().is(&sync::DRIFT), "a captured column is gone");
+
+    // Rows that are switched in or out are no changes that anybody captures.
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 1).await;
+    altered(&rig, &table, "ALTER TABLE dbo.t\n SWITCH PARTITION 3 TO dbo.t_old", false, |_| {});
+    let refused = accept(&rig, &table, true).await.unwrap_err();
+    assert!(refused.is(&sync::DRIFT) && refused.facts().iter().any(|(_, ddl)| ddl.contains("SWITCH PARTITION 3")), "{refused}");
 }
 
 /// A fresh instance begins above the LSN that was newest when its snapshot was taken (rule R2):

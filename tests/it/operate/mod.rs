@@ -4,6 +4,7 @@ mod accept;
 mod adopt;
 mod command_line;
 mod leases;
+mod marks;
 mod pause;
 mod prepare;
 mod recapture;
