@@ -41,10 +41,12 @@ pub type LiveEngine = Engine<SqlServer, S3Store, Redshift>;
 /// Builds the machines. Nothing is connected before a command needs it.
 pub async fn engine(settings: Settings, run: Run, cancel: CancellationToken) -> Result<(Arc<LiveEngine>, EventReceiver), Fault> {
     let store = S3Store::connect(&settings.s3, &settings.pipeline).await?;
+    let (events, receiver) = Events::new();
+    let told = events.clone();
+    let store = store.heard_by(Arc::new(move |object, why| told.store_retry(object, why)));
     let access = Access { role: settings.redshift.copy_role.clone(), store: store.clone() };
     let source = SqlServer::new(settings.source.clone()).page_rows(settings.extract.page_rows);
     let target = Redshift::new(settings.redshift.clone(), access);
-    let (events, receiver) = Events::new();
     let engine = Engine {
         source: Arc::new(source),
         store: Arc::new(store),

@@ -105,6 +105,7 @@ fn line(event: &Event) -> Option<String> {
             )
         }
         Event::Warning { job, table, text } => format!("warning  {table}  {}: {text}", job.as_str()),
+        Event::StoreRetry { object, text } => format!("warning  {object} is written again after {text}"),
         Event::Note { job, table, text } => format!("{:8} {table}  {text}", job.as_str()),
         Event::Finished { job, table, outcome, .. } => format!("{:8} {table}  {outcome}", job.as_str()),
     })

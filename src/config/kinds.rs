@@ -141,6 +141,10 @@ pub fn prefix(value: &DeValue<'_>) -> Read<String> {
 pub fn url(value: &DeValue<'_>) -> Read<String> {
     let text = text(value)?;
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    // It would stand in messages and in state; and nobody would read the password.
+    if rest.is_some_and(|rest| rest.split('/').next().unwrap_or_default().contains('@')) {
+        return Err("must hold no user and no password: access keys are set under [s3] or come from the AWS configuration".to_owned());
+    }
     if rest.is_some_and(|rest| !rest.is_empty()) { Ok(text) } else { Err("must begin with https:// or http://".to_owned()) }
 }
 
@@ -153,6 +157,14 @@ pub fn schema(value: &DeValue<'_>) -> Read<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_holds_no_password() {
+        let read = |text: &str| url(&DeValue::String(text.to_owned().into()));
+        assert!(read("https://s3.example.com:9000/path@here").is_ok());
+        let refused = read("https://user:hunter2@s3.example.com").unwrap_err();
+        assert!(refused.contains("no password") && !refused.contains("hunter2"), "{refused}");
+    }
 
     #[test]
     fn amounts_need_a_number_and_a_known_unit() {

@@ -95,6 +95,13 @@ pub enum Event {
         /// For a person. It holds no cell values.
         text: String,
     },
+    /// A small object in S3 is written again: the last try met another writer, or had no answer.
+    StoreRetry {
+        /// Key of the object.
+        object: String,
+        /// Code and text of what the last try met.
+        text: String,
+    },
     /// In plain words: what a job did beside moving rows.
     Note {
         job: Job,
@@ -162,6 +169,11 @@ impl Events {
 
     pub async fn note(&self, job: Job, table: &TableName, text: impl Into<String>) {
         self.send(Event::Note { job, table: table.clone(), text: text.into() }).await;
+    }
+
+    /// From within a request, which waits for nobody: a receiver that is behind misses it.
+    pub fn store_retry(&self, object: &str, why: &Fault) {
+        drop(self.channel.try_send(Event::StoreRetry { object: object.to_owned(), text: format!("{}: {}", why.code(), why.what()) }));
     }
 
     pub fn progress(&self, table: &TableName, progress: Progress) {

@@ -65,7 +65,7 @@ async fn as_many_tables_as_ordered_are_at_work_at_once() {
     let rig = Rig::start().await;
     let tables = recorded(&rig).await;
     let held: Vec<_> =
-        (1..=6).map(|at| rig.redshift.faults().on(&format!("COPY \"d2r_staging\".\"dbo__t{at}\""), 1, Action::Hold)).collect();
+        (1..=3).map(|at| rig.redshift.faults().on(&format!("COPY \"d2r_staging\".\"dbo__t{at}\""), 1, Action::Hold)).collect();
     let engine = rig.engine_with(|settings| settings.load.parallel = 3);
     let loading = tokio::spawn({
         let (engine, tables) = (engine.clone(), tables.clone());
@@ -78,7 +78,9 @@ async fn as_many_tables_as_ordered_are_at_work_at_once() {
     for table in &tables[3..] {
         assert_eq!(rig.target().state(table).await.unwrap().unwrap().fence, 1, "{table}");
     }
-    held.iter().for_each(|held| held.release());
+    for held in &held {
+        held.release();
+    }
     done(loading.await.unwrap());
     assert_eq!(applied(&rig, &tables).await, [1; 6]);
 

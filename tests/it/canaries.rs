@@ -143,17 +143,26 @@ impl Cage {
 
     /// A configuration with every secret given in this way; `wrong`: this key holds another one.
     fn config(&self, way: &str, wrong: Option<&str>) -> PathBuf {
-        let mut text = String::new();
+        let (mut text, mut profile) = (String::new(), String::new());
         let own = fs::read_to_string(&self.pipeline.config).unwrap();
         let mut section = String::new();
         for line in own.lines() {
             if line.starts_with('[') {
                 line.trim_matches(['[', ']']).clone_into(&mut section);
                 writeln!(text, "{line}").unwrap();
+                // In the way `profile` they stand in the sections of a profile, which come last.
+                let into = if way == "profile" { &mut profile } else { &mut text };
+                if way == "profile" && section != "store" {
+                    writeln!(into, "[profile.caged.{section}]").unwrap();
+                }
                 for (name, canary) in CANARIES.iter().filter(|(name, _)| name.starts_with(&format!("{section}."))) {
+                    // The AWS configuration has them in the ways that begin with `aws`.
+                    if way.starts_with("aws") && section == "s3" {
+                        continue;
+                    }
                     let secret = if wrong == Some(*name) { WRONG } else { canary };
                     let key = &name[section.len() + 1..];
-                    writeln!(text, "{key} = \"{}\"", self.place(way, name, secret)).unwrap();
+                    writeln!(into, "{key} = \"{}\"", self.place(way, name, secret)).unwrap();
                 }
                 continue;
             }
@@ -163,7 +172,7 @@ impl Cage {
             }
         }
         let path = self.pipeline.lab.folder().join(format!("{way}-{}.toml", wrong.unwrap_or("right")));
-        fs::write(&path, text).unwrap();
+        fs::write(&path, text + &profile).unwrap();
         path
     }
 
@@ -171,7 +180,7 @@ impl Cage {
         let file = self.pipeline.lab.folder().join(format!("{name}-{}", if secret == WRONG { "wrong" } else { "right" }));
         fs::write(&file, secret).unwrap();
         match way {
-            "plain" => secret.to_owned(),
+            "plain" | "profile" | "aws-env" | "aws-file" => secret.to_owned(),
             "env" => format!("env:{}", variable(name, secret)),
             "file" => format!("file:{}", file.display()),
             _ => format!("command:cat {}", file.display()),
@@ -183,6 +192,21 @@ impl Cage {
         command.arg("--config").arg(config).args(arguments).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
         for (name, canary) in CANARIES {
             command.env(variable(name, canary), canary).env(variable(name, WRONG), WRONG);
+        }
+        let of = |name: &str| CANARIES.iter().find(|(key, _)| *key == name).unwrap().1;
+        let [id, secret, token] = ["s3.access_key_id", "s3.secret_access_key", "s3.session_token"].map(of);
+        match config.file_stem().unwrap().to_string_lossy().trim_end_matches("-right") {
+            "profile" => drop(command.args(["--profile", "caged"])),
+            "aws-env" => {
+                command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_SESSION_TOKEN", token);
+            }
+            "aws-file" => {
+                let file = self.pipeline.lab.folder().join("credentials");
+                let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n");
+                fs::write(&file, text).unwrap();
+                command.env("AWS_SHARED_CREDENTIALS_FILE", file).env("AWS_EC2_METADATA_DISABLED", "true");
+            }
+            _ => {}
         }
         let output = command.stdin(std::process::Stdio::null()).kill_on_drop(true).output().await.unwrap();
         self.runs += 1;
@@ -246,7 +270,7 @@ async fn secrets_appear_nowhere_whatever_goes_wrong() {
     let mut n = 10;
     let commands: [&[&str]; 6] =
         [&["prepare", "--json"], &["sync", "--events"], &["check"], &["status", "--json"], &["tables"], &["runs", "--json"]];
-    for (at, way) in ["plain", "env", "file", "command"].into_iter().enumerate() {
+    for (at, way) in ["plain", "env", "file", "command", "profile", "aws-env", "aws-file"].into_iter().enumerate() {
         let config = cage.config(way, None);
         // The first way with every command, the others with those that use every secret.
         for arguments in &commands[..if at == 0 { 6 } else { 2 }] {
@@ -259,6 +283,37 @@ async fn secrets_appear_nowhere_whatever_goes_wrong() {
             }
         }
     }
+    // Every other command that shows something of the three systems, and the bundle for a colleague.
+    let config = cage.config("plain", None);
+    n += 1;
+    cage.change(n);
+    assert!(cage.run(&config, &["extract"]).await.status.success());
+    for arguments in [
+        &["load-sql", "--json"][..],
+        &["load-sql"],
+        &["dry-run", "--json"],
+        &["files", "--table", "dbo.t", "--json"],
+        &["columns", "--json"],
+        &["log", "--json"],
+        &["staging", "--table", "dbo.t", "--json"],
+        &["load-errors", "--json"],
+        &["trace", "--table", "dbo.t", "--key", "1", "--json"],
+        &["verify", "--settle", "0", "--json"],
+        &["recover", "--json"],
+        &["retry", "--json"],
+        &["lease", "--json"],
+        &["keys", "--json"],
+    ] {
+        let output = cage.run(&config, arguments).await;
+        assert!(output.status.code().is_some_and(|code| code != 2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let bundle = cage.pipeline.lab.folder().join("bundle.tar.gz");
+    let output = cage.run(&config, &["bundle", "--out", &bundle.display().to_string()]).await;
+    assert!(output.status.success(), "{output:?}");
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(fs::File::open(&bundle).unwrap()), &mut unpacked).unwrap();
+    assert!(unpacked.len() > 1_000);
+    cage.found.extend(leaks(&unpacked).into_iter().map(|name| ("bundle".to_owned(), name)));
     // Each secret wrong, in the way that might show it.
     for (name, _) in CANARIES {
         let config = cage.config("plain", Some(name));

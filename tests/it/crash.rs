@@ -81,9 +81,6 @@ const NEW_EPOCH: &[&str] = &[
     "records.delete.after",
 ];
 
-/// Points of an order of one transaction: `operate::skip` kills there.
-const ORDERS: &[&str] = &["skip.commit.before", "skip.commit.after"];
-
 /// Points of the first preparation.
 const FIRST: &[&str] = &["state.create.before", "state.create.after", "control.put.before", "record.put.before", "epoch.commit.before"];
 
@@ -411,7 +408,7 @@ fn the_matrix_knows_every_failpoint() {
             let text = fs::read_to_string(&path).unwrap();
             for part in text.split("fail_point!(\"").skip(1) {
                 let point = part.split('"').next().unwrap();
-                let known = [SYNC, NEW_EPOCH, FIRST, repairs::POINTS, ORDERS].iter().any(|points| points.contains(&point));
+                let known = [SYNC, NEW_EPOCH, FIRST, repairs::POINTS].iter().any(|points| points.contains(&point));
                 if !known && !path.ends_with("failpoint.rs") {
                     missing.push(point.to_owned());
                 }

@@ -70,6 +70,8 @@ fn assert_states(report: &StatusReport, tables: &[TableName]) {
 #[ignore = "minutes to make the tables; prints figures"]
 async fn a_large_fleet_is_measured() {
     let count = std::env::var("D2R_FLEET_TABLES").map_or(10_000, |text| text.parse().unwrap());
+    let (few, _) = fleet(10).await;
+    let (_, least) = report(&few).await;
     let started = Instant::now();
     let (pipeline, tables) = fleet(count).await;
     eprintln!("{count} tables made in {:.1} s", started.elapsed().as_secs_f64());
@@ -79,6 +81,7 @@ async fn a_large_fleet_is_measured() {
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     assert_states(&report, &tables);
     assert_eq!((cost.read, cost.other), (0, 0));
+    assert_eq!((cost.sql, cost.redshift), (least.sql, least.redshift), "as many round trips as for ten tables");
     let began = Instant::now();
     let mut child = pipeline.program(&["status", "--json"]).stdout(std::process::Stdio::null()).spawn().unwrap();
     let (good, cost) = measure(&mut child).await;

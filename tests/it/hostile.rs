@@ -78,7 +78,11 @@ async fn hostile_names_are_carried_to_the_letter() {
     let wide = "表".repeat(90);
     let mut tables: Vec<(&str, &str)> = vec![("sch]e\"m'a;-- .", "plain"), ("dbo", &long), ("dbo", &longer), ("日本 !/", &wide)];
     tables.extend(NAMES.iter().map(|name| ("dbo", *name)));
-    let mut batches = vec!["CREATE SCHEMA [sch]]e\"m'a;-- .]".to_owned(), "CREATE SCHEMA [日本 !/]".to_owned()];
+    // Every kind of name for a schema, too; with a short table name a long one fits.
+    let longest = "S".repeat(100);
+    tables.extend(NAMES.iter().map(|name| (*name, "s")).chain([(longest.as_str(), "s")]));
+    let schemas: std::collections::BTreeSet<&str> = tables.iter().map(|(schema, _)| *schema).filter(|schema| *schema != "dbo").collect();
+    let mut batches: Vec<String> = schemas.iter().map(|schema| format!("CREATE SCHEMA {}", bracketed(schema))).collect();
     for (at, (schema, table)) in tables.iter().enumerate() {
         // Every table has a key column and another one with a hostile name, and a large one.
         let (key, other) = (NAMES[at % NAMES.len()], NAMES[(at + 5) % NAMES.len()]);
@@ -86,10 +90,12 @@ async fn hostile_names_are_carried_to_the_letter() {
         let name = format!("{}.{}", bracketed(schema), bracketed(table));
         batches.push(format!(
             "CREATE TABLE {name} ({key} int NOT NULL, [key 2] nvarchar(60) NOT NULL, {other} nvarchar(100) NULL, [large]]] nvarchar(max) NULL, \
-             PRIMARY KEY ({key}, [key 2]))"
+             [{long}] int NULL, [{longer}] int NULL, PRIMARY KEY ({key}, [key 2]))"
         ));
         batches.push(track(schema, table, &format!("ci {at} ]\"'")));
-        batches.push(format!("INSERT INTO {name} VALUES (1, N'a', N'first', N'x'), (2, N'b', N'second', NULL), (3, N'c', NULL, N'z')"));
+        batches.push(format!(
+            "INSERT INTO {name} VALUES (1, N'a', N'first', N'x', 1, 2), (2, N'b', N'second', NULL, 3, 4), (3, N'c', NULL, N'z', 5, 6)"
+        ));
     }
     let mut pipeline = hostile_pipeline(&batches).await;
     let names = pipeline.prepared().await;
@@ -100,12 +106,16 @@ async fn hostile_names_are_carried_to_the_letter() {
         let [key, other] = [NAMES[at % NAMES.len()], NAMES[(at + 5) % NAMES.len()]].map(bracketed);
         let name = format!("{}.{}", bracketed(schema), bracketed(table));
         for sql in [
-            format!("INSERT INTO {name} VALUES (4, N'd', {}, {})", text(NAMES[at % NAMES.len()]), text(NAMES[(at + 1) % NAMES.len()])),
+            format!(
+                "INSERT INTO {name} VALUES (4, N'd', {}, {}, 7, 8)",
+                text(NAMES[at % NAMES.len()]),
+                text(NAMES[(at + 1) % NAMES.len()])
+            ),
             format!("UPDATE {name} SET {other} = N'changed' WHERE {key} = 1"),
             format!("UPDATE {name} SET {key} = {key} + 10 WHERE {key} = 2"),
             format!("UPDATE {name} SET [key 2] = N'C' WHERE {key} = 3"),
             format!("DELETE FROM {name} WHERE {key} = 4"),
-            format!("INSERT INTO {name} VALUES (5, N'e', NULL, NULL)"),
+            format!("INSERT INTO {name} VALUES (5, N'e', NULL, NULL, NULL, 9)"),
         ] {
             pipeline.sql.run(&sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
         }

@@ -37,6 +37,24 @@ fn wanted() -> (Duration, u64) {
     (minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0)), seed)
 }
 
+/// What must have happened in a run of some minutes.
+const TROUBLES: &[&str] = &[
+    "Redshift fault",
+    "Redshift restarted",
+    "S3 fault",
+    "SQL Server cut",
+    "SQL Server restarted",
+    "SIGKILL",
+    "SIGSTOP",
+    "SIGCONT",
+    "capture stopped",
+    "capture started",
+    "clean-up of all but a minute",
+    "clean-up to the newest commit",
+    "table paused",
+    "table resumed",
+];
+
 /// What happened, by name.
 #[derive(Default)]
 struct Tally(BTreeMap<String, u64>);
@@ -323,4 +341,9 @@ async fn a_soak_ends_equal() {
     let seconds = started.elapsed().as_secs();
     eprintln!("seed {seed}: {transactions} transactions in {seconds} s, equal; {logged:?}; {}", soak.tally.show());
     assert!(logged.batches > 0 && transactions > 0);
+    // In a long run every kind of trouble has come.
+    if length >= Duration::from_mins(5) {
+        let never: Vec<_> = TROUBLES.iter().filter(|trouble| !soak.tally.0.contains_key(**trouble)).collect();
+        assert!(never.is_empty(), "{never:?} never happened: {}", soak.tally.show());
+    }
 }

@@ -244,6 +244,7 @@ fn note(state: &mut State, event: &Event) {
     let now = state.now;
     match event {
         Event::Warning { table, text, job } => state.log.push(now, Tone::Warn, format!("{table}  {}: {text}", job.as_str())),
+        Event::StoreRetry { object, text } => state.log.push(now, Tone::Warn, format!("{object} is written again after {text}")),
         Event::Note { table, text, job } => state.log.push(now, Tone::Plain, format!("{table}  {}: {text}", job.as_str())),
         Event::Recorded { table, epoch, seq, rows, .. } => {
             state.log.push(now, Tone::Plain, format!("{table}  extract: epoch {epoch} batch {seq}, {}", many(*rows, "row")));

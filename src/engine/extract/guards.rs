@@ -268,6 +268,7 @@ fn differences(head: &CommitRecord, instance: &CaptureInstance) -> String {
     gone.chain(come).collect::<Vec<_>>().join(", ")
 }
 
+#[must_use]
 pub fn other_source(table: &TableName, then: &SourceIdentity, now: &SourceIdentity) -> Fault {
     let show = |fault: Fault, when: &str, identity: &SourceIdentity| {
         fault

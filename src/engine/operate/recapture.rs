@@ -184,7 +184,7 @@ fn no_room(facts: &TableFacts, read: Option<&CaptureIdentity>) -> Fault {
 fn ask(plan: &Recaptured, newest: &CaptureInstance, order: &RecaptureOrder) -> Fault {
     let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let table = &plan.table;
-    let without: String = order.without.iter().map(|name| format!(" --without '{}'", name.replace('\'', r"'\''"))).collect();
+    let without = order.without.iter().fold(String::new(), |text, name| text + " --without '" + &name.replace('\'', r"'\''") + "'");
     Fault::new(&CONFIRM, format!("another capture instance of {table} would be made beside {}", plan.newest))
         .evidence("columns that it captures beyond", list(&plan.added))
         .evidence("columns that changed", list(&plan.changed))

@@ -143,3 +143,112 @@ fn next(table: &TableName, verdict: Verdict, retention: Option<&Countdown>, stuc
         Verdict::Unknown | Verdict::Paused | Verdict::Current => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::model::status::CaptureStatus;
+
+    const CLOCK: DateTime = date(2026, 3, 2).at(12, 0, 0, 0);
+
+    fn ago(seconds: i64) -> DateTime {
+        CLOCK - SignedDuration::from_secs(seconds)
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    /// Everything is carried; an hour ago came the newest commit.
+    fn calm() -> (Parts, SourceSystem) {
+        let source = SourceStatus { tracked: true, waiting: Some(false), ..SourceStatus::default() };
+        let store = StoreStatus { epoch: Some(1), head: Some(3), head_time: Some(ago(3_600)), pending: Some(0), ..StoreStatus::default() };
+        let target = TargetStatus { epoch: 1, applied_time: Some(ago(3_600)), ..TargetStatus::default() };
+        let capture = CaptureStatus { latency_seconds: Some(4), retention_seconds: Some(259_200), ..CaptureStatus::default() };
+        let system = SourceSystem { newest_commit: Some(ago(3_600)), clock: Some(CLOCK), capture, ..SourceSystem::default() };
+        (Parts { source: Some(source), store: Some(store), target: Some(target) }, system)
+    }
+
+    fn judge(parts: Parts, system: &SourceSystem) -> TableStatus {
+        table(&TableName::new("dbo", "t"), parts, system, true, now())
+    }
+
+    fn busy(silent: bool) -> Busy {
+        Busy { renewed: now(), silent, holder: None }
+    }
+
+    #[test]
+    fn what_is_carried_lags_nowhere() {
+        let (parts, system) = calm();
+        let status = judge(parts, &system);
+        assert_eq!((status.verdict, status.hops.stuck, status.next.len()), (Verdict::Current, None, 0));
+        assert_eq!(status.hops.capture.lag_seconds, Some(4), "commit to capture is the latency of the scan sessions");
+        assert_eq!((status.hops.extract.lag_seconds, status.hops.load.lag_seconds), (Some(0), Some(0)));
+    }
+
+    /// Changes wait: an extract is at work, or nobody is; a holder that is silent is nobody.
+    #[test]
+    fn an_extract_that_nobody_runs_is_stuck_after_an_hour() {
+        for (waiting, extracting, stuck) in [
+            (STUCK_AFTER, None, false),
+            (STUCK_AFTER + 1, None, true),
+            (STUCK_AFTER + 1, Some(busy(false)), false),
+            (STUCK_AFTER + 1, Some(busy(true)), true),
+        ] {
+            let (mut parts, mut system) = calm();
+            system.newest_commit = Some(ago(10));
+            parts.source.as_mut().unwrap().waiting = Some(true);
+            parts.source.as_mut().unwrap().first_waiting_time = Some(ago(waiting));
+            parts.store.as_mut().unwrap().extracting = extracting;
+            let status = judge(parts, &system);
+            assert_eq!(status.hops.extract, Hop { lag_seconds: Some(waiting - 10), waiting_seconds: Some(waiting) });
+            assert_eq!(status.hops.stuck.as_ref().map(|stuck| stuck.hop), stuck.then_some(HopName::Extract), "{waiting}");
+            assert_eq!(status.verdict, if stuck { Verdict::Stuck } else { Verdict::Behind });
+            assert_eq!(status.next, ["db-to-redshift sync --table 'dbo.t'"]);
+        }
+    }
+
+    #[test]
+    fn a_load_that_nobody_runs_is_stuck_after_an_hour() {
+        for (waiting, loading, stuck) in
+            [(3_599, None, false), (3_601, None, true), (3_601, Some(busy(false)), false), (3_601, Some(busy(true)), true)]
+        {
+            let (mut parts, system) = calm();
+            let store = parts.store.as_mut().unwrap();
+            (store.pending, store.pending_since, store.loading) = (Some(2), Some(now() - SignedDuration::from_secs(waiting)), loading);
+            parts.target.as_mut().unwrap().applied_time = Some(ago(3_660));
+            let status = judge(parts, &system);
+            assert_eq!(status.hops.load, Hop { lag_seconds: Some(60), waiting_seconds: Some(waiting) });
+            assert_eq!(status.hops.stuck.map(|stuck| stuck.hop), stuck.then_some(HopName::Load), "{waiting}");
+            assert_eq!(status.verdict, if stuck { Verdict::Stuck } else { Verdict::Pending });
+            assert_eq!(status.next, ["db-to-redshift load --table 'dbo.t'"]);
+        }
+    }
+
+    /// Capture is not one table's matter: the hop is named, and the verdict stays the table's own.
+    #[test]
+    fn capture_that_is_down_is_the_hop_that_is_stuck() {
+        let (parts, mut system) = calm();
+        system.capture.down = Some("SQL Server Agent is stopped".into());
+        let status = judge(parts, &system);
+        assert_eq!(status.hops.capture.waiting_seconds, Some(3_600));
+        let stuck = status.hops.stuck.unwrap();
+        assert_eq!((stuck.hop, stuck.why.as_str()), (HopName::Capture, "SQL Server Agent is stopped"));
+        assert_eq!(stuck.since, now() - SignedDuration::from_secs(3_600));
+        assert_eq!(status.verdict, Verdict::Current);
+    }
+
+    /// Of two hops that wait the one is named that waits longer.
+    #[test]
+    fn the_longest_wait_is_named() {
+        let (mut parts, mut system) = calm();
+        system.newest_commit = Some(ago(10));
+        parts.source.as_mut().unwrap().waiting = Some(true);
+        parts.source.as_mut().unwrap().first_waiting_time = Some(ago(7_200));
+        let store = parts.store.as_mut().unwrap();
+        (store.pending, store.pending_since) = (Some(1), Some(now() - SignedDuration::from_secs(9_000)));
+        assert_eq!(judge(parts, &system).hops.stuck.map(|stuck| stuck.hop), Some(HopName::Load));
+    }
+}

@@ -15,7 +15,7 @@ pub const INVALID: Page = Page {
     title: "the configuration has errors",
     class: Class::Config,
     meaning: "Nothing was read or changed: every error is listed, so that one edit can mend them all.",
-    next: &["edit the file at the lines named", "compare it with config.example.toml"],
+    next: &["edit the file at the lines named", "compare it with config.example.toml", "db-to-redshift check # reads it again"],
 };
 
 pub const UNREADABLE: Page = Page {

@@ -34,7 +34,7 @@ pub const CONTROL_BUSY: Page = Page {
     title: "the control object keeps changing",
     class: Class::Transient,
     meaning: "Every try to write it met another writer. Nothing was changed.",
-    next: &["run the command again"],
+    next: &["run the command again", "db-to-redshift status --table <table> # says whether the order came through meanwhile"],
 };
 
 pub const NOT_ADOPTABLE: Page = Page {

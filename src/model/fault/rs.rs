@@ -23,7 +23,11 @@ pub const LOGIN: Page = Page {
     title: "Redshift refused the login",
     class: Class::Config,
     meaning: "User, password or database are not accepted. Nothing was read or changed.",
-    next: &["check redshift.user, redshift.password and redshift.database", "temporary credentials expire: fetch new ones"],
+    next: &[
+        "check redshift.user, redshift.password and redshift.database",
+        "temporary credentials expire: fetch new ones",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const TLS: Page = Page {
@@ -34,6 +38,7 @@ pub const TLS: Page = Page {
     next: &[
         "set redshift.tls.ca_file to the bundle that signed the server's certificate",
         "redshift.host must be a name that stands in the certificate",
+        "db-to-redshift check # says whether it is right now",
     ],
 };
 
@@ -50,7 +55,11 @@ pub const LOCKED: Page = Page {
     title: "the state row is locked by another session",
     class: Class::Busy,
     meaning: "Another session holds the lock on this table's state longer than the time-out. It may be a load at work, or a session whose client is gone. Nothing was changed.",
-    next: &["wait, if that session is a load that is still at work", "redshift.lock_timeout sets how long the lock is waited for"],
+    next: &[
+        "wait, if that session is a load that is still at work",
+        "redshift.lock_timeout sets how long the lock is waited for",
+        "db-to-redshift lease # shows which loads are at work",
+    ],
 };
 
 pub const TIMEOUT: Page = Page {
@@ -153,7 +162,10 @@ pub const COLUMN_TYPE: Page = Page {
     title: "a column's type cannot be carried",
     class: Class::Config,
     meaning: "The program would have to change the column's values, so it refuses the table. Nothing was changed.",
-    next: &["mode = \"skip\" under [[table]] leaves the table out"],
+    next: &[
+        "mode = \"skip\" under [[table]] leaves the table out",
+        "db-to-redshift columns --table <table> # shows what each column becomes",
+    ],
 };
 
 pub const COLUMN_POLICY: Page = Page {
@@ -161,7 +173,10 @@ pub const COLUMN_POLICY: Page = Page {
     title: "a column's policy cannot hold",
     class: Class::Config,
     meaning: "The configuration asks for truncate, null or super on a column that cannot have it. Nothing was changed.",
-    next: &["policies are for columns whose values can be too long: MAX, xml, text, ntext, image and spatial types outside the key"],
+    next: &[
+        "policies are for columns whose values can be too long: MAX, xml, text, ntext, image and spatial types outside the key",
+        "db-to-redshift columns --table <table> # shows types and policies",
+    ],
 };
 
 pub const KEY_COLUMN: Page = Page {
@@ -169,7 +184,10 @@ pub const KEY_COLUMN: Page = Page {
     title: "the key cannot be carried",
     class: Class::Config,
     meaning: "Rows are found by their key; a missing or a changed key would meet the wrong row. Nothing was changed.",
-    next: &["mode = \"skip\" under [[table]] leaves the table out"],
+    next: &[
+        "mode = \"skip\" under [[table]] leaves the table out",
+        "db-to-redshift columns --table <table> # shows the key and what it becomes",
+    ],
 };
 
 pub const COLLISION: Page = Page {
@@ -180,6 +198,7 @@ pub const COLLISION: Page = Page {
     next: &[
         "load one of the two in another profile with target_schema, staging_schema and control_schema of its own",
         "mode = \"skip\" under [[table]] leaves a table out",
+        "db-to-redshift check # names both",
     ],
 };
 
@@ -188,7 +207,7 @@ pub const RESERVED: Page = Page {
     title: "a source column has a reserved name",
     class: Class::Config,
     meaning: "Names that begin with __d2r_ are the program's own, and Redshift keeps the names of its system columns.",
-    next: &["leave the column out of the capture instance, or rename it in the source"],
+    next: &["leave the column out of the capture instance, or rename it in the source", "db-to-redshift columns --table <table>"],
 };
 
 pub const TOO_WIDE: Page = Page {
@@ -196,7 +215,10 @@ pub const TOO_WIDE: Page = Page {
     title: "the table has too many columns",
     class: Class::Config,
     meaning: "Staging holds every column, three of the program's own and a flag for each large column; Redshift ends at 1,600.",
-    next: &["leave columns out of the capture instance (@captured_column_list of sys.sp_cdc_enable_table)"],
+    next: &[
+        "leave columns out of the capture instance (@captured_column_list of sys.sp_cdc_enable_table)",
+        "db-to-redshift columns --table <table>",
+    ],
 };
 
 pub const PRODUCTION_DIFFERS: Page = Page {
@@ -232,9 +254,9 @@ pub const NOT_EMPTY: Page = Page {
     class: Class::Human,
     meaning: "A stream of changes alone starts on an empty table: rows that are there would never be compared with the source. Nothing was changed.",
     next: &[
-        "empty production, if its rows are not wanted",
-        "take a snapshot instead, which replaces production",
-        "say that production is trusted: the table then counts as diverged until it is verified",
+        "db-to-redshift maintain truncate-production --table <table> --confirm <table> # if its rows are not wanted",
+        "db-to-redshift prepare --new-epoch --replace --table <table> # takes a snapshot instead, which replaces them",
+        "db-to-redshift prepare --new-epoch --mode start --trusted --table <table> # keeps them: the table counts as diverged until it is verified",
     ],
 };
 
@@ -243,7 +265,11 @@ pub const FULL: Page = Page {
     title: "Redshift has no room",
     class: Class::Failed,
     meaning: "The disk or the memory of the cluster is full. The transaction was rolled back; nothing was changed.",
-    next: &["free space, or resize the cluster", "VACUUM DELETE ONLY frees the rows that were deleted"],
+    next: &[
+        "free space, or resize the cluster",
+        "db-to-redshift maintain vacuum # frees the rows of production that were deleted",
+        "db-to-redshift retry",
+    ],
 };
 
 pub const ANSWER: Page = Page {

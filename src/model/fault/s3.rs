@@ -59,6 +59,7 @@ pub const NO_CREDENTIALS: Page = Page {
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         "or give the machine a role",
         "aws sts get-caller-identity shows what the chain finds",
+        "db-to-redshift check # says whether it is right now",
     ],
 };
 
@@ -67,7 +68,11 @@ pub const BAD_CREDENTIALS: Page = Page {
     title: "S3 does not know these credentials",
     class: Class::Config,
     meaning: "The access key does not exist or the secret key does not belong to it. Nothing was changed.",
-    next: &["aws sts get-caller-identity shows who the credentials are", "take a new access key"],
+    next: &[
+        "aws sts get-caller-identity shows who the credentials are",
+        "take a new access key",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const EXPIRED: Page = Page {
@@ -78,6 +83,7 @@ pub const EXPIRED: Page = Page {
     next: &[
         "take new credentials; with AWS SSO: aws sso login, then eval \"$(aws configure export-credentials --format env)\"",
         "start the job again",
+        "db-to-redshift retry",
     ],
 };
 
@@ -86,7 +92,7 @@ pub const CLOCK_SKEW: Page = Page {
     title: "this machine's clock is wrong",
     class: Class::Failed,
     meaning: "S3 refuses requests that are signed more than 15 minutes away from its own time. Nothing was changed.",
-    next: &["set the clock: timedatectl status, chronyc tracking"],
+    next: &["set the clock: timedatectl status, chronyc tracking", "db-to-redshift check # says whether it is right now"],
 };
 
 pub const SLOW_DOWN: Page = Page {
@@ -94,7 +100,7 @@ pub const SLOW_DOWN: Page = Page {
     title: "S3 asks to slow down",
     class: Class::Transient,
     meaning: "Too many requests for this prefix, and the retries were used up. The refused requests changed nothing.",
-    next: &["start the job again later", "lower extract.parallel and load.parallel"],
+    next: &["start the job again later", "lower extract.parallel and load.parallel", "db-to-redshift retry"],
 };
 
 pub const WRONG_REGION: Page = Page {
@@ -102,7 +108,10 @@ pub const WRONG_REGION: Page = Page {
     title: "the bucket lives in another region",
     class: Class::Config,
     meaning: "The request went to a region that does not hold the bucket. Nothing was changed.",
-    next: &["set s3.region to the bucket's region: aws s3api get-bucket-location --bucket <bucket>"],
+    next: &[
+        "set s3.region to the bucket's region: aws s3api get-bucket-location --bucket <bucket>",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const WRITE_UNKNOWN: Page = Page {
@@ -110,7 +119,7 @@ pub const WRITE_UNKNOWN: Page = Page {
     title: "the answer to a conditional write was lost",
     class: Class::Transient,
     meaning: "The object was written or it was not, and it may still appear. No file that a record could name is deleted. The next job reads what stands there and goes on from it.",
-    next: &["start the job again"],
+    next: &["start the job again", "db-to-redshift retry"],
 };
 
 pub const CONFLICT: Page = Page {
@@ -126,7 +135,11 @@ pub const NO_CONDITIONS: Page = Page {
     title: "the store does not honour conditional writes",
     class: Class::Config,
     meaning: "If-None-Match and If-Match are what keeps two extractors from writing the same batch. Without them nothing is safe, so nothing is written.",
-    next: &["use a store that honours them: AWS S3 does", "look for an option or a newer version of this store"],
+    next: &[
+        "use a store that honours them: AWS S3 does",
+        "look for an option or a newer version of this store",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const UNREADABLE: Page = Page {
@@ -134,7 +147,7 @@ pub const UNREADABLE: Page = Page {
     title: "an object in S3 cannot be read",
     class: Class::Human,
     meaning: "A record or control object is not what this version of the program writes: made by a newer version, or changed by hand. Nothing was guessed.",
-    next: &["run the version of this program that wrote it", "restore the object from a version of the bucket"],
+    next: &["run the version of this program that wrote it", "restore the object from a version of the bucket", "db-to-redshift check"],
 };
 
 pub const KEY_TOO_LONG: Page = Page {
@@ -142,7 +155,11 @@ pub const KEY_TOO_LONG: Page = Page {
     title: "a key in S3 would be too long",
     class: Class::Config,
     meaning: "S3 takes keys of up to 1,024 bytes; a table's name and the prefix together exceed that.",
-    next: &["shorten s3.prefix or pipeline", "mode = \"skip\" under [[table]] leaves the table out"],
+    next: &[
+        "shorten s3.prefix or pipeline",
+        "mode = \"skip\" under [[table]] leaves the table out",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const MISSING: Page = Page {
@@ -158,7 +175,11 @@ pub const NOT_DELETED: Page = Page {
     title: "objects in S3 could not be deleted",
     class: Class::Failed,
     meaning: "Only space is lost: no record names these files, or they are loaded already. The next clean-up tries again.",
-    next: &["grant s3:DeleteObject on the objects", "see whether an object lock holds them"],
+    next: &[
+        "grant s3:DeleteObject on the objects",
+        "see whether an object lock holds them",
+        "db-to-redshift recover # deletes what nobody needs, once it may",
+    ],
 };
 
 pub const BUCKET_TAKEN: Page = Page {
@@ -166,7 +187,7 @@ pub const BUCKET_TAKEN: Page = Page {
     title: "the bucket's name belongs to somebody else",
     class: Class::Config,
     meaning: "Bucket names are shared by all AWS accounts. Nothing was created.",
-    next: &["choose another s3.bucket"],
+    next: &["choose another s3.bucket", "db-to-redshift check # says whether it is right now"],
 };
 
 pub const SETTINGS: Page = Page {
@@ -174,7 +195,7 @@ pub const SETTINGS: Page = Page {
     title: "the S3 settings do not suffice",
     class: Class::Config,
     meaning: "No request was sent.",
-    next: &["set s3.region, or AWS_REGION", "check s3.bucket and s3.endpoint_url"],
+    next: &["set s3.region, or AWS_REGION", "check s3.bucket and s3.endpoint_url", "db-to-redshift check # says whether it is right now"],
 };
 
 pub const NOT_IMPLEMENTED: Page = Page {

@@ -19,6 +19,7 @@ pub const LOGIN: Page = Page {
         "check source.user and source.password",
         "the server must allow SQL Server logins (mixed mode), and the login must be enabled",
         "on Azure, add this machine's address to the server's firewall rules",
+        "db-to-redshift check # says whether it is right now",
     ],
 };
 
@@ -27,7 +28,11 @@ pub const DATABASE: Page = Page {
     title: "the database cannot be opened",
     class: Class::Config,
     meaning: "The login is good, but the database is not there, not online, or not open to it.",
-    next: &["check source.database", "CREATE USER [<login>] FOR LOGIN [<login>] in that database lets the login in"],
+    next: &[
+        "check source.database",
+        "CREATE USER [<login>] FOR LOGIN [<login>] in that database lets the login in",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const CERTIFICATE: Page = Page {
@@ -39,6 +44,7 @@ pub const CERTIFICATE: Page = Page {
         "source.tls: name the file of the authority that signed the server's certificate",
         "source.host must be a name that stands in the certificate",
         "source.tls can switch verification off; then anybody may answer, and every screen says so",
+        "db-to-redshift check # says whether it is right now",
     ],
 };
 
@@ -47,7 +53,11 @@ pub const ENCRYPTION: Page = Page {
     title: "client and server do not agree on encryption",
     class: Class::Config,
     meaning: "The settings ask for encryption and the server offers none, or the other way round. The password was not sent.",
-    next: &["give the server a certificate", "compare source.tls with the server's setting Force Encryption"],
+    next: &[
+        "give the server a certificate",
+        "compare source.tls with the server's setting Force Encryption",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const PERMISSION: Page = Page {
@@ -122,7 +132,11 @@ pub const TIMED_OUT: Page = Page {
     title: "SQL Server took too long",
     class: Class::Transient,
     meaning: "The statement was given up after source.timeout and its connection was closed. What was half read is not used.",
-    next: &["look for blocking on the server: SELECT * FROM sys.dm_exec_requests WHERE blocking_session_id <> 0", "raise source.timeout"],
+    next: &[
+        "look for blocking on the server: SELECT * FROM sys.dm_exec_requests WHERE blocking_session_id <> 0",
+        "raise source.timeout",
+        "db-to-redshift retry",
+    ],
 };
 
 pub const SNAPSHOT_OFF: Page = Page {
@@ -138,7 +152,11 @@ pub const CAPTURE_STARTING: Page = Page {
     title: "capture has not begun yet",
     class: Class::Transient,
     meaning: "SQL Server has no lowest or no highest LSN to give: the capture job has not made its first round.",
-    next: &["see that SQL Server Agent runs", "wait for the capture job's first scan, then try again"],
+    next: &[
+        "see that SQL Server Agent runs",
+        "wait for the capture job's first scan, then try again",
+        "db-to-redshift check # says whether capture runs",
+    ],
 };
 
 pub const NO_TABLE: Page = Page {
@@ -154,7 +172,10 @@ pub const TYPE_NOT_CARRIED: Page = Page {
     title: "a column has a type that is not carried",
     class: Class::Config,
     meaning: "The values would be lost, so the table is not read at all.",
-    next: &["leave the column out when capture is enabled: sys.sp_cdc_enable_table with @captured_column_list"],
+    next: &[
+        "leave the column out when capture is enabled: sys.sp_cdc_enable_table with @captured_column_list",
+        "db-to-redshift columns --table <table> # shows which columns can be carried",
+    ],
 };
 
 pub const UNREADABLE: Page = Page {
@@ -189,7 +210,7 @@ pub const CLEAN_UP_FAILED: Page = Page {
     title: "clean-up of change history failed",
     class: Class::Transient,
     meaning: "The low-water mark may have moved while older rows are still there. That is harmless: the next clean-up deletes them.",
-    next: &["nothing: the next clean-up tries again"],
+    next: &["nothing: the next clean-up tries again", "db-to-redshift check # says whether the next one can"],
 };
 
 pub const STATEMENT: Page = Page {
@@ -205,7 +226,7 @@ pub const PROTOCOL: Page = Page {
     title: "the driver could not read the server's answer",
     class: Class::Failed,
     meaning: "The connection was closed and nothing of the answer was used.",
-    next: &["run the command again", "see that source.host and source.port belong to a SQL Server"],
+    next: &["run the command again", "see that source.host and source.port belong to a SQL Server", "db-to-redshift check"],
 };
 
 pub const CA_FILE: Page = Page {
@@ -213,7 +234,11 @@ pub const CA_FILE: Page = Page {
     title: "the file of trusted authorities cannot be read",
     class: Class::Config,
     meaning: "Without it the server's certificate cannot be verified. No connection was made.",
-    next: &["check the path in source.tls", "the file holds certificates in PEM, or one in DER"],
+    next: &[
+        "check the path in source.tls",
+        "the file holds certificates in PEM, or one in DER",
+        "db-to-redshift check # says whether it is right now",
+    ],
 };
 
 pub const SHORT_ANSWER: Page = Page {

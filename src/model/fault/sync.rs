@@ -129,7 +129,11 @@ pub const WARMING_UP: Page = Page {
     title: "capture is warming up",
     class: Class::Transient,
     meaning: "CDC was enabled, but the capture job has not moved anything yet.",
-    next: &["see that SQL Server Agent and the capture job run", "try again in a minute"],
+    next: &[
+        "see that SQL Server Agent and the capture job run",
+        "try again in a minute",
+        "db-to-redshift check # says whether capture runs",
+    ],
 };
 
 pub const CAPTURE_CHANGED: Page = Page {
@@ -204,7 +208,7 @@ pub const NET_REFUSED: Page = Page {
     title: "net changes are not safe for this table",
     class: Class::Config,
     meaning: "SQL Server's net function cannot tell an untouched large value from a NULL, nor a key that changes only in case.",
-    next: &["remove changes = \"net\" for this table"],
+    next: &["remove changes = \"net\" for this table", "db-to-redshift check --table <table> # says why"],
 };
 
 pub const LEASE_LOST: Page = Page {
@@ -257,7 +261,7 @@ pub const CLOCK: Page = Page {
     title: "the source's clock is unusable",
     class: Class::Failed,
     meaning: "The end of the overlap cannot be computed. No epoch was opened.",
-    next: &["set the clock of the database server"],
+    next: &["set the clock of the database server", "db-to-redshift check # says whether it is right now"],
 };
 
 pub const KEY_UNFIT: Page = Page {
@@ -304,6 +308,7 @@ pub const BAD_KEY: Page = Page {
     next: &[
         "dates as 2026-03-02, times as 09:30:00.5, timestamps as '2026-03-02 09:30:00.5', with an offset such as +01:00 where the column has one",
         "binary values as hex digits, bits as 0 or 1",
+        "db-to-redshift columns --table <table> # shows the key and its types",
     ],
 };
 

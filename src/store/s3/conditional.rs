@@ -62,6 +62,9 @@ impl S3Store {
                 return Err(if unsure { unknown(key, fault) } else { fault });
             }
             tracing::warn!(key, error = %fault, "a conditional write is sent again");
+            if let Some(hears) = &self.hears {
+                hears(key, &fault);
+            }
             last = Some(fault);
         }
         let last = last.unwrap_or_else(|| Fault::new(&REQUEST, "no request was sent"));

@@ -88,6 +88,7 @@ impl S3Store {
             bucket: settings.bucket.clone(),
             region: region.to_string(),
             keys: Keys::new(&settings.prefix, pipeline),
+            hears: None,
             credentials,
         };
         store.credentials().await?;

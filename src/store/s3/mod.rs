@@ -38,6 +38,8 @@ use bytes::Bytes;
 use jiff::civil::Date;
 use uuid::Uuid;
 
+use std::sync::Arc;
+
 use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
 use crate::model::{CommitRecord, Epoch, Fault, PartFile, Seq, TableName};
 use crate::store::{AppliedSeqs, Attempt, AttemptFiles, BucketFacts, ChangeStore, ETag, ManifestFile, RecordPut, StoredTable, Written};
@@ -47,6 +49,9 @@ pub use download::S3Download;
 use keys::Keys;
 pub use upload::S3Upload;
 
+/// Told of a conditional write that is sent again: the object's key, and why.
+pub type Hears = Arc<dyn Fn(&str, &Fault) + Send + Sync>;
+
 /// The objects of one pipeline in one bucket.
 #[derive(Clone)]
 pub struct S3Store {
@@ -55,9 +60,16 @@ pub struct S3Store {
     region: String,
     keys: Keys,
     credentials: SharedCredentialsProvider,
+    hears: Option<Hears>,
 }
 
 impl S3Store {
+    /// Whoever is told of conditional writes that are sent again.
+    #[must_use]
+    pub fn heard_by(self, hears: Hears) -> Self {
+        Self { hears: Some(hears), ..self }
+    }
+
     /// The region that requests go to.
     #[must_use]
     pub fn region(&self) -> &str {

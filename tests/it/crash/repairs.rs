@@ -1,18 +1,29 @@
-//! A repair that an operator orders dies half-way. The same command, given again, ends well.
+//! A repair that an operator orders dies half-way. The same command, given again, ends well: as often
+//! as the long form asks, each time in a lab of its own.
 
 use db_to_redshift::lab::sample;
 use db_to_redshift::model::TableName;
-use db_to_redshift::target::Target;
+use db_to_redshift::target::{Loader, Target};
 
 use crate::support::audit;
 use crate::support::pipeline::Pipeline;
 
 const WIDEN: &str = "widen.before";
 const TRUNCATE: &str = "truncate.production.before";
+const SKIP: [&str; 2] = ["skip.commit.before", "skip.commit.after"];
 
 /// Points that no run of the matrix passes: only an operator's command comes there, and a plain
 /// sync afterwards neither repeats nor needs it.
-pub const POINTS: &[&str] = &[WIDEN, TRUNCATE];
+pub const POINTS: &[&str] = &[WIDEN, TRUNCATE, SKIP[0], SKIP[1]];
+
+/// How often one of these is to be gone through: once, or as often as the long form kills.
+fn times(points: &[&str]) -> u32 {
+    let times = if super::wanted(points).is_empty() { 0 } else { super::kills().unwrap_or(1) };
+    if times > 1 {
+        eprintln!("{}: {times} times", points.join(", "));
+    }
+    times
+}
 
 /// `dbo.t` with two rows in production, whose capture goes on.
 async fn loaded() -> (Pipeline, TableName) {
@@ -74,16 +85,26 @@ async fn widening_dies(nth: u32, narrow: &[&str]) {
 /// What was staged is thrown away first, so this is where rows could be lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_widening_may_die_before_production_is_altered() {
-    Box::pin(widening_dies(1, &["public.t"])).await;
+    for _ in 0..times(&[WIDEN]) {
+        Box::pin(widening_dies(1, &["public.t"])).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_widening_may_die_between_production_and_staging() {
-    Box::pin(widening_dies(2, &["public.t", "d2r_staging.dbo__t"])).await;
+    for _ in 0..times(&[WIDEN]) {
+        Box::pin(widening_dies(2, &["public.t", "d2r_staging.dbo__t"])).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn emptying_production_may_die_before_it_is_emptied() {
+    for _ in 0..times(&[TRUNCATE]) {
+        Box::pin(emptying_dies()).await;
+    }
+}
+
+async fn emptying_dies() {
     let (mut pipeline, table) = loaded().await;
     let truncate = ["maintain", "truncate-production", "--table", "dbo.t", "--confirm", "dbo.t"];
     assert!(pipeline.killed_at(TRUNCATE, &truncate).await);
@@ -98,5 +119,34 @@ async fn emptying_production_may_die_before_it_is_emptied() {
     assert!(target.state(&table).await.unwrap().unwrap().diverged.is_some());
     run(&pipeline, &["prepare", "--new-epoch"]).await;
     run(&pipeline, &["sync"]).await;
+    assert_equal(&mut pipeline, &table).await;
+}
+
+/// A process dies around the COMMIT of a skip: it was skipped or it was not, and both show.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skip_that_was_killed_is_whole_or_not_there() {
+    for _ in 0..times(&SKIP) {
+        Box::pin(skipping_dies()).await;
+    }
+}
+
+async fn skipping_dies() {
+    let (mut pipeline, table) = loaded().await;
+    change(&mut pipeline, "INSERT dbo.t VALUES (3, N'c')").await;
+    let engine = pipeline.engine().await;
+    let order = ["skip", "--table", "dbo.t", "--batch", "1", "--confirm", "dbo.t", "--reason", "test"];
+    assert!(pipeline.killed_at(SKIP[0], &order).await);
+    // The lock goes with the connection; a locked read waits for that.
+    let state = engine.target.loader(&table).await.unwrap().locked_state().await.unwrap();
+    assert_eq!((state.applied_seq, state.diverged), (Some(0), None));
+    assert!(pipeline.killed_at(SKIP[1], &order).await);
+    let state = engine.target.loader(&table).await.unwrap().locked_state().await.unwrap();
+    assert!(state.applied_seq == Some(1) && state.diverged.is_some());
+    run(&pipeline, &["load"]).await;
+    let lines = engine.target.log(&engine.settings.pipeline, None, 1_000).await.unwrap();
+    let told: Vec<&str> = lines.iter().filter(|line| line.event != "staged").map(|line| line.event.as_str()).collect();
+    assert_eq!(told, ["recovered", "snapshot"]);
+    run(&pipeline, &["prepare", "--new-epoch"]).await;
+    run(&pipeline, &["load"]).await;
     assert_equal(&mut pipeline, &table).await;
 }

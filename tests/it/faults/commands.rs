@@ -39,6 +39,18 @@ fn the_commands_of_every_page_can_be_given() {
     assert!(commands > 50, "{commands} commands");
 }
 
+/// Pages whose faults bring the command themselves, or whose remedy is the command that was given.
+const WITHOUT: &[&str] = &["SYNC-038", "SYNC-040"];
+
+/// At least one of the next actions can be typed: a command of this program, of the lab's script, of
+/// AWS, or SQL.
+#[test]
+fn every_page_names_something_that_can_be_typed() {
+    let typed = |action: &&str| [PROGRAM, "./run ", "ALTER ", "EXEC ", "GRANT "].iter().any(|word| action.contains(word));
+    let prose: Vec<_> = dictionary().into_iter().filter(|page| !page.next.iter().any(typed)).map(|page| page.code).collect();
+    assert_eq!(prose, WITHOUT);
+}
+
 #[test]
 fn a_command_that_does_not_exist_is_noticed() {
     assert!(refused("db-to-redshift repair --table <table>").is_some());

@@ -3,10 +3,12 @@
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::sync;
 use db_to_redshift::model::{Fault, SqlType, Value};
+use db_to_redshift::store::ChangeStore;
 
 use crate::faults::{provocations, run};
 use crate::support::column::column;
 use crate::support::memory_source::text;
+use crate::support::pipeline::Pipeline;
 use crate::support::rig::{Rig, done, fault};
 
 provocations! { [sync::SPILL] => no_room_to_spill }
@@ -44,4 +46,38 @@ async fn a_full_disk_is_told() {
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "faults::disk::a_full_disk_is_told"]).env("D2R_TEST_ALONE", "1");
     assert!(child.status().await.unwrap().success());
+}
+
+/// A file system that takes no more, while the keys of one transaction are written there: the batch
+/// ends with the fault, nothing of it is recorded, and once there is room the same command carries it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_amid_a_batch_leaves_nothing_behind() {
+    let mut pipeline = Pipeline::start([
+        "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON",
+        "EXEC sys.sp_cdc_enable_db",
+        "CREATE TABLE dbo.t (id nvarchar(400) NOT NULL PRIMARY KEY, n int NULL)",
+        "EXEC sys.sp_cdc_enable_table N'dbo', N't', NULL",
+    ])
+    .await;
+    let rows: Vec<String> = (0..ROWS).map(|n| format!("(N'{n:0399}', {n})")).collect();
+    for rows in rows.chunks(500) {
+        pipeline.sql.run(&format!("INSERT dbo.t VALUES {}", rows.join(", "))).unwrap();
+    }
+    pipeline.capture();
+    let tables = pipeline.prepared().await;
+    pipeline.sql.run("UPDATE dbo.t SET id = N'k' + id").unwrap();
+    pipeline.capture();
+    // No file may grow beyond a MiB: the kernel refuses the write, as it does on a full disk.
+    let program = pipeline.program(&["extract", "--json"]);
+    let program = program.as_std();
+    let mut limited = tokio::process::Command::new("bash");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "bash"]).arg(program.get_program()).args(program.get_args());
+    let output = limited.output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(sync::SPILL.code), "{said} {}", String::from_utf8_lossy(&output.stderr));
+    let store = &pipeline.engine().await.store;
+    assert_eq!(store.head(&tables[0], 1, 0).await.unwrap(), 0, "no record");
+    assert!(store.attempts(&tables[0], 1).await.unwrap().iter().all(|attempt| attempt.attempt.seq == 0), "no part files");
+    assert!(pipeline.program(&["sync"]).output().await.unwrap().status.success());
+    pipeline.assert_equal(&tables).await;
 }

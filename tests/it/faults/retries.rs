@@ -11,6 +11,7 @@ use db_to_redshift::source::Source;
 
 use crate::faults::cuts::{Machines, engine};
 use crate::support::lab_sql_server::Lab;
+use crate::support::pipeline::Pipeline;
 use crate::support::rig::{Rig, done, fault, row};
 
 /// Every request of a job's tries at once, by the SDK.
@@ -79,6 +80,21 @@ async fn a_record_without_an_answer_is_not_written_anew() {
     rig.s3.lab.faults().clear();
     rig.sync(&table).await;
     rig.assert_equal(&table).await;
+}
+
+/// Conditional writes are sent again within the store: the operator hears of these tries, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_object_that_is_written_again_is_told() {
+    let (mut pipeline, mut workload) = Pipeline::sample(31).await;
+    pipeline.prepared().await;
+    pipeline.work(&mut workload, 10);
+    pipeline.lab.s3.faults().add(Rule::new(Effect::Conflict).operation("PutObject").key("/records/").times(2));
+    let output = pipeline.program(&["sync", "--events"]).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let events = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<&str> = events.lines().filter(|line| line.contains("store_retry")).collect();
+    assert_eq!(told.len(), 2, "{events}");
+    assert!(told.iter().all(|line| line.contains("/records/") && line.contains("S3-")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

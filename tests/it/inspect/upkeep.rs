@@ -3,8 +3,10 @@ use db_to_redshift::engine::inspect::verify::Verdict;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::{rs, sync};
 use db_to_redshift::target::Target;
+use db_to_redshift::target::redshift::Redshift;
 
 use super::{diverged, loaded, row, verify};
+use crate::support::recorder::Recorder;
 use crate::support::rig::{Rig, done};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,6 +17,12 @@ async fn statistics_and_room() {
     assert_eq!(rig.query(planner).await[0][0].as_deref(), Some("0"));
     rig.engine().upkeep(&table, &Upkeep::Analyze).await.unwrap();
     assert_ne!(rig.query(planner).await[0][0].as_deref(), Some("0"), "the planner knows the table");
+    let recorder = Recorder::before(rig.redshift.addr()).await;
+    let engine = rig.engine_with(|settings| settings.redshift.port = recorder.port);
+    assert_eq!(engine.settings.redshift.port, recorder.port);
+    let target = Redshift::new(engine.settings.redshift.clone(), crate::support::target::role());
+    target.vacuum(&table).await.unwrap();
+    assert!(recorder.take().iter().any(|sql| sql == r#"VACUUM "public"."v""#), "no other table, and no other statement");
     rig.engine().upkeep(&table, &Upkeep::Vacuum).await.unwrap();
     assert_eq!(verify(&rig, &table).await.verdict, Verdict::Equal);
 }

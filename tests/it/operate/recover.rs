@@ -6,7 +6,7 @@ use db_to_redshift::config::Settings;
 use db_to_redshift::engine::Run;
 use db_to_redshift::model::control::{Control, Holder, Intent, Lease, LeaseKind, RunRecord};
 use db_to_redshift::store::ChangeStore;
-use db_to_redshift::target::{Loader, Target};
+use db_to_redshift::target::Target;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -47,32 +47,6 @@ async fn after_a_kill_between_apply_and_log_recover_completes_the_log() {
     assert!(said.lines().all(|line| line.ends_with("nothing to put in order")), "{said}");
     assert!(pipeline.program(&["sync"]).output().await.unwrap().status.success());
     pipeline.assert_equal(&tables).await;
-}
-
-/// A process dies around the COMMIT of a skip: it was skipped or it was not, and both show.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_skip_that_was_killed_is_whole_or_not_there() {
-    let (mut pipeline, _) = Pipeline::sample(12).await;
-    pipeline.prepared().await;
-    let table = "dbo.Country";
-    pipeline.sql.run("INSERT INTO dbo.Country (Code, Name) VALUES ('ZZ', N'Nowhere')").unwrap();
-    pipeline.capture();
-    assert!(pipeline.program(&["extract", "--table", table]).output().await.unwrap().status.success());
-    let name = table.parse().unwrap();
-    let engine = pipeline.engine().await;
-    let order = ["skip", "--table", table, "--batch", "1", "--confirm", table, "--reason", "test"];
-    assert!(pipeline.killed_at("skip.commit.before", &order).await);
-    // The lock goes with the connection; a locked read waits for that.
-    let state = engine.target.loader(&name).await.unwrap().locked_state().await.unwrap();
-    assert_eq!((state.applied_seq, state.diverged), (Some(0), None));
-    assert!(pipeline.killed_at("skip.commit.after", &order).await);
-    let state = engine.target.state(&name).await.unwrap().unwrap();
-    assert!(state.applied_seq == Some(1) && state.diverged.is_some());
-    assert!(pipeline.program(&["load", "--table", table]).output().await.unwrap().status.success());
-    let lines = engine.target.log(&engine.settings.pipeline, None, 1_000).await.unwrap();
-    let told: Vec<&str> =
-        lines.iter().filter(|line| line.table == name && line.event != "staged").map(|line| line.event.as_str()).collect();
-    assert_eq!(told, ["recovered", "snapshot"]);
 }
 
 /// The same hole is closed by the next plain load, before a later line could hide it.

@@ -4,8 +4,10 @@ use db_to_redshift::config::CleanUpPolicy;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::fault::s3::WRITE_UNKNOWN;
-use db_to_redshift::model::{CommitRecord, Lsn, TableName};
-use db_to_redshift::store::ChangeStore;
+use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::record::{Layout, RowCounts};
+use db_to_redshift::model::{CommitRecord, Lsn, RecordKind, TableName};
+use db_to_redshift::store::{ChangeStore, RecordPut};
 use db_to_redshift::target::Target;
 
 use super::one;
@@ -235,6 +237,41 @@ async fn trace_31_the_head_is_found_although_the_first_records_are_gone() {
         assert!(rig.s3.store.record(&table, 1, head + 1).await.unwrap().is_some());
         rig.assert_equal(&table).await;
     }
+}
+
+/// The record that won the race does not go on where ours would have: it is of another chain, and
+/// nothing may be built on it (L2).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_does_not_fit_stops_the_one_that_lost() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    let held = rig.s3.lab.faults().add(Rule::new(Effect::Hold).operation("PutObject").key("/records/"));
+    let extracting = tokio::spawn({
+        let (engine, table) = (rig.engine(), table.clone());
+        async move { engine.extract(one(&table)).await }
+    });
+    held.wait_hits(1).await;
+    let opening = rig.s3.store.record(&table, 1, 0).await.unwrap().unwrap();
+    let (stray, opening) = (opening.clone(), opening.attempt);
+    let stray = CommitRecord {
+        kind: RecordKind::Changes,
+        seq: 1,
+        lsn_from: Some(stray.lsn_to.next().next()),
+        lsn_to: stray.lsn_to.next().next(),
+        layout: Layout::Changes,
+        parts: Vec::new(),
+        counts: RowCounts::default(),
+        attempt: uuid::Uuid::new_v4(),
+        ..stray
+    };
+    assert!(matches!(rig.s3.store.put_record(&stray).await.unwrap(), RecordPut::Written));
+    held.release();
+    let fault = fault(extracting.await.unwrap());
+    assert!(fault.is(&sync::BROKEN_CHAIN) && fault.facts().iter().any(|(name, _)| name == "expected lsn_from"), "{fault}");
+    let left = rig.s3.store.attempts(&table, 1).await.unwrap();
+    let known = |attempt: uuid::Uuid| attempt == stray.attempt || attempt == opening;
+    assert!(left.iter().all(|files| known(files.attempt.id)), "its parts went with it: {left:?}");
 }
 
 /// Trace 32: a snapshot dies before its record 0 (6): the stream goes on, nobody cleans up while
