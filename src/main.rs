@@ -14,8 +14,8 @@ fn main() -> color_eyre::Result<ExitCode> {
     // Faults and progress are shown by the command itself; the log is for RUST_LOG.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     // This driver logs the server's messages, which may quote values; the AWS crates log the
-    // access key id with every request below `info`.
-    let quiet = ["tiberius=off", "aws_=info"].into_iter().filter_map(|directive| directive.parse().ok());
+    // access key id: with every request below `info`, and by `info` when they read a profile.
+    let quiet = ["tiberius=off", "aws_=warn"].into_iter().filter_map(|directive| directive.parse().ok());
     let filter = quiet.fold(filter, EnvFilter::add_directive);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let cli = cli::args::Cli::parse();
