@@ -51,6 +51,15 @@ def mapping(text, target_schema):
         yield schema, table, place, {name.lower() for name in entry.get("skip", [])}
 
 
+def folded(name):
+    """As Redshift has it: lower case; over 127 bytes a beginning and twelve digits of a hash of it all."""
+    name = name.lower()
+    data = name.encode()
+    if len(data) <= 127:
+        return name
+    return data[:113].decode(errors="ignore") + "__" + hashlib.sha256(data).hexdigest()[:12]
+
+
 def fingerprint(texts):
     """Of a whole row; NULL differs from every text, and no two rows run into one another."""
     digest = hashlib.blake2b(digest_size=16)
@@ -114,18 +123,18 @@ def compare(connections, schema, table, place, skipped, args):
     """True when equal; prints the line of this table."""
     name = f"{schema}.{table} -> {'.'.join(place)}"
     from_source, from_target = connections
-    wanted = [column for column in source.columns(from_source, schema, table) if column.name.lower() not in skipped]
+    wanted = [column for column in source.columns(from_source, schema, table) if folded(column.name) not in skipped]
     held = target.columns(from_target, *place)
     wrong = [f"column {column.name} has the type {column.type}, which is not carried" for column in wanted if column.type not in canonical.RULES]
-    wrong += [f"production lacks column {column.name}" for column in wanted if column.name.lower() not in held]
-    known = {column.name.lower() for column in wanted} | skipped
+    wrong += [f"production lacks column {column.name}" for column in wanted if folded(column.name) not in held]
+    known = {folded(column.name) for column in wanted} | skipped
     wrong += [f"production has column {held[name]} that the source lacks" for name in held if name not in known]
     if wrong:
         print(f"{name}: different columns")
         print("\n".join(f"  {line}" for line in wrong))
         return False
     here = Side(wanted, lambda: source.rows(from_source, schema, table, wanted))
-    there = Side(wanted, lambda: target.rows(from_target, *place, [held[column.name.lower()] for column in wanted]))
+    there = Side(wanted, lambda: target.rows(from_target, *place, [held[folded(column.name)] for column in wanted]))
     ours, theirs = here.count(), there.count()
     equal = ours == theirs
     print(f"{name}: {ours.total()} rows in the source, {theirs.total()} in production, {'equal' if equal else 'DIFFERENT'}")

@@ -80,7 +80,8 @@ async fn hostile_names_are_carried_to_the_letter() {
     tables.extend(NAMES.iter().map(|name| ("dbo", *name)));
     // Every kind of name for a schema, too; with a short table name a long one fits.
     let longest = "S".repeat(100);
-    tables.extend(NAMES.iter().map(|name| (*name, "s")).chain([(longest.as_str(), "s")]));
+    let short: Vec<String> = (0..=NAMES.len()).map(|at| format!("s{at}")).collect();
+    tables.extend(NAMES.iter().copied().chain([longest.as_str()]).zip(short.iter().map(String::as_str)));
     let schemas: std::collections::BTreeSet<&str> = tables.iter().map(|(schema, _)| *schema).filter(|schema| *schema != "dbo").collect();
     let mut batches: Vec<String> = schemas.iter().map(|schema| format!("CREATE SCHEMA {}", bracketed(schema))).collect();
     for (at, (schema, table)) in tables.iter().enumerate() {
