@@ -227,7 +227,12 @@ async fn hostile_values_are_carried_to_the_letter() {
     let create = "CREATE TABLE dbo.v (id int NOT NULL PRIMARY KEY, c char(60) NULL, v varchar(60) NULL, vm varchar(max) NULL, \
                   nc nchar(60) NULL, nv nvarchar(60) NULL, nm nvarchar(max) NULL, b varbinary(60) NULL)";
     let keyed = "CREATE TABLE dbo.k (k nvarchar(60) NOT NULL PRIMARY KEY, n int NULL, note nvarchar(max) NULL)";
-    let batches = [create.to_owned(), track("dbo", "v", "dbo_v"), keyed.to_owned(), track("dbo", "k", "dbo_k")];
+    let old = "CREATE TABLE dbo.w (id int NOT NULL PRIMARY KEY, t text NULL, nt ntext NULL, sv sql_variant NULL)";
+    let double = "CREATE TABLE dbo.kk (a varchar(60) NOT NULL, b nchar(70) NOT NULL, n int NULL, PRIMARY KEY (a, b))";
+    let mut batches = Vec::new();
+    for (table, create) in [("v", create), ("k", keyed), ("w", old), ("kk", double)] {
+        batches.extend([create.to_owned(), track("dbo", table, &format!("dbo_{table}"))]);
+    }
     let mut pipeline = hostile_pipeline(&batches).await;
     let row = |at: usize, value: &str| {
         let ansi = format!("'{}'", latin(value).replace('\'', "''"));
@@ -237,8 +242,13 @@ async fn hostile_values_are_carried_to_the_letter() {
     };
     // Half comes by the snapshot, half by changes.
     let half = VALUES.len() / 2;
+    let more = |at: usize, value: &str| {
+        let ansi = latin(value).replace('\'', "''");
+        format!("INSERT INTO dbo.w VALUES ({at}, '{ansi}', {wide}, {wide})", wide = text(value))
+    };
     for (at, value) in VALUES[..half].iter().enumerate() {
         pipeline.sql.run(&row(at, value)).unwrap();
+        pipeline.sql.run(&more(at, value)).unwrap();
     }
     // Distinct for a collation that ignores case and trailing blanks. A key with U+FFFD may have
     // been a lone surrogate, so such keys are refused.
@@ -248,13 +258,18 @@ async fn hostile_values_are_carried_to_the_letter() {
         let inserted = pipeline.sql.run(&format!("INSERT INTO dbo.k VALUES ({}, {at}, N'large')", text(key)));
         // Invisible characters alone may equal another key for the collation.
         assert!(inserted.is_ok() || inserted.unwrap_err().number == 2627);
+        let ansi = latin(key).replace('\'', "''");
+        let inserted = pipeline.sql.run(&format!("INSERT INTO dbo.kk VALUES ('{ansi}', {}, {at})", text(key)));
+        assert!(inserted.is_ok() || inserted.unwrap_err().number == 2627);
     }
     pipeline.capture();
     let tables = pipeline.prepared().await;
     pipeline.assert_equal(&tables).await;
     for (at, value) in VALUES.iter().enumerate().skip(half) {
         pipeline.sql.run(&row(at, value)).unwrap();
+        pipeline.sql.run(&more(at, value)).unwrap();
     }
+    pipeline.sql.run("UPDATE dbo.kk SET n = n + 100; UPDATE dbo.kk SET b = N'moved ' + CAST(n AS nvarchar(9)) WHERE n > 110").unwrap();
     for (at, value) in VALUES.iter().enumerate() {
         let to = (at + 7) % VALUES.len();
         pipeline

@@ -19,6 +19,12 @@ pub fn sqlite_name(collation: &str) -> &'static str {
     }
 }
 
+/// Whether narrow text under this collation holds all of Unicode, and is as long as its UTF-8.
+#[must_use]
+pub fn is_utf8(collation: &str) -> bool {
+    collation.to_ascii_uppercase().ends_with("_UTF8")
+}
+
 /// Whether `name` has the form of a collation that the lab can follow.
 #[must_use]
 pub fn is_known(name: &str) -> bool {

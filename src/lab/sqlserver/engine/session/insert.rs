@@ -4,7 +4,7 @@ use super::super::catalog::{self, Column, ROWID, Table, quote, same_name};
 use super::super::compile::Plan;
 use super::super::compile::from::Name;
 use super::super::parse::{Insert, Source};
-use super::super::value::store::{StoreError, store};
+use super::super::value::store::{StoreError, store, store_utf8};
 use super::super::{codec, collation, failure, parse};
 use super::{EngineSession, Run};
 use crate::lab::sqlserver::session::Message;
@@ -271,7 +271,10 @@ pub(super) fn stored_value(table: &Table, column: &Column, from: &DataType, valu
             ),
         ));
     }
-    match store(value, from, &column.data_type) {
+    let utf8 =
+        matches!(column.data_type, DataType::Char(_) | DataType::VarChar(_)) && column.collation.as_deref().is_some_and(collation::is_utf8);
+    let stored = if utf8 { store_utf8(value, from, &column.data_type) } else { store(value, from, &column.data_type) };
+    match stored {
         Ok(value) => Ok(codec::encode(&column.data_type, &value)),
         Err(StoreError::TooLong(cut)) => Err(Message::error(
             2628,
