@@ -161,7 +161,7 @@ pub enum Command {
     /// Go on after DDL on a table, without another snapshot.
     ///
     /// Only where that is safe: DDL that left the captured columns alone, as a column that was
-    /// added does, and strings or binaries that became longer. Without --confirm it only shows
+    /// added does, and strings that became longer. Without --confirm it only shows
     /// what would be accepted. Everything else needs `prepare --new-epoch`.
     AcceptSchema(AcceptSchema),
     /// Make another capture instance of a table, with the columns that it got since.
