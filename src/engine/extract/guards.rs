@@ -206,11 +206,8 @@ fn went_back(head: &CommitRecord, max: Lsn, mappings: &[MappingFacts]) -> Result
         let reaches = now.oldest.is_some_and(|oldest| oldest <= then.lsn);
         if reaches && now.newest.as_ref() != Some(then) {
             return Err(fault("a transaction that the last batch saw is another one now")
-                .evidence("mapping row then", format!("{} {} {}", then.lsn, then.end_time, then.tran_id))
-                .evidence(
-                    "mapping row now",
-                    now.newest.as_ref().map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id)),
-                ));
+                .evidence("mapping row then", shown(Some(then)))
+                .evidence("mapping row now", shown(now.newest.as_ref())));
         }
     }
     Ok(())
@@ -223,14 +220,15 @@ pub fn still_stands(table: &TableName, (end, then): (Lsn, &MappingFacts), max: L
     if max >= end && (!reaches || then.newest == now.newest) {
         return Ok(());
     }
-    let show = |row: &Option<MappingRow>| {
-        row.as_ref().map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id))
-    };
     Err(Fault::new(&sync::WENT_BACK, format!("the source went back while {table} was read; nothing of it was recorded"))
         .evidence("read up to", end)
         .evidence("max LSN now", max)
-        .evidence("mapping row before", show(&then.newest))
-        .evidence("mapping row now", show(&now.newest)))
+        .evidence("mapping row before", shown(then.newest.as_ref()))
+        .evidence("mapping row now", shown(now.newest.as_ref())))
+}
+
+fn shown(row: Option<&MappingRow>) -> String {
+    row.map_or_else(|| "none".to_owned(), |row| format!("{} {} {}", row.lsn, row.end_time, row.tran_id))
 }
 
 fn no_drift(head: &CommitRecord, table: &TableFacts, instance: &CaptureInstance) -> Result<(), Fault> {
