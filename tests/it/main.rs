@@ -56,6 +56,7 @@ mod tds_wire;
 mod traces;
 mod tsql;
 mod tsql_cdc;
+mod tsql_computed;
 mod tsql_security;
 mod tsql_start;
 mod tsql_types;

@@ -189,7 +189,7 @@ SELECT __lab_lsn(c.p), __lab_lsn(l.p), op.operation,
 fn value(column: &Captured, known: &[String]) -> String {
     let (id, before, after) = (column.column_id, format!("l.o{}", column.column_id), format!("l.n{}", column.column_id));
     if !known.contains(&format!("n{id}")) {
-        // Never logged: a column that was dropped before the log began.
+        // Never logged: a computed column, or one that was dropped before the log began.
         return "NULL".to_owned();
     }
     if column.old_large {

@@ -158,8 +158,8 @@ fn register(call: &Call<'_>, table: &Table, plan: &Plan, ct_id: i32) -> rusqlite
     for (ordinal, column) in (1..).zip(&plan.columns) {
         connection.execute(
             "INSERT INTO \"cdc.captured_columns\" (object_id, column_name, column_id, column_type, column_ordinal, is_computed)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0)",
-            params![ct_id, column.name, column.id, type_name::name(&column.data_type), ordinal],
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![ct_id, column.name, column.id, type_name::name(&column.data_type), ordinal, !column.is_stored()],
         )?;
     }
     for (ordinal, id) in (1..).zip(plan.index.iter().flat_map(|i| &i.columns)) {
@@ -193,8 +193,10 @@ pub fn capture_without_log(call: &Call<'_>, table: &Table) -> rusqlite::Result<(
     register(call, table, &plan, ct_id)
 }
 
-/// Logs the table's changes, with the columns that it has now.
+/// Logs the table's changes, with the columns that it has now. Computed ones are not logged: the
+/// change table has them, always NULL.
 pub fn track(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
-    let columns: Vec<log::LogColumn> = table.columns.iter().map(|c| log::LogColumn { id: c.id, name: c.name.clone() }).collect();
+    let columns: Vec<log::LogColumn> =
+        table.columns.iter().filter(|c| c.is_stored()).map(|c| log::LogColumn { id: c.id, name: c.name.clone() }).collect();
     log::track(connection, table.object_id, &format!("{}.{}", table.schema, table.name), &columns)
 }

@@ -53,6 +53,7 @@ impl Extension for Cdc {
                 .columns
                 .iter()
                 .zip(change.before.iter().zip(&change.after))
+                .filter(|(column, _)| column.is_stored())
                 .map(|(column, (before, after))| (column.id, before.clone(), after.clone()))
                 .collect();
             log::update(call.conn, table.object_id, touched, &images).map_err(|e| internal(&e))?;

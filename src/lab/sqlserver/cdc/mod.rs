@@ -8,7 +8,8 @@
 //! What differs from a real server: every login is db_owner and `@role_name` is only noted
 //! ([`Cdc::hide_instance`] stands for a reader who lacks it); `msdb.dbo.cdc_jobs` shows the rows of
 //! the current database only; transactions do not interleave in the log; there is no replication,
-//! no `max text repl size`, no computed column; a type change reaches the change table at once.
+//! no `max text repl size`; a type change reaches the change table at once. No document says whether
+//! an update sets the bit of a computed column when what that is made of changes: it is clear here.
 
 mod agent;
 mod arguments;

@@ -9,8 +9,8 @@
 //! A batch goes `parse` (statements; sqlparser for queries and DML) -> `compile` (SQLite's SQL with
 //! inferred types) -> `session` (transactions, writes, result sets); `value`, `function` and
 //! `functions` compute what SQLite cannot. What it does not do is refused by name (40510): MERGE,
-//! OUTPUT, temporary tables, cursors, views, checks and foreign keys, computed columns, TOP WITH
-//! TIES, correlated APPLY over tables. What differs in silence: lock hints mean nothing and readers
+//! OUTPUT, temporary tables, cursors, views, checks and foreign keys, indexes on computed columns, TOP
+//! WITH TIES, correlated APPLY over tables. What differs in silence: lock hints mean nothing and readers
 //! never wait for a writer (they read what is committed); a unique index takes several NULLs; a
 //! column outside GROUP BY is not refused; catalogue views show also what a login has no right to;
 //! an UPDATE or DELETE wants SELECT as well.

@@ -46,8 +46,10 @@ const VIEWS: &[(&str, &str, &str)] = &[
     ),
     (
         "sys.computed_columns",
-        "object_id int, name nvarchar(128), column_id int, definition nvarchar(max), is_persisted bit, is_computed bit",
-        "SELECT object_id, name, column_id, NULL AS definition, 0 AS is_persisted, 1 AS is_computed FROM __lab_columns WHERE is_computed = 1",
+        "object_id int, name nvarchar(128), column_id int, system_type_id tinyint, max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128), is_nullable bit, is_computed bit, definition nvarchar(max), is_persisted bit",
+        "SELECT object_id, name, column_id, system_type_id, max_length, precision, scale, collation AS collation_name, is_nullable,
+                is_computed, definition, is_persisted
+           FROM __lab_columns WHERE is_computed = 1",
     ),
     (
         "sys.indexes",

@@ -41,13 +41,29 @@ pub struct Column {
     pub default: Option<String>,
     /// `None`: the database's collation (character types), or no collation.
     pub collation: Option<String>,
+    pub computed: Option<Computed>,
+}
+
+/// The definition of a computed column. No row holds its value, not even of a persisted one: a
+/// deterministic expression gives the same each time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Computed {
+    /// As T-SQL text.
+    pub expression: String,
+    pub persisted: bool,
 }
 
 impl Column {
     /// A nullable column, or a NOT NULL one, without identity or default.
     #[must_use]
     pub fn new(name: &str, data_type: DataType, nullable: bool) -> Self {
-        Self { id: 0, name: name.into(), data_type, nullable, identity: None, default: None, collation: None }
+        Self { id: 0, name: name.into(), data_type, nullable, identity: None, default: None, collation: None, computed: None }
+    }
+
+    /// Whether rows hold a value of it: a computed column is no column of the SQLite table.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.computed.is_none()
     }
 
     /// Whether the type is compared by a collation.

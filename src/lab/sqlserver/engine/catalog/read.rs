@@ -1,6 +1,6 @@
 //! Reading the catalogue.
 
-use super::{Column, Identity, Index, ObjectKind, Table, same_name, tables::meta};
+use super::{Column, Computed, Identity, Index, ObjectKind, Table, same_name, tables::meta};
 use crate::lab::sqlserver::engine::type_name;
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ pub fn table_by_id(conn: &Connection, object_id: i32) -> rusqlite::Result<Option
 pub fn columns(conn: &Connection, object_id: i32) -> rusqlite::Result<Vec<Column>> {
     conn.prepare_cached(
         "SELECT column_id, name, type, max_length, precision, scale, collation, is_nullable, is_identity,
-                seed_value, increment_value, last_value, default_text
+                seed_value, increment_value, last_value, default_text, definition, is_persisted
            FROM __lab_columns WHERE object_id = ?1 ORDER BY column_id",
     )?
     .query_map([object_id], |row| {
@@ -72,6 +72,8 @@ pub fn columns(conn: &Connection, object_id: i32) -> rusqlite::Result<Vec<Column
         let data_type = type_name::from_catalogue(&type_name, row.get(3)?, row.get(4)?, row.get(5)?)
             .ok_or_else(|| rusqlite::Error::InvalidColumnType(2, type_name, rusqlite::types::Type::Text))?;
         let identity = if row.get(8)? { Some(Identity { seed: row.get(9)?, increment: row.get(10)?, last: row.get(11)? }) } else { None };
+        let computed = row.get::<_, Option<String>>(13)?;
+        let computed = computed.map(|expression| Ok::<_, rusqlite::Error>(Computed { expression, persisted: row.get(14)? })).transpose()?;
         Ok(Column {
             id: row.get(0)?,
             name: row.get(1)?,
@@ -80,6 +82,7 @@ pub fn columns(conn: &Connection, object_id: i32) -> rusqlite::Result<Vec<Column
             nullable: row.get(7)?,
             identity,
             default: row.get(12)?,
+            computed,
         })
     })?
     .collect()

@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS __lab_columns (
     increment_value INTEGER,
     last_value      INTEGER,
     is_computed     INTEGER NOT NULL DEFAULT 0,
+    is_persisted    INTEGER NOT NULL DEFAULT 0,
+    definition      TEXT,
     default_text    TEXT,
     PRIMARY KEY (object_id, column_id)
 ) WITHOUT ROWID;

@@ -27,7 +27,9 @@ pub fn create_table(conn: &Connection, def: &TableDef) -> rusqlite::Result<i32> 
     let mut sql = format!("CREATE TABLE {} ({ROWID} INTEGER PRIMARY KEY", storage_name(&def.schema, &def.name));
     let mut columns = Vec::with_capacity(def.columns.len());
     for (id, column) in (1..).zip(&def.columns) {
-        let _ = write!(sql, ", {}", storage_column(column));
+        if column.is_stored() {
+            let _ = write!(sql, ", {}", storage_column(column));
+        }
         insert_column(conn, object_id, id, column)?;
         columns.push(Column { id, ..column.clone() });
     }
@@ -113,6 +115,10 @@ pub fn add_column(conn: &Connection, table: &Table, column: &Column, fill: &Valu
     let id: i32 =
         conn.query_row("SELECT max_column_id + 1 FROM __lab_objects WHERE object_id = ?1", [table.object_id], |row| row.get(0))?;
     insert_column(conn, table.object_id, id, column)?;
+    if !column.is_stored() {
+        changed(conn)?;
+        return Ok(id);
+    }
     let default = if *fill == Value::Null { String::new() } else { format!(" DEFAULT {}", codec::sql_literal(fill)) };
     conn.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {}{default}", table.sql_name(), storage_column(column)))?;
     changed(conn)?;
@@ -121,7 +127,9 @@ pub fn add_column(conn: &Connection, table: &Table, column: &Column, fill: &Valu
 
 /// Drops a column that no index holds. Triggers that name it must have gone before.
 pub fn drop_column(conn: &Connection, table: &Table, column: &Column) -> rusqlite::Result<()> {
-    conn.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", table.sql_name(), quote(&column.name)))?;
+    if column.is_stored() {
+        conn.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", table.sql_name(), quote(&column.name)))?;
+    }
     conn.execute("DELETE FROM __lab_columns WHERE object_id = ?1 AND column_id = ?2", params![table.object_id, column.id])?;
     changed(conn)
 }
@@ -186,8 +194,9 @@ fn insert_column(conn: &Connection, object_id: i32, id: i32, column: &Column) ->
     let collation = column.is_text().then(|| column.collation.clone().unwrap_or_else(|| collation::DEFAULT.into()));
     conn.execute(
         "INSERT INTO __lab_columns (object_id, column_id, name, type, system_type_id, max_length, precision, scale, collation,
-                                    is_nullable, is_identity, seed_value, increment_value, last_value, default_text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                                    is_nullable, is_identity, seed_value, increment_value, last_value, default_text,
+                                    is_computed, is_persisted, definition)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             object_id,
             id,
@@ -203,7 +212,10 @@ fn insert_column(conn: &Connection, object_id: i32, id: i32, column: &Column) ->
             column.identity.map(|i| i.seed),
             column.identity.map(|i| i.increment),
             column.identity.and_then(|i| i.last),
-            column.default
+            column.default,
+            column.computed.is_some(),
+            column.computed.as_ref().is_some_and(|computed| computed.persisted),
+            column.computed.as_ref().map(|computed| computed.expression.as_str())
         ],
     )?;
     conn.execute("UPDATE __lab_objects SET max_column_id = ?2 WHERE object_id = ?1", params![object_id, id])?;

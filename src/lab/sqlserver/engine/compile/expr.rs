@@ -154,14 +154,7 @@ impl Compiler<'_> {
             match found.as_slice() {
                 [] => at = here.parent,
                 [(table, one)] => {
-                    table.require(&one.name)?;
-                    return Ok(Typed {
-                        sql: one.sql.clone(),
-                        data_type: one.data_type.clone(),
-                        nullable: one.nullable,
-                        literal: None,
-                        collation: one.collation,
-                    });
+                    return self.column(table, one);
                 }
                 _ => return Err(Message::error(209, format!("Ambiguous column name '{}'.", column.value))),
             }

@@ -1,6 +1,6 @@
 //! FROM: tables, views, derived tables, functions, joins.
 
-use super::super::catalog::{ROWID, Table, same_name};
+use super::super::catalog::{Column, ROWID, Table, same_name};
 use super::super::extension::Relation;
 use super::super::{collation, views};
 use super::{Compiler, Output, Result, Scope, ScopeColumn, ScopeTable, column_sql, not_supported, output_name, push};
@@ -156,6 +156,7 @@ impl Compiler<'_> {
                 nullable: value.nullable,
                 collation: value.collation,
                 sql: value.sql,
+                computed: None,
             });
         }
         scope.tables.push(ScopeTable { name: alias.name.value.clone(), schema: None, columns, row: None, closed: Vec::new() });
@@ -318,6 +319,7 @@ fn outputs_in_scope(own: &str, columns: &[Output], alias: Option<&TableAlias>, n
                 nullable: c.nullable,
                 collation: c.collation,
                 sql: format!("{own}.{}", output_name(i)),
+                computed: None,
             })
             .collect(),
         row: None,
@@ -327,18 +329,20 @@ fn outputs_in_scope(own: &str, columns: &[Output], alias: Option<&TableAlias>, n
 
 /// A stored table as a scope sees it under an alias.
 pub(super) fn stored_in_scope(own: &str, table: &Table, name: String, schema: Option<String>) -> ScopeTable {
-    let columns = table
-        .columns
-        .iter()
-        .map(|c| ScopeColumn {
-            name: c.name.clone(),
-            data_type: c.data_type.clone(),
-            nullable: c.nullable,
-            collation: c.is_text().then(|| collation::sqlite_name(c.collation.as_deref().unwrap_or(collation::DEFAULT))),
-            sql: column_sql(own, &c.name),
-        })
-        .collect();
+    let columns = columns_in_scope(own, &table.columns);
     ScopeTable { name, schema, columns, row: Some((format!("{own}.{ROWID}"), table.object_id)), closed: Vec::new() }
+}
+
+pub(super) fn columns_in_scope(own: &str, columns: &[Column]) -> Vec<ScopeColumn> {
+    let in_scope = |c: &Column| ScopeColumn {
+        name: c.name.clone(),
+        data_type: c.data_type.clone(),
+        nullable: c.nullable,
+        collation: c.is_text().then(|| collation::sqlite_name(c.collation.as_deref().unwrap_or(collation::DEFAULT))),
+        sql: column_sql(own, &c.name),
+        computed: c.computed.as_ref().map(|computed| computed.expression.clone()),
+    };
+    columns.iter().map(in_scope).collect()
 }
 
 fn relation_in_scope(own: &str, relation: &Relation, name: String, schema: Option<String>) -> (String, ScopeTable) {
@@ -351,6 +355,7 @@ fn relation_in_scope(own: &str, relation: &Relation, name: String, schema: Optio
             nullable: c.nullable,
             collation: None,
             sql: column_sql(own, &c.name),
+            computed: None,
         })
         .collect();
     (format!("({}) AS {own}", relation.sql), ScopeTable { name, schema, columns, row: None, closed: Vec::new() })

@@ -5,6 +5,7 @@
 //! agree, the plain operator, so that SQLite can use its indexes.
 
 mod call;
+pub mod computed;
 pub mod expr;
 pub mod from;
 mod keyset;
@@ -120,6 +121,8 @@ pub struct ScopeColumn {
     pub nullable: bool,
     pub collation: Option<&'static str>,
     pub sql: String,
+    /// The expression of a computed column, which has no `sql`.
+    pub computed: Option<String>,
 }
 
 /// A table in FROM.

@@ -100,13 +100,13 @@ impl Compiler<'_> {
                 if scope.tables.is_empty() {
                     return Err(Message { class: 15, ..Message::error(263, "Must specify table to select from.") });
                 }
-                scope.tables.iter().try_for_each(|t| expand(t, items))?;
+                scope.tables.iter().try_for_each(|t| self.expand(t, items))?;
                 return Ok(());
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 let last = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone()).unwrap_or_default();
                 let table = scope.tables.iter().find(|t| same_name(&t.name, &last));
-                expand(
+                self.expand(
                     table.ok_or_else(|| {
                         Message::error(
                             107,
@@ -163,16 +163,14 @@ impl Compiler<'_> {
         }
         Ok(out.join(", "))
     }
-}
 
-fn expand(table: &super::ScopeTable, items: &mut Vec<Item<'_>>) -> Result<()> {
-    for c in &table.columns {
-        table.require(&c.name)?;
-        let value =
-            Typed { sql: c.sql.clone(), data_type: c.data_type.clone(), nullable: c.nullable, literal: None, collation: c.collation };
-        items.push(Item { expr: None, name: c.name.clone(), value });
+    fn expand(&mut self, table: &super::ScopeTable, items: &mut Vec<Item<'_>>) -> Result<()> {
+        for c in &table.columns {
+            let value = self.column(table, c)?;
+            items.push(Item { expr: None, name: c.name.clone(), value });
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The name of a column without alias: that of the column it shows, else none.

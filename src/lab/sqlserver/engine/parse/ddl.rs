@@ -66,7 +66,7 @@ pub(super) fn parse(c: &mut Cursor<'_>) -> Result<Body> {
     }
 }
 
-fn unsupported(c: &Cursor<'_>, what: &str) -> Message {
+pub(super) fn unsupported(c: &Cursor<'_>, what: &str) -> Message {
     Message { line: c.line(), ..Message::error(40510, format!("{what} is not supported in this version of SQL Server.")) }
 }
 
@@ -197,8 +197,8 @@ fn column_list(c: &mut Cursor<'_>) -> Result<Vec<String>> {
 
 fn column(c: &mut Cursor<'_>, table: &str) -> Result<(Column, Vec<Index<String>>)> {
     let name = c.identifier()?;
-    if c.is("AS") {
-        return Err(unsupported(c, &format!("The computed column '{name}'")));
+    if c.eat("AS") {
+        return Ok((super::computed::column(c, &name)?, vec![]));
     }
     let bare_rowversion = c.word_at(c.at).is_none();
     if bare_rowversion && !matches!(c.token(), Token::Word(_)) {
@@ -314,6 +314,9 @@ fn alter_table(c: &mut Cursor<'_>, start: usize) -> Result<Body> {
     } else if c.eat("ALTER") {
         c.expect("COLUMN")?;
         let column = c.identifier()?;
+        if (c.is("ADD") || c.is("DROP")) && c.is_at(c.at + 1, "PERSISTED") {
+            return Err(unsupported(c, "PERSISTED in ALTER COLUMN"));
+        }
         let data_type = data_type(c)?;
         if c.eat("COLLATE") {
             return Err(unsupported(c, "A change of a column's collation"));

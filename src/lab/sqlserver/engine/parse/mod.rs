@@ -4,6 +4,7 @@
 //! T-SQL's reserved words and handed to sqlparser.
 
 mod batch;
+mod computed;
 pub(super) mod cursor;
 mod ddl;
 mod dml;
@@ -13,8 +14,14 @@ mod set;
 pub use batch::parse;
 
 use super::catalog::Index;
+use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::DataType;
 use sqlparser::ast::{Expr, Query};
+
+/// An expression as the catalogue keeps it: of a default, of a computed column.
+pub fn expression(text: &str) -> Result<Expr, Message> {
+    cursor::Cursor::new(text)?.expr()
+}
 
 /// A statement with the line it begins on.
 #[derive(Clone, Debug)]

@@ -4,9 +4,10 @@ use super::super::catalog::{self, Column, Index, ObjectKind, ROWID, Table, Table
 use super::super::codec;
 use super::super::compile::from::Name;
 use super::super::extension::{Ddl, DdlKind};
-use super::super::parse::{AlterChange, AlterTable, Body, CreateTable};
+use super::super::parse::{self, AlterChange, AlterTable, Body, CreateTable};
 use super::super::value::large;
-use super::insert::{default_expr, stored_value, unique};
+use super::computed::ALL_ROWS;
+use super::insert::{stored_value, unique};
 use super::{EngineSession, Run};
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::{DataType, Datum};
@@ -126,6 +127,9 @@ impl EngineSession {
             return Err(Message::error(2714, format!("There is already an object named '{}' in the database.", name.name)).into());
         }
         let mut columns = create.columns.clone();
+        if !columns.iter().any(Column::is_stored) {
+            return Err(Message::error(40510, "A table of computed columns alone is not supported in this version of SQL Server.").into());
+        }
         for (i, column) in columns.iter().enumerate() {
             if columns[..i].iter().any(|c| same_name(&c.name, &column.name)) {
                 let text = format!(
@@ -136,6 +140,7 @@ impl EngineSession {
             }
             check_column(column)?;
         }
+        columns = self.define_computed("CREATE TABLE", &name.name, &columns)?;
         for key in &create.keys {
             check_columns(&columns, key.columns.iter().map(String::as_str))?;
             check_key(&columns, key, &name.shown)?;
@@ -188,6 +193,7 @@ impl EngineSession {
                         let text = format!("ALTER TABLE DROP COLUMN {name} failed because one or more objects access this column.");
                         return Err(Message::error(4922, text).into());
                     }
+                    self.keep_for_computed(&table, column, "DROP COLUMN")?;
                     let kind = DdlKind::DropColumn { column_id: column.id };
                     self.around(&table, kind, &alter.text, |s| Ok(catalog::drop_column(&s.conn, &table, column)?))?;
                     self.refresh_catalogue()?;
@@ -201,6 +207,10 @@ impl EngineSession {
             }
             AlterChange::Alter { column, data_type, nullable } => {
                 let column = found(&table, column)?;
+                if !column.is_stored() {
+                    return Err(Message::error(4928, format!("Cannot alter column '{}' because it is 'COMPUTED'.", column.name)).into());
+                }
+                self.keep_for_computed(&table, column, "ALTER COLUMN")?;
                 let kind = DdlKind::AlterColumn { column_id: column.id };
                 self.around(&table, kind, &alter.text, |s| s.alter_column(&table, column, data_type, *nullable))?;
             }
@@ -217,6 +227,9 @@ impl EngineSession {
             return Err(Message::error(2705, text).into());
         }
         check_column(column)?;
+        if !column.is_stored() {
+            return self.add_computed(table, column, text);
+        }
         let empty: bool = self.conn.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {})", table.sql_name()), [], |r| r.get(0))?;
         if !empty && (column.identity.is_some() || column.data_type == DataType::RowVersion) {
             return Err(Message::error(
@@ -234,16 +247,35 @@ impl EngineSession {
                 );
                 return Err(Message::error(4901, text).into());
             };
-            let (from, value) = self.value_of(&default_expr(default)?)?;
+            let (from, value) = self.value_of(&parse::expression(default)?)?;
             fill = stored_value(table, column, &from, &value, "ALTER TABLE")?;
         }
-        let next: i32 =
-            self.conn.query_row("SELECT max_column_id + 1 FROM __lab_objects WHERE object_id = ?1", [table.object_id], |r| r.get(0))?;
-        let kind = DdlKind::AddColumn { column_id: next };
+        let kind = DdlKind::AddColumn { column_id: self.next_column_id(table)? };
         self.around(table, kind, text, |s| {
             catalog::add_column(&s.conn, table, column, &fill)?;
             Ok(())
         })
+    }
+
+    fn add_computed(&mut self, table: &Arc<Table>, column: &Column, text: &str) -> Run<()> {
+        let mut columns = table.columns.clone();
+        columns.push(column.clone());
+        let columns = self.define_computed("ALTER TABLE", &table.name, &columns)?;
+        let Some(column) = columns.last().cloned() else { return Ok(()) };
+        let after = Table { columns, ..Table::clone(table) };
+        if let Some(persisted) = self.persisted(&after)? {
+            persisted.check(self, &after, &ALL_ROWS, "ALTER TABLE")?;
+        }
+        let kind = DdlKind::AddColumn { column_id: self.next_column_id(table)? };
+        self.around(table, kind, text, |s| {
+            catalog::add_column(&s.conn, table, &column, &Value::Null)?;
+            Ok(())
+        })
+    }
+
+    fn next_column_id(&self, table: &Table) -> Run<i32> {
+        let sql = "SELECT max_column_id + 1 FROM __lab_objects WHERE object_id = ?1";
+        Ok(self.conn.query_row(sql, [table.object_id], |r| r.get(0))?)
     }
 
     fn alter_column(&mut self, table: &Table, column: &Column, data_type: &DataType, nullable: bool) -> Run<()> {
@@ -299,9 +331,13 @@ fn check_columns<'n>(columns: &[Column], mut names: impl Iterator<Item = &'n str
     }
 }
 
-/// 1919: a type that no index takes.
+/// 1919: a type that no index takes. A computed column, whose values no row holds, is no key here.
 fn check_key(columns: &[Column], key: &Index<String>, table: &str) -> Result<(), Message> {
     let of_key = |column: &&Column| key.columns.iter().any(|name| same_name(&column.name, name));
+    if let Some(column) = columns.iter().filter(of_key).find(|column| !column.is_stored()) {
+        let text = format!("An index on the computed column '{}' is not supported in this version of SQL Server.", column.name);
+        return Err(Message::error(40510, text));
+    }
     match columns.iter().filter(of_key).find(|column| !large::is_comparable(&column.data_type)) {
         None => Ok(()),
         Some(column) => Err(Message::error(

@@ -6,6 +6,7 @@ use super::super::compile::from::Name;
 use super::super::parse::{Insert, Source};
 use super::super::value::store::{StoreError, store, store_utf8};
 use super::super::{codec, collation, failure, parse};
+use super::computed::Persisted;
 use super::{EngineSession, Run};
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::{DataType, Datum};
@@ -21,6 +22,8 @@ enum Fill {
     RowVersion,
     Default(Expr),
     Null,
+    /// No row holds a value of it.
+    Computed,
 }
 
 impl EngineSession {
@@ -103,7 +106,7 @@ impl EngineSession {
                 Some(e) => self.value_of(e)?,
                 None => match writer.column_of(table, i).and_then(|c| c.default.as_deref()) {
                     Some(text) => {
-                        let default = default_expr(text)?;
+                        let default = parse::expression(text)?;
                         self.value_of(&default)?
                     }
                     None => (DataType::Int, Datum::Null),
@@ -127,6 +130,12 @@ impl EngineSession {
             let generated = column.identity.is_some() && !on || column.data_type == DataType::RowVersion;
             let takes_value = !matches!(insert.source, Source::Defaults);
             fills.push(match named {
+                _ if !column.is_stored() => {
+                    if named.is_some() {
+                        return Err(computed(column).into());
+                    }
+                    Fill::Computed
+                }
                 Some(at) if column.data_type == DataType::RowVersion => {
                     let _ = at;
                     return Err(Message::error(273, "Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column, or insert a DEFAULT into the timestamp column.").into());
@@ -147,7 +156,7 @@ impl EngineSession {
                 }
                 None if column.identity.is_some() => Fill::Identity,
                 None => match &column.default {
-                    Some(text) => Fill::Default(default_expr(text)?),
+                    Some(text) => Fill::Default(parse::expression(text)?),
                     None => Fill::Null,
                 },
             });
@@ -156,19 +165,12 @@ impl EngineSession {
     }
 }
 
-/// The expression of a column's default.
-pub(super) fn default_expr(text: &str) -> Result<Expr, Message> {
-    match parse::parse(&format!("PRINT {text}"))?.pop().map(|s| s.body) {
-        Some(parse::Body::Print(expr)) => Ok(expr),
-        _ => Err(Message::error(102, "Incorrect syntax in a default.")),
-    }
-}
-
 /// Rows on their way into a table.
 struct Writer {
     table: Arc<Table>,
     fills: Vec<Fill>,
     sql: String,
+    persisted: Option<Persisted>,
     /// The last identity value, and whether one was given out or written here.
     last_identity: Option<i64>,
     used_identity: bool,
@@ -177,7 +179,7 @@ struct Writer {
 
 impl Writer {
     fn new(session: &EngineSession, table: &Arc<Table>, fills: Vec<Fill>) -> Run<Self> {
-        let names: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
+        let names: Vec<String> = table.columns.iter().filter(|c| c.is_stored()).map(|c| quote(&c.name)).collect();
         let marks: Vec<String> = (1..=names.len()).map(|i| format!("?{i}")).collect();
         let sql = format!("INSERT INTO {} ({}) VALUES ({})", table.sql_name(), names.join(", "), marks.join(", "));
         let last_identity = if table.columns.iter().any(|c| c.identity.is_some()) {
@@ -186,7 +188,8 @@ impl Writer {
         } else {
             None
         };
-        Ok(Self { table: table.clone(), fills, sql, last_identity, used_identity: false, rows: 0 })
+        let persisted = session.persisted(table)?;
+        Ok(Self { table: table.clone(), fills, sql, persisted, last_identity, used_identity: false, rows: 0 })
     }
 
     /// Whether a row needs expressions evaluated.
@@ -238,11 +241,17 @@ impl Writer {
                     Some(Some((data_type, value))) => stored_value(&self.table, column, data_type, value, "INSERT")?,
                     _ => Value::Null,
                 },
+                Fill::Computed => Value::Null,
                 Fill::Null => stored_value(&self.table, column, &DataType::Int, &Datum::Null, "INSERT")?,
             });
         }
         let mut statement = session.conn.prepare_cached(&self.sql)?;
-        statement.execute(rusqlite::params_from_iter(values.iter())).map_err(|e| unique(&self.table, &values, &e))?;
+        let stored = values.iter().zip(&self.table.columns).filter(|(_, c)| c.is_stored()).map(|(value, _)| value);
+        statement.execute(rusqlite::params_from_iter(stored)).map_err(|e| unique(&self.table, &values, &e))?;
+        if let Some(persisted) = &self.persisted {
+            let row = session.conn.last_insert_rowid();
+            persisted.check(session, &self.table, &(row..=row), "INSERT")?;
+        }
         self.rows += 1;
         Ok(())
     }
@@ -255,6 +264,12 @@ impl Writer {
         catalog::set_identity_last(&session.conn, self.table.object_id, self.last_identity)?;
         Ok(self.last_identity)
     }
+}
+
+/// 271 for a statement that names a computed column as its target.
+pub(super) fn computed(column: &Column) -> Message {
+    let why = "because it is either a computed column or is the result of a UNION operator.";
+    Message::error(271, format!("The column \"{}\" cannot be modified {why}", column.name))
 }
 
 /// A value in the stored form of its column, or the error of the server. `verb` is for 515.
@@ -339,9 +354,9 @@ pub(super) fn same_key(column: &Column, a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The stored values of a row by its hidden key.
+/// The stored values of a row by its hidden key; NULL in the places of computed columns.
 pub(super) fn read_row(session: &EngineSession, table: &Table, row: i64) -> Run<Vec<Value>> {
-    let names: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
+    let names: Vec<String> = table.columns.iter().map(|c| if c.is_stored() { quote(&c.name) } else { "NULL".into() }).collect();
     let sql = format!("SELECT {} FROM {} WHERE {ROWID} = ?1", names.join(", "), table.sql_name());
     let mut statement = session.conn.prepare_cached(&sql)?;
     Ok(statement.query_row([row], |r| (0..names.len()).map(|i| r.get(i)).collect())?)

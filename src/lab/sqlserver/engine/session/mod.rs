@@ -1,5 +1,6 @@
 //! A session: one connection's state and the run of its batches.
 
+mod computed;
 mod ddl;
 mod execute;
 mod insert;

@@ -6,8 +6,8 @@
 use super::super::catalog::{Index, ROWID, Table, quote};
 use super::super::compile::Plan;
 use super::super::extension::RowChange;
-use super::super::parse::{Delete, Update};
-use super::insert::{default_expr, read_row, same_key, stored_value, unique};
+use super::super::parse::{self, Delete, Update};
+use super::insert::{computed, read_row, same_key, stored_value, unique};
 use super::{EngineSession, Run};
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::{DataType, Datum};
@@ -54,6 +54,9 @@ impl EngineSession {
             let at = table.columns.iter().position(|c| super::super::catalog::same_name(&c.name, name));
             let at = at.ok_or_else(|| Message::error(207, format!("Invalid column name '{name}'.")))?;
             let column = &table.columns[at];
+            if !column.is_stored() {
+                return Err(computed(column).into());
+            }
             if column.identity.is_some() {
                 return Err(Message::error(8102, format!("Cannot update identity column '{}'.", column.name)).into());
             }
@@ -81,8 +84,12 @@ impl EngineSession {
         drop(seen);
         let touched: Vec<i32> = targets.iter().map(|at| table.columns[*at].id).collect();
         self.state.begin_statement(touched.clone());
+        let rows: Vec<i64> = news.iter().map(|(row, _)| *row).collect();
         let outcome = self.write_changes(&table, &targets, &touched, news);
         self.state.set_logging(true);
+        if let Some(persisted) = self.persisted(&table)?.filter(|_| outcome.is_ok()) {
+            rows.iter().try_for_each(|row| persisted.check(self, &table, &(*row..=*row), "UPDATE"))?;
+        }
         outcome
     }
 
@@ -94,7 +101,7 @@ impl EngineSession {
             out.push(if is_default(expr) {
                 let table = self.stored_table(&update.target)?;
                 let text = table.column(name).and_then(|c| c.default.clone()).unwrap_or_else(|| "NULL".into());
-                Some(default_expr(&text)?)
+                Some(parse::expression(&text)?)
             } else {
                 None
             });
@@ -174,12 +181,13 @@ impl EngineSession {
             for m in &moved {
                 take.execute([m.row])?;
             }
-            let names: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
+            let names: Vec<String> = table.columns.iter().filter(|c| c.is_stored()).map(|c| quote(&c.name)).collect();
             let marks: Vec<String> = (2..names.len() + 2).map(|i| format!("?{i}")).collect();
             let sql = format!("INSERT INTO {} ({ROWID}, {}) VALUES (?1, {})", table.sql_name(), names.join(", "), marks.join(", "));
             let mut put = self.conn.prepare_cached(&sql)?;
             for m in &moved {
-                let values = std::iter::once(Value::Integer(m.row)).chain(m.change.after.iter().cloned());
+                let stored = m.change.after.iter().zip(&table.columns).filter(|(_, c)| c.is_stored()).map(|(value, _)| value.clone());
+                let values = std::iter::once(Value::Integer(m.row)).chain(stored);
                 put.execute(rusqlite::params_from_iter(values)).map_err(|e| unique(table, &m.change.after, &e))?;
             }
         }
