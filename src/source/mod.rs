@@ -59,7 +59,8 @@ pub struct CaptureInstance {
     /// Names of those among them that stand behind every captured one: where DDL ran since the
     /// instance was made, they may have come later. The others were left out when it was made.
     pub beyond: Vec<String>,
-    /// Computed columns: captured, but always NULL in the change table, so left out of the shape.
+    /// Computed columns: captured, but always NULL in the change table, so left out of the shape. A
+    /// key with one of them is none.
     pub computed: Vec<String>,
     /// Newest `cdc.ddl_history.ddl_lsn`.
     pub ddl_lsn: Option<Lsn>,

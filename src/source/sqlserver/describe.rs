@@ -261,12 +261,15 @@ impl Found {
         let captured = self.captured.get(&instance.identity.object_id).map(Vec::as_slice).unwrap_or_default();
         let key = self.keys.get(&instance.identity.object_id);
         let (mut shape, mut missing, mut computed) = (Vec::new(), Vec::new(), Vec::new());
+        // Change rows hold NULL for a computed column: what is left of a key with one tells rows not apart.
+        let key = key.filter(|key| !source.iter().any(|column| column.computed && key.contains_key(&column.id)));
         for one in captured {
             let now = source.iter().find(|column| column.id == one.id && column.is_captured_as(one));
             match now {
-                _ if one.computed => computed.push(one.name.clone()),
+                // One that was dropped is missed by nobody.
+                None if one.computed => {}
                 None => missing.push(one.name.clone()),
-                Some(column) if column.computed => computed.push(one.name.clone()),
+                Some(column) if column.computed || one.computed => computed.push(one.name.clone()),
                 Some(column) => shape.push(column.column(one.ordinal, key.and_then(|key| key.get(&one.id)).copied())),
             }
         }
@@ -351,6 +354,7 @@ mod tests {
                 captured(3, 3, "amount", "int", false),
                 captured(4, 4, "twice", "int", true),
                 captured(6, 5, "version", "timestamp", false),
+                captured(7, 6, "thrice", "int", true),
             ],
         );
         found.keys.insert(70, HashMap::from([(1, 1)]));
@@ -362,6 +366,18 @@ mod tests {
         assert_eq!(instance.missing, ["note", "amount"]);
         assert_eq!(instance.computed, ["twice"]);
         assert_eq!(instance.uncaptured.iter().map(|column| column.column_id).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn a_key_with_a_computed_column_is_none() {
+        let mut found = Found::default();
+        found.columns.insert(1, vec![source(1, "tenant", SqlType::Int, false), source(2, "folded", SqlType::Int, true)]);
+        found.instances.insert(1, vec![instance(70, "dbo_t", 1)]);
+        found.captured.insert(70, vec![captured(1, 1, "tenant", "int", false), captured(2, 2, "folded", "int", true)]);
+        found.keys.insert(70, HashMap::from([(1, 1), (2, 2)]));
+        let facts = facts(&found);
+        let instance = &facts.instances[0];
+        assert_eq!((instance.shape.key_len(), instance.shape.columns().len(), instance.computed.len()), (0, 1, 1));
     }
 
     #[test]

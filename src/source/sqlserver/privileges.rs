@@ -50,11 +50,15 @@ pub async fn lacking(sessions: &Sessions, tables: &[TableFacts]) -> Result<Lacki
     let (user, permitted) = ask(sessions, &parameters, objects_sql).await?;
     let denied = |object: &str| objects.iter().zip(&permitted).any(|(other, permitted)| other == object && !permitted);
 
-    // A table may be open column by column.
-    let captured = |table: &TableFacts| table.instances.first().map(|instance| instance.shape.columns().to_vec()).unwrap_or_default();
+    // A table may be open column by column. The functions of capture want all that is captured, so
+    // also what is left out of the shape.
+    let captured = |table: &TableFacts| -> Vec<String> {
+        let Some(instance) = table.instances.first() else { return Vec::new() };
+        instance.shape.columns().iter().map(|column| &column.name).chain(&instance.computed).cloned().collect()
+    };
     let mut columns = Vec::new();
     for table in tables.iter().filter(|table| denied(&quote::table(&table.name))) {
-        columns.extend(captured(table).into_iter().map(|column| vec![quote::table(&table.name), column.name]));
+        columns.extend(captured(table).into_iter().map(|column| vec![quote::table(&table.name), column]));
     }
     let (_, open) = ask(sessions, &columns, columns_sql).await?;
     let mut lacking = Lacking::default();

@@ -36,11 +36,9 @@ pub fn check_one(table: &TableName, shape: &TableShape, faults: &mut Vec<Fault>)
             .next(help)
     };
     if shape.key_len() == 0 {
-        faults.push(
-            Fault::new(&rs::KEY_COLUMN, format!("{table} has no key"))
-                .evidence("table", table)
-                .next("give the table a primary key or a unique index over NOT NULL columns, and enable CDC with @index_name"),
-        );
+        faults.push(Fault::new(&rs::KEY_COLUMN, format!("{table} has no key")).evidence("table", table).next(
+            "give the table a primary key or a unique index over NOT NULL columns, none of them computed, and enable CDC with @index_name",
+        ));
     }
     let mut folded: BTreeMap<String, &str> = BTreeMap::new();
     for column in shape.columns() {
