@@ -7,6 +7,7 @@ mod canaries;
 mod cli;
 mod closed_pipe;
 mod compare;
+mod computed;
 mod config;
 mod console;
 mod console_pty;
