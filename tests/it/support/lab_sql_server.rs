@@ -15,7 +15,7 @@ use db_to_redshift::source::sqlserver::SqlServer;
 use tempfile::TempDir;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
-use tokio_util::compat::TokioAsyncWriteCompatExt;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 const USER: &str = "keeper";
 const PASSWORD: &str = "Roast-7-beans";
@@ -59,6 +59,13 @@ impl Lab {
 
     /// Runs a batch as somebody else's program would.
     pub async fn run(&self, sql: &str) {
+        let mut client = self.client().await;
+        let ran = async { client.simple_query(sql).await?.into_results().await }.await;
+        ran.unwrap_or_else(|error| panic!("{}: {error}", &sql[..sql.len().min(200)]));
+    }
+
+    /// Somebody else's program.
+    pub async fn client(&self) -> Client<Compat<TcpStream>> {
         let mut config = Config::new();
         config.host("127.0.0.1");
         config.port(self.settings.port);
@@ -66,9 +73,7 @@ impl Lab {
         config.authentication(AuthMethod::sql_server(USER, PASSWORD));
         config.encryption(EncryptionLevel::NotSupported);
         let tcp = TcpStream::connect(("127.0.0.1", self.settings.port)).await.unwrap();
-        let mut client = Box::pin(Client::connect(config, tcp.compat_write())).await.unwrap();
-        let ran = async { client.simple_query(sql).await?.into_results().await }.await;
-        ran.unwrap_or_else(|error| panic!("{}: {error}", &sql[..sql.len().min(200)]));
+        Box::pin(Client::connect(config, tcp.compat_write())).await.unwrap()
     }
 
     /// Round trips that clients have made, as the server saw them.

@@ -1,6 +1,7 @@
 //! The lab's TDS server by itself, driven by clients that other people wrote.
 
 mod clients;
+mod deadlocks;
 mod echo;
 mod encryption;
 mod interrupts;

@@ -1,13 +1,14 @@
-//! Faults on order: connections cut at a chosen moment, listed and killed.
+//! Faults on order: connections cut at a chosen moment, listed and killed; deadlocks lost.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// When a connection is cut. Each order is for one cut and counts from when it is given, over
-/// all connections of the server.
+/// When a connection is cut, or a transaction lost in a deadlock. Each order is for one fault and
+/// counts from when it is given, over all connections of the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cut {
     /// When the n-th request from now arrives (1 is the next one), before it runs.
@@ -18,6 +19,11 @@ pub enum Cut {
     BeforeStatement(String),
     /// After such a statement has run, before a byte of its answer is sent: a lost reply.
     AfterStatement(String),
+    /// The n-th request from now is the victim of a deadlock before it runs: error 1205, its
+    /// transaction is rolled back, the connection goes on.
+    VictimAtRequest(u64),
+    /// The statement that sends the n-th row from now is the victim instead.
+    VictimAtRow(u64),
 }
 
 /// An order that was given; tells when it was carried out.
@@ -55,6 +61,7 @@ pub(super) enum Verdict {
     Run,
     Cut,
     RunAndCut,
+    Victim,
 }
 
 struct Open {
@@ -80,6 +87,8 @@ struct State {
 #[derive(Default)]
 pub struct ConnectionFaults {
     state: Mutex<State>,
+    /// An order counts rows: nobody takes the lock for a row otherwise.
+    rows_count: AtomicBool,
 }
 
 /// Session ids below belong to the server itself.
@@ -89,6 +98,7 @@ impl ConnectionFaults {
     /// Orders a cut.
     pub fn order(&self, cut: Cut) -> Ordered {
         let (happened, watch) = watch::channel(false);
+        self.rows_count.fetch_or(matches!(cut, Cut::VictimAtRow(_)), Ordering::SeqCst);
         self.lock().orders.push(Order { cut, happened });
         Ordered(watch)
     }
@@ -165,19 +175,45 @@ impl ConnectionFaults {
         }
         let text = text();
         for order in &mut state.orders {
-            if let Cut::AtRequest(left) = &mut order.cut {
+            if let Cut::AtRequest(left) | Cut::VictimAtRequest(left) = &mut order.cut {
                 *left = left.saturating_sub(1);
             }
         }
         let hit = state.orders.iter().position(|order| match &order.cut {
-            Cut::AtRequest(left) => *left == 0,
+            Cut::AtRequest(left) | Cut::VictimAtRequest(left) => *left == 0,
             Cut::BeforeStatement(part) | Cut::AfterStatement(part) => text.contains(part.as_str()),
-            Cut::AfterPackets(_) => false,
+            Cut::AfterPackets(_) | Cut::VictimAtRow(_) => false,
         });
         let Some(at) = hit else { return Verdict::Run };
         let order = state.orders.remove(at);
         order.happened.send_replace(true);
-        if matches!(order.cut, Cut::AfterStatement(_)) { Verdict::RunAndCut } else { Verdict::Cut }
+        match order.cut {
+            Cut::AfterStatement(_) => Verdict::RunAndCut,
+            Cut::VictimAtRequest(_) => Verdict::Victim,
+            _ => Verdict::Cut,
+        }
+    }
+
+    /// A row is about to be sent. Returns whether its statement is the victim of a deadlock instead.
+    pub(super) fn on_row(&self) -> bool {
+        if !self.rows_count.load(Ordering::SeqCst) {
+            return false;
+        }
+        let mut state = self.lock();
+        let mut victim = false;
+        state.orders.retain_mut(|order| {
+            let Cut::VictimAtRow(left) = &mut order.cut else { return true };
+            *left = left.saturating_sub(1);
+            if *left > 0 || victim {
+                return true;
+            }
+            victim = true;
+            order.happened.send_replace(true);
+            false
+        });
+        let counts = state.orders.iter().any(|order| matches!(order.cut, Cut::VictimAtRow(_)));
+        self.rows_count.store(counts, Ordering::SeqCst);
+        victim
     }
 
     /// `count` packets are about to be sent. Returns how many of them may go before the cut.
@@ -230,6 +266,17 @@ mod tests {
         assert_eq!(faults.on_packets(3), Some(2));
         assert!(ordered.happened());
         assert_eq!(faults.on_packets(9), None);
+    }
+
+    #[test]
+    fn rows_are_counted_from_the_order() {
+        let faults = ConnectionFaults::default();
+        assert!(!faults.on_row());
+        let ordered = faults.order(Cut::VictimAtRow(2));
+        assert!(!faults.on_row() && !ordered.happened());
+        assert_eq!(faults.on_request(51, String::new), Verdict::Run);
+        assert!(faults.on_row() && ordered.happened());
+        assert!(!faults.on_row());
     }
 
     #[tokio::test]

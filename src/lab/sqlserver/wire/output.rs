@@ -57,6 +57,8 @@ pub(super) struct Output {
     muted: bool,
     /// The connection is to be closed: nothing more is sent.
     cut: bool,
+    /// A statement of the present request lost a deadlock amid its rows.
+    victim: bool,
 }
 
 impl Output {
@@ -68,7 +70,7 @@ impl Output {
         faults: Arc<ConnectionFaults>,
     ) -> Self {
         let framer = Framer::new(kind::REPLY, packet_size, process);
-        Self { tokens: Vec::new(), framer, sender, signals, faults, muted: false, cut: false }
+        Self { tokens: Vec::new(), framer, sender, signals, faults, muted: false, cut: false, victim: false }
     }
 
     /// Holds from the next message on.
@@ -84,6 +86,16 @@ impl Output {
     /// Whether the connection must be closed.
     pub(super) fn is_cut(&self) -> bool {
         self.cut || self.muted
+    }
+
+    /// Whether the statement that is about to send a row loses a deadlock instead.
+    pub(super) fn loses_a_deadlock(&mut self) -> bool {
+        self.victim = self.victim || self.faults.on_row();
+        self.victim
+    }
+
+    pub(super) fn take_victim(&mut self) -> bool {
+        std::mem::take(&mut self.victim)
     }
 
     /// Fails when the client does not want the rest.

@@ -86,6 +86,11 @@ impl<'a> Reply<'a> {
         self.last_error
     }
 
+    /// Whether a statement lost a deadlock amid its rows.
+    pub(super) fn lost_a_deadlock(&mut self) -> bool {
+        self.output.take_victim()
+    }
+
     pub(super) fn take_database(&mut self) -> Option<String> {
         self.database.take()
     }
@@ -227,6 +232,9 @@ impl Sink for Reply<'_> {
 
     fn row(&mut self, row: &[Datum]) -> Result<(), Cancelled> {
         self.output.check()?;
+        if self.output.loses_a_deadlock() {
+            return Err(Cancelled);
+        }
         let start = self.output.tokens.len();
         let put = if self.declared.is_empty() { self.put_row(row) } else { self.put_down_level_row(row) };
         if let Err((column, mismatch)) = put {

@@ -73,6 +73,16 @@ impl Runner {
         }
     }
 
+    /// Ends the transaction of a deadlock's victim.
+    pub(super) fn roll_back(&mut self, reply: &mut Reply<'_>) {
+        if self.session.transaction_depth() > 0
+            && let Err(message) = self.session.transaction(&TransactionRequest::Rollback { savepoint: None })
+        {
+            reply.error(&message);
+        }
+        self.note_end(reply, true);
+    }
+
     fn reset(&mut self, reply: &mut Reply<'_>) {
         self.session.reset();
         self.prepared.clear();

@@ -65,11 +65,21 @@ impl Worker {
             Verdict::Run => {}
             Verdict::Cut => return false,
             Verdict::RunAndCut => self.output.mute(),
+            Verdict::Victim => {
+                let mut reply = Reply::new(&mut self.output, self.version);
+                reply.error(&deadlock_victim(self.id));
+                self.runner.roll_back(&mut reply);
+                return reply.finish();
+            }
         }
         let mut reply = Reply::new(&mut self.output, self.version);
         // `Cancelled` needs no handling of its own: an attention and a lost connection show below,
         // and an engine at fault has said so in the reply.
         let _ = self.runner.run(message.status, &request, &mut reply);
+        if reply.lost_a_deadlock() {
+            reply.error(&deadlock_victim(self.id));
+            self.runner.roll_back(&mut reply);
+        }
         let goes_on = if self.signals.attention_waits() {
             self.signals.attention_answered();
             *answered_early += 1;
@@ -85,6 +95,15 @@ impl Worker {
         reply.error(message);
         reply.finish()
     }
+}
+
+/// Error 1205. Unlike most errors it ends the batch and the transaction.
+fn deadlock_victim(id: u16) -> Message {
+    let text = format!(
+        "Transaction (Process ID {id}) was deadlocked on lock resources with another process and has been chosen as the deadlock \
+         victim. Rerun the transaction."
+    );
+    Message { class: 13, state: 51, ..Message::error(1205, text) }
 }
 
 const GIVEN_UP: &str = "The request failed to run because the batch is aborted, this can be caused by abort signal sent from client, \
