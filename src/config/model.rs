@@ -178,6 +178,7 @@ fn s3(section: &Section<'_>, context: &Context<'_>) -> Option<S3Settings> {
     let region = section.maybe("region", word(63));
     let endpoint_url = section.maybe("endpoint_url", url);
     let force_path_style = section.or("force_path_style", false, boolean);
+    let timeout = section.or("timeout", Duration::from_secs(30), duration(TIMEOUT));
     let id = section.maybe("access_key_id", text).and_then(|place| context.fetch(section, "access_key_id", &place));
     let secret = context.secret(section, "secret_access_key");
     let session_token = context.secret(section, "session_token");
@@ -203,7 +204,15 @@ fn s3(section: &Section<'_>, context: &Context<'_>) -> Option<S3Settings> {
     if endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://")) {
         context.warn(section, "s3.endpoint_url is not encrypted".to_owned());
     }
-    Some(S3Settings { bucket: bucket?, prefix: prefix?, region, endpoint_url, force_path_style: force_path_style?, credentials })
+    Some(S3Settings {
+        bucket: bucket?,
+        prefix: prefix?,
+        region,
+        endpoint_url,
+        force_path_style: force_path_style?,
+        credentials,
+        timeout: timeout?,
+    })
 }
 
 fn redshift(section: &Section<'_>, context: &Context<'_>) -> Option<RedshiftSettings> {

@@ -133,6 +133,9 @@ pub struct S3Settings {
     /// `None`: the AWS SDK's own chain (environment, profile files, web identity, container,
     /// instance role).
     pub credentials: Option<S3Credentials>,
+    /// How long one try of one request may take.
+    #[serde(serialize_with = "seconds")]
+    pub timeout: Duration,
 }
 
 /// Keys that stand in the configuration: for stores that the AWS chain knows nothing of.

@@ -27,7 +27,7 @@ pub const TIMEOUT: Page = Page {
     title: "S3 did not answer in time",
     class: Class::Transient,
     meaning: "The request may or may not have been carried out. Everything that this program repeats is safe to repeat.",
-    next: &["db-to-redshift check", "start the job again"],
+    next: &["db-to-redshift check", "start the job again", "raise s3.timeout if the line is slow"],
 };
 
 pub const DENIED: Page = Page {

@@ -17,11 +17,10 @@ use crate::model::Fault;
 use crate::model::fault::s3::{NO_CREDENTIALS, SETTINGS};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One try of one request. The largest is 8 MiB, so a line of 2.5 Mbit/s suffices.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-const OPERATION_TIMEOUT: Duration = Duration::from_mins(3);
 /// Tries of a request that may be repeated freely; conditional writes are repeated by rule R3.
 const TRIES: u32 = 5;
+/// How many times the time of one try all tries and the pauses between them may take.
+const PATIENCE: u32 = TRIES + 1;
 /// The SDK's own begins at a second. The engine tries again after these tries, so that they only
 /// have to bridge a hiccup.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -48,8 +47,8 @@ impl S3Store {
         let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(FIRST_PAUSE);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
+            .operation_attempt_timeout(settings.timeout)
+            .operation_timeout(settings.timeout.saturating_mul(PATIENCE))
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).timeout_config(timeouts);
         if let Some(region) = &settings.region {

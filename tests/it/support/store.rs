@@ -1,5 +1,7 @@
 //! The lab's S3 with a store on it, and records to put there.
 
+use std::time::Duration;
+
 use db_to_redshift::config::{S3Credentials, S3Settings, Secret};
 use db_to_redshift::lab::s3::{S3Options, S3Server, start};
 use db_to_redshift::model::record::{Layout, RECORD_VERSION, RowCounts};
@@ -26,6 +28,7 @@ pub fn settings(lab: &S3Server) -> S3Settings {
             secret_access_key: Secret::new(lab.options().secret_key.clone()),
             session_token: None,
         }),
+        timeout: Duration::from_secs(30),
     }
 }
 
