@@ -14,6 +14,7 @@ mod of_source;
 mod of_sync;
 mod places;
 mod retries;
+mod time_outs;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
