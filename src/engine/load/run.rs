@@ -299,13 +299,34 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         }
     }
 
+    /// After the target's own DDL (rule R7).
     async fn accept_schema(&mut self, record: &CommitRecord) -> Result<(), Fault> {
+        self.require_width(record).await?;
         let records = std::slice::from_ref(record);
         let Some(range) = self.range(records, None) else { return Ok(()) };
         self.loader().await?.accept_schema(&range, &record.column_hash).await?;
         self.count(records, 0);
         self.after(&range, records, "schema", Applied::default(), Instant::now()).await;
         Ok(())
+    }
+
+    /// COPY and INSERT cut blanks at the end of a value that is too long without an error.
+    async fn require_width(&mut self, record: &CommitRecord) -> Result<(), Fault> {
+        let table = &self.table;
+        let widths = self.engine.target.widths(table, &record.columns).await?;
+        let narrow = widths.iter().filter(|width| {
+            let needed = width.needed_bytes.unwrap_or_default();
+            [width.production_bytes, width.staging_bytes].into_iter().flatten().any(|bytes| bytes < needed)
+        });
+        let fault = narrow.fold(None, |fault: Option<Fault>, width| {
+            let fault = fault.unwrap_or_else(|| Fault::new(&rs::NOT_YET_WIDE, format!("{table} must be widened first")));
+            let fault = fault.evidence(
+                &width.column,
+                format!("{} in production, {} in staging, {} needed", width.production, width.staging, width.needed),
+            );
+            Some(fault.next(format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", width.column)))
+        });
+        fault.map_or(Ok(()), |fault| Err(fault.next(format!("db-to-redshift load --table '{table}'"))))
     }
 
     async fn open(&mut self) -> Result<(), Fault> {

@@ -322,6 +322,14 @@ pub const CASE_INSENSITIVE: Page = Page {
     next: &["db-to-redshift check"],
 };
 
+pub const NOT_YET_WIDE: Page = Page {
+    code: "RS-033",
+    title: "the target is narrower than the columns that were accepted",
+    class: Class::Human,
+    meaning: "accept-schema let the stream go on with longer strings. Their batches are loaded once production and staging are as long: Redshift cuts blanks at the end of a value that is too long, and says nothing. Nothing was changed.",
+    next: &["db-to-redshift widen --table <table> --column <column> --confirm # for each column", "db-to-redshift load --table <table>"],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &COMMIT_UNKNOWN,
@@ -355,4 +363,5 @@ pub const PAGES: &[&Page] = &[
     &NOT_WIDENED,
     &COPY_EXPIRED,
     &CASE_INSENSITIVE,
+    &NOT_YET_WIDE,
 ];

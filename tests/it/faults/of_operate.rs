@@ -5,15 +5,16 @@ use db_to_redshift::engine::operate::{RecaptureOrder, SkipOrder};
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::control::{Holder, Lease, LeaseKind, RunTable};
-use db_to_redshift::model::fault::operate;
+use db_to_redshift::model::fault::{operate, rs};
 use db_to_redshift::model::order::Repeat;
-use db_to_redshift::model::{Fault, TableName};
+use db_to_redshift::model::{Fault, SqlType, TableName, TableShape};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{Adopt, Loader, Target};
 use jiff::{Timestamp, ToSpan};
 
 use crate::faults::{provocations, run};
-use crate::support::rig::{Rig, row};
+use crate::support::column::column;
+use crate::support::rig::{Rig, done, fault, row};
 
 provocations! {
     [operate::CONFIRM] => a_skip_that_was_only_asked_about,
@@ -25,6 +26,7 @@ provocations! {
     [operate::PREPARE_BY_HAND] => a_prepare_that_an_operator_vouched_for,
     [operate::TWO_INSTANCES] => a_third_capture_instance,
     [operate::DDL_NOT_CAPTURED] => ddl_that_capture_has_not_passed,
+    [rs::NOT_YET_WIDE] => a_load_before_the_target_was_widened,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +94,19 @@ async fn ddl_that_capture_has_not_passed() -> Fault {
     });
     assert!(rig.engine().accept(std::slice::from_ref(&table), true).await.remove(0).outcome.is_ok());
     fault
+}
+
+async fn a_load_before_the_target_was_widened() -> Fault {
+    let rig = Rig::start().await;
+    let columns = |length| vec![column("id", 1, SqlType::Int, Some(1)), column("note", 2, SqlType::NVarChar { length }, None)];
+    let table = rig.source.table("t", columns(20));
+    done(rig.engine().prepare(std::slice::from_ref(&table), PrepareOptions::default()).await);
+    rig.source.with(|inner| {
+        inner.note_ddl(&table, "ALTER TABLE dbo.t ALTER COLUMN note nvarchar(40) NULL", true);
+        inner.get(&table).instance.shape = TableShape::new(columns(40));
+    });
+    assert!(rig.engine().accept(std::slice::from_ref(&table), true).await.remove(0).outcome.is_ok());
+    fault(rig.engine().load(std::slice::from_ref(&table)).await)
 }
 
 async fn a_third_capture_instance() -> Fault {
