@@ -24,7 +24,7 @@ pub async fn run(global: &Global, skip: &Skip, (engine, events): (Arc<LiveEngine
     Ok(reports::show(global, "skip", &skipped, |report, result| match result {
         None => format!("{}  nothing waits to be loaded, so nothing was skipped", report.table),
         Some(skipped) => format!(
-            "{}  skipped batch {} of epoch {} ({} rows): the table counts as diverged until a verify, or a new snapshot: db-to-redshift prepare --new-epoch --table '{}'",
+            "{}  skipped batch {} of epoch {} ({} rows): the table counts as diverged until a verify, or a new snapshot: db-to-redshift prepare --new-epoch --table {:#}",
             report.table,
             skipped.batch,
             skipped.epoch,

@@ -8,6 +8,7 @@ use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::engine::inspect::widen::WidenOptions;
 use crate::model::Fault;
+use crate::model::typed::shell;
 
 pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let table = select::one(&engine, &global.tables, select::From::Store).await?;
@@ -22,15 +23,16 @@ pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEng
         report.statements.iter().for_each(|sql| output::line(format_args!("{verb}: {sql}")));
         if report.diverged {
             output::line(format_args!(
-                "the tables have other oids now: the table counts as diverged. Next: db-to-redshift verify --table '{table}'"
+                "the tables have other oids now: the table counts as diverged. Next: db-to-redshift verify --table {table:#}"
             ));
         }
         if report.done {
-            output::line(format_args!("Next: db-to-redshift load --table '{table}'"));
+            output::line(format_args!("Next: db-to-redshift load --table {table:#}"));
         } else {
             output::line(format_args!(
-                "Next: db-to-redshift widen --table '{table}' --column '{}' --to {} --confirm",
-                report.column, report.to
+                "Next: db-to-redshift widen --table {table:#} --column {} --to {} --confirm",
+                shell(&report.column),
+                report.to
             ));
         }
     }

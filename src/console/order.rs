@@ -2,6 +2,7 @@
 
 use super::seam::Place;
 use crate::model::order::Repeat;
+use crate::model::typed::shell;
 use crate::model::{Seq, TableName};
 
 /// Something that changes a system, given for one or more tables.
@@ -201,37 +202,31 @@ impl Order {
                 _ => "vacuum".into(),
             });
         }
-        words.extend(place.config.as_ref().map(|path| format!("--config {}", quoted(&path.display().to_string()))));
+        words.extend(place.config.as_ref().map(|path| format!("--config {}", shell(&path.display().to_string()))));
         if place.profile != "default" && !place.profile.is_empty() {
-            words.push(format!("--profile {}", quoted(&place.profile)));
+            words.push(format!("--profile {}", shell(&place.profile)));
         }
-        words.extend(tables.iter().map(|table| format!("--table {}", quoted(&table.to_string()))));
+        words.extend(tables.iter().map(|table| format!("--table {}", shell(&table.to_string()))));
         match self {
-            Self::Pause { why } => words.push(format!("--reason {}", quoted(why))),
+            Self::Pause { why } => words.push(format!("--reason {}", shell(why))),
             Self::Prepare { new_epoch: true } => words.push("--new-epoch".into()),
             Self::TakeOver => words.push("--take-over --confirm".into()),
             Self::AcceptSchema | Self::Recapture => words.push("--confirm".into()),
             Self::Release => words.push("--release".into()),
             Self::Skip { batch: Some(batch), why } => {
                 let table = tables.first().map(ToString::to_string).unwrap_or_default();
-                words.push(format!("--batch {batch} --confirm {} --reason {}", quoted(&table), quoted(why)));
+                words.push(format!("--batch {batch} --confirm {} --reason {}", shell(&table), shell(why)));
             }
             Self::Widen { column, to } => {
-                words.extend(column.as_ref().map(|column| format!("--column {}", quoted(column))));
+                words.extend(column.as_ref().map(|column| format!("--column {}", shell(column))));
                 words.extend(to.map(|to| format!("--to {to}")));
                 words.push("--confirm".into());
             }
-            Self::Enable { role: Some(role) } => words.push(format!("--role {}", quoted(role))),
+            Self::Enable { role: Some(role) } => words.push(format!("--role {}", shell(role))),
             _ => {}
         }
         words.join(" ")
     }
-}
-
-/// A word as a POSIX shell takes it.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

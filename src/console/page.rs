@@ -177,7 +177,7 @@ fn choices(fault: &FaultDocument, table: Option<&TableName>) -> Vec<Choice> {
     for text in &fault.next {
         let general = text.contains('<');
         let text = match table {
-            Some(table) => text.replace("<table>", &super::order::quoted(&table.to_string())),
+            Some(table) => text.replace("<table>", &format!("{table:#}")),
             None => text.clone(),
         };
         let order = super::advice::order(&text);

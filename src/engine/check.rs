@@ -162,8 +162,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         for table in facts {
             let name = table.name.to_string();
             let Some(instance) = table.instances.first() else {
-                let command =
-                    if server.cdc_enabled { format!("db-to-redshift enable --table '{name}'") } else { "db-to-redshift enable".into() };
+                let command = if server.cdc_enabled {
+                    format!("db-to-redshift enable --table {:#}", table.name)
+                } else {
+                    "db-to-redshift enable".into()
+                };
                 found.add(
                     &name,
                     "capture",

@@ -50,7 +50,7 @@ pub fn same_epoch(head: &CommitRecord, shape: &TableShape) -> Result<(), Fault> 
             .evidence("column", &column.name)
             .evidence("policy of the epoch", then.unfit.as_str())
             .evidence("policy now", column.unfit.as_str())
-            .next(format!("db-to-redshift prepare --new-epoch --table '{table}'")));
+            .next(format!("db-to-redshift prepare --new-epoch --table {table:#}")));
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ pub mod shape;
 pub mod sql_type;
 pub mod state;
 pub mod status;
+pub mod typed;
 pub mod unfit;
 pub mod value;
 pub mod words;

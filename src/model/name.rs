@@ -54,8 +54,12 @@ fn read_part(text: &str) -> Option<(String, &str)> {
     None
 }
 
+/// `{:#}` is the name as a POSIX shell takes it, for commands that people copy.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f.write_str(&super::typed::shell(&self.to_string()));
+        }
         write_part(f, &self.schema)?;
         f.write_str(".")?;
         write_part(f, &self.name)
@@ -105,6 +109,12 @@ impl JsonSchema for TableName {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_command_takes_a_name_with_any_quote() {
+        let table = TableName::new("dbo", "it's");
+        assert_eq!(format!("{table} {table:#}"), r"dbo.[it's] 'dbo.[it'\''s]'");
+    }
 
     #[test]
     fn reads_plain_and_bracketed_names() {

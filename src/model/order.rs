@@ -64,7 +64,7 @@ impl PrepareOptions {
                 let _ = write!(command, " {flag}");
             }
         }
-        let _ = write!(command, " --table '{table}'");
+        let _ = write!(command, " --table {table:#}");
         command
     }
 

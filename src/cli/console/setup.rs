@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::cli::connect::LiveEngine;
 use crate::console::order::Order;
 use crate::console::setup::{Checklist, Step, StepState};
+use crate::model::typed::tsql;
 use crate::model::{Fault, TableName};
 use crate::source::{ServerFacts, Source, SourceTable};
 use crate::store::ChangeStore;
@@ -16,12 +17,11 @@ pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db;";
 /// Capture of one table, as the program runs it.
 #[must_use]
 pub fn enable_table(table: &TableName, role: Option<&str>) -> String {
-    let text = |text: &str| format!("N'{}'", text.replace('\'', "''"));
     format!(
         "EXEC sys.sp_cdc_enable_table\n    @source_schema = {},\n    @source_name = {},\n    @role_name = {},\n    @supports_net_changes = 0;",
-        text(&table.schema),
-        text(&table.name),
-        role.map_or_else(|| "NULL".to_owned(), text)
+        tsql(&table.schema),
+        tsql(&table.name),
+        role.map_or_else(|| "NULL".to_owned(), tsql)
     )
 }
 

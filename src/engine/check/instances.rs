@@ -36,8 +36,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 &name,
                 "instances",
                 format!(
-                    "the open epoch reads {}; {newer} is newer: db-to-redshift prepare --new-epoch --table '{name}' goes over to it",
-                    read.instance
+                    "the open epoch reads {}; {newer} is newer: db-to-redshift prepare --new-epoch --table {:#} goes over to it",
+                    read.instance, table.name
                 ),
             ),
             Ok(Some(_)) => {

@@ -134,7 +134,7 @@ fn check<'a>(
         return Err(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))
             .evidence("next LSN to read", from)
             .evidence("low-water mark", min)
-            .next(format!("db-to-redshift prepare --new-epoch --table '{name}'")));
+            .next(format!("db-to-redshift prepare --new-epoch --table {name:#}")));
     }
     Ok((instance, max))
 }
@@ -248,7 +248,7 @@ fn no_drift(head: &CommitRecord, table: &TableFacts, instance: &CaptureInstance)
     let seen = head.altered.is_some() && head.altered == table.altered;
     if instance.ddl_lsn > head.ddl_lsn && !seen {
         return Err(drift(format!("DDL ran on {} since the last batch", head.table))
-            .next(format!("db-to-redshift accept-schema --table '{}' # the captured columns are as they were", head.table))
+            .next(format!("db-to-redshift accept-schema --table {:#} # the captured columns are as they were", head.table))
             .evidence("ddl_lsn", instance.ddl_lsn.unwrap_or_default())
             .evidence(
                 "columns not captured",

@@ -55,7 +55,7 @@ impl Stream {
     ) -> Result<(Epoch, RecordKind, CommitRecord, bool), Fault> {
         let paused = control::is_paused(&*engine.store, table).await?;
         let not_prepared = || {
-            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table {table:#}"))
         };
         let epoch = engine.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
         let opening = engine.store.record(table, epoch, 0).await?.ok_or_else(not_prepared)?;

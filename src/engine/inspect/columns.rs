@@ -80,7 +80,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub async fn columns(&self, table: &TableName) -> Result<ColumnMap, Fault> {
         let not_tracked = || {
             Fault::new(&sync::NOT_TRACKED, format!("{table} has no capture instance"))
-                .next(format!("db-to-redshift enable --table '{table}'"))
+                .next(format!("db-to-redshift enable --table {table:#}"))
         };
         let (described, capture) = tokio::join!(self.describe(std::slice::from_ref(table)), self.capture_of(table));
         let facts = described?.into_iter().next().ok_or_else(not_tracked)??;

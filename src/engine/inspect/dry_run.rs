@@ -195,7 +195,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Records that the next load takes, record 0 of a new epoch included.
     pub(super) async fn pending_records(&self, table: &TableName) -> Result<(CommitRecord, Option<Seq>, Vec<CommitRecord>), Fault> {
         let none = || {
-            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table {table:#}"))
         };
         let epoch = self.store.current_epoch(table).await?.ok_or_else(none)?;
         let opening = self.store.record(table, epoch, 0).await?.ok_or_else(none)?;

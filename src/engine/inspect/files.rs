@@ -147,7 +147,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// The newest epoch of a table.
     pub(super) async fn epoch_of(&self, table: &TableName) -> Result<Epoch, Fault> {
         self.store.current_epoch(table).await?.ok_or_else(|| {
-            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table {table:#}"))
         })
     }
 

@@ -56,7 +56,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// What the next load of a table would run first.
     pub async fn load_sql(&self, table: &TableName) -> Result<LoadSql, Fault> {
         let none = || {
-            Fault::new(&sync::NOT_PREPARED, format!("{table} was never prepared")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&sync::NOT_PREPARED, format!("{table} was never prepared")).next(format!("db-to-redshift prepare --table {table:#}"))
         };
         let epoch = self.epoch_of(table).await?;
         let opening = self.store.record(table, epoch, 0).await?.ok_or_else(none)?;

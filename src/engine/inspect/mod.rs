@@ -54,8 +54,8 @@ impl Subject {
 
 fn not_loaded(table: &TableName) -> Fault {
     Fault::new(&sync::NOT_PREPARED, format!("{table} was never loaded"))
-        .next(format!("db-to-redshift prepare --table '{table}'"))
-        .next(format!("db-to-redshift load --table '{table}'"))
+        .next(format!("db-to-redshift prepare --table {table:#}"))
+        .next(format!("db-to-redshift load --table {table:#}"))
 }
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {

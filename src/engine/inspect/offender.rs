@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use super::dry_run::{Limit, Place, held_bytes};
 use crate::engine::Engine;
 use crate::model::fault::rs;
+use crate::model::typed::shell;
 use crate::model::{CommitRecord, Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -83,6 +84,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             return fault.next(format!("shorten the value in the source: no VARCHAR of Redshift holds more than {widest} bytes"));
         }
         let to = width.needed_bytes.map_or(bytes, |needed| bytes.max(needed.into()));
-        fault.next(format!("db-to-redshift widen --table '{table}' --column '{}' --to {to}", width.column))
+        fault.next(format!("db-to-redshift widen --table {table:#} --column {} --to {to}", shell(&width.column)))
     }
 }

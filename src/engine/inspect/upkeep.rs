@@ -47,7 +47,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Upkeep::TruncateProduction { confirm } => {
                 if *confirm != table.to_string() {
                     return Err(Fault::new(&sync::NOT_CONFIRMED, format!("emptying production of {table} was not confirmed"))
-                        .next(format!("db-to-redshift maintain truncate-production --table '{table}' --confirm '{table}'")));
+                        .next(format!("db-to-redshift maintain truncate-production --table {table:#} --confirm {table:#}")));
                 }
                 self.under_load_lease(table, what).await?
             }
@@ -85,6 +85,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let identity = self.stream_identity(table).await?;
         self.target.loader(table).await?.truncate_production(&identity).await?;
         self.log_mark(Job::Load, table, "emptied").await;
-        Ok(format!("emptied production; the table counts as diverged. Next: db-to-redshift prepare --new-epoch --table '{table}'"))
+        Ok(format!("emptied production; the table counts as diverged. Next: db-to-redshift prepare --new-epoch --table {table:#}"))
     }
 }

@@ -82,7 +82,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// A job on the current epoch, under a lease that is ours.
     pub(crate) async fn loading<'a>(&'a self, table: &'a TableName, lease: &'a lease::Held) -> Result<Loading<'a, S, C, T>, Fault> {
         let not_prepared = || {
-            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch")).next(format!("db-to-redshift prepare --table {table:#}"))
         };
         let epoch = self.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
         let opening = self.store.record(table, epoch, 0).await?.ok_or_else(not_prepared)?;

@@ -9,6 +9,7 @@ use crate::engine::retry::Retries;
 use crate::engine::{Engine, control, lease};
 use crate::model::fault::{Class, rs, sync};
 use crate::model::state::StreamIdentity;
+use crate::model::typed::shell;
 use crate::model::{CommitRecord, Fault, PartFile, RecordKind, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -324,9 +325,9 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
                 &width.column,
                 format!("{} in production, {} in staging, {} needed", width.production, width.staging, width.needed),
             );
-            Some(fault.next(format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", width.column)))
+            Some(fault.next(format!("db-to-redshift widen --table {table:#} --column {} --confirm", shell(&width.column))))
         });
-        fault.map_or(Ok(()), |fault| Err(fault.next(format!("db-to-redshift load --table '{table}'"))))
+        fault.map_or(Ok(()), |fault| Err(fault.next(format!("db-to-redshift load --table {table:#}"))))
     }
 
     async fn open(&mut self) -> Result<(), Fault> {

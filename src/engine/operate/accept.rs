@@ -24,6 +24,7 @@ use crate::engine::{Engine, TOOL};
 use crate::model::fault::operate::{CONFIRM, DDL_NOT_CAPTURED};
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
+use crate::model::typed::shell;
 use crate::model::{Column, CommitRecord, Epoch, Fault, RecordKind, Seq, SqlType, TableName};
 use crate::source::{DdlNote, Source};
 use crate::store::{ChangeStore, RecordPut};
@@ -122,7 +123,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Err(Fault::new(&DDL_NOT_CAPTURED, format!("capture has not passed the last change of {}", head.table))
             .evidence("altered", altered)
             .evidence("captured up to", captured.map_or_else(|| "unknown".to_owned(), |captured| captured.to_string()))
-            .next(format!("db-to-redshift accept-schema --table '{}' # in a few minutes", head.table)))
+            .next(format!("db-to-redshift accept-schema --table {:#} # in a few minutes", head.table)))
     }
 
     async fn accept_under_lease(&self, stream: &mut Stream) -> Result<Accepted, Fault> {
@@ -137,7 +138,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if again.instance.shape.hash() != record.column_hash || again.instance.ddl_lsn != record.ddl_lsn || again.altered != record.altered
         {
             return Err(Fault::new(&sync::DRIFT, format!("{table} was altered again meanwhile"))
-                .next(format!("db-to-redshift accept-schema --table '{table}'")));
+                .next(format!("db-to-redshift accept-schema --table {table:#}")));
         }
         match self.store.put_record(&record).await? {
             RecordPut::Written => {}
@@ -180,14 +181,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 /// What an accept says before it has written anything.
 fn report(head: &CommitRecord, changed: &Changed, longer: &[(&Column, &Column)]) -> Accepted {
     let table = &head.table;
-    let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table '{table}' --column '{}' --confirm", now.name));
+    let widen = longer.iter().map(|(_, now)| format!("db-to-redshift widen --table {table:#} --column {} --confirm", shell(&now.name)));
     Accepted {
         table: table.clone(),
         epoch: head.epoch,
         batch: None,
         longer: longer.iter().map(|(then, now)| format!("{} {} -> {}", now.name, then.sql_type, now.sql_type)).collect(),
         not_captured: changed.instance.uncaptured.iter().map(|column| column.name.clone()).collect(),
-        next: widen.chain([format!("db-to-redshift sync --table '{table}'")]).collect(),
+        next: widen.chain([format!("db-to-redshift sync --table {table:#}")]).collect(),
     }
 }
 
@@ -241,5 +242,5 @@ fn ask(accepted: &Accepted, changed: &Changed, ddl: &[DdlNote]) -> Fault {
         .evidence("columns that are longer now", list(&accepted.longer))
         .evidence("columns that are not carried", list(&accepted.not_captured))
         .evidence("ddl_lsn", changed.instance.ddl_lsn.unwrap_or_default());
-    with_ddl(fault, ddl).next(format!("db-to-redshift accept-schema --table '{table}' --confirm"))
+    with_ddl(fault, ddl).next(format!("db-to-redshift accept-schema --table {table:#} --confirm"))
 }

@@ -62,19 +62,19 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     async fn adopt_table(&self, table: &TableName, server: &SourceIdentity, order: AdoptOrder) -> Result<Adopted, Fault> {
         let state = self.target.state(table).await?.ok_or_else(|| {
-            Fault::new(&rs::NOT_PREPARED, format!("{table} has no state")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&rs::NOT_PREPARED, format!("{table} has no state")).next(format!("db-to-redshift prepare --table {table:#}"))
         })?;
         let from = state.identity.clone();
         // A guid that cannot be read now does not wipe out the one that is known.
         let source = if from.source.agrees_with(server) { &from.source } else { server };
         let to = self.identity(source);
         if from == to {
-            return Ok(Adopted { was: None, now: to, diverged: false, next: format!("db-to-redshift sync --table '{table}'") });
+            return Ok(Adopted { was: None, now: to, diverged: false, next: format!("db-to-redshift sync --table {table:#}") });
         }
         if from.pipeline != to.pipeline && !order.pipeline {
             return Err(show(Fault::new(&sync::OTHER_STREAM, format!("the state of {table} belongs to another pipeline")), &from, &to)
                 .next(format!(
-                    "if the pipeline was renamed and nobody runs the old name: db-to-redshift adopt --pipeline --table '{table}'"
+                    "if the pipeline was renamed and nobody runs the old name: db-to-redshift adopt --pipeline --table {table:#}"
                 )));
         }
         let diverged = self.doubt(table, &state, &to).await?;
@@ -86,9 +86,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         lease.release().await;
         adopted?;
         let next = if diverged.is_some() || from.source != to.source || from.pipeline != to.pipeline {
-            format!("db-to-redshift prepare --new-epoch --table '{table}'")
+            format!("db-to-redshift prepare --new-epoch --table {table:#}")
         } else {
-            format!("db-to-redshift sync --table '{table}'")
+            format!("db-to-redshift sync --table {table:#}")
         };
         Ok(Adopted { was: Some(from), now: to, diverged: diverged.is_some(), next })
     }
@@ -169,5 +169,5 @@ fn ask(table: &TableName, from: &StreamIdentity, to: &StreamIdentity, diverged: 
     };
     let fault = Fault::new(&CONFIRM, format!("adopt would give the state of {table} the identity of this configuration"));
     let pipeline = if order.pipeline { " --pipeline" } else { "" };
-    show(fault, from, to).evidence("afterwards", after).next(format!("db-to-redshift adopt{pipeline} --confirm --table '{table}'"))
+    show(fault, from, to).evidence("afterwards", after).next(format!("db-to-redshift adopt{pipeline} --confirm --table {table:#}"))
 }

@@ -142,7 +142,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             let Some(holder) = lease.holder.clone() else { return Ok(None) };
             if !force && watch.has_changed(&etag) {
                 let forced =
-                    format!("db-to-redshift lease --take-over --force '{table}' --table '{table}' # takes it from a job that is at work");
+                    format!("db-to-redshift lease --take-over --force {table:#} --table {table:#} # takes it from a job that is at work");
                 return Err(busy(table, line.kind, &holder).next(forced));
             }
             let free = force || is_dead(&holder, &self.run.holder) || watch.has_expired(&etag, Instant::now());
@@ -185,6 +185,6 @@ fn not_ours(table: &TableName, line: &LeaseLine) -> Fault {
 fn ask(table: &TableName, line: &LeaseLine) -> Fault {
     let what = format!("the {} lease of {table} is watched for 60 s and freed if nobody renews it", line.kind.as_str());
     describe(Fault::new(&CONFIRM, what), line)
-        .next(format!("db-to-redshift lease --take-over --confirm --table '{table}'"))
-        .next(format!("db-to-redshift lease --take-over --force '{table}' --table '{table}' takes it even from a job that is at work"))
+        .next(format!("db-to-redshift lease --take-over --confirm --table {table:#}"))
+        .next(format!("db-to-redshift lease --take-over --force {table:#} --table {table:#} takes it even from a job that is at work"))
 }

@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::engine::abreast::abreast;
 use crate::model::fault::operate::{CONFIRM, TWO_INSTANCES};
 use crate::model::fault::sync;
+use crate::model::typed::{shell, tsql};
 use crate::model::{CaptureIdentity, Fault, Lsn, TableName};
 use crate::source::{CaptureInstance, Source, TableFacts};
 use crate::store::ChangeStore;
@@ -80,13 +81,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let table = &facts.name;
         let newest = facts.instances.first().ok_or_else(|| {
             Fault::new(&sync::NOT_TRACKED, format!("{table} has no capture instance"))
-                .next(format!("db-to-redshift enable --table '{table}'"))
+                .next(format!("db-to-redshift enable --table {table:#}"))
         })?;
         let later = self.later_columns(newest).await?;
         if let Some(unknown) = order.without.iter().find(|name| !later.contains(name)) {
             return Err(Fault::new(&sync::NO_COLUMN, format!("{table} has no new column {unknown}"))
                 .evidence("new columns", later.join(", "))
-                .next(format!("db-to-redshift columns --table '{table}'")));
+                .next(format!("db-to-redshift columns --table {table:#}")));
         }
         let read = self.capture_of(table).await?;
         let recaptured = plan(table, newest, &later, order, read.as_ref());
@@ -126,7 +127,7 @@ fn plan(
         added,
         changed: newest.missing.clone(),
         left_out,
-        next: vec![format!("db-to-redshift {next} --table '{table}'")],
+        next: vec![format!("db-to-redshift {next} --table {table:#}")],
     }
 }
 
@@ -145,7 +146,7 @@ fn names(command: &str, name: &str) -> bool {
 pub fn came_later(table: &TableName, instance: &CaptureInstance, later: &[String]) -> Option<String> {
     (!later.is_empty()).then(|| {
         format!(
-            "came after capture instance {} was made, so it does not carry them: {}; db-to-redshift recapture --table '{table}' makes one that does",
+            "came after capture instance {} was made, so it does not carry them: {}; db-to-redshift recapture --table {table:#} makes one that does",
             instance.identity.instance,
             later.join(", ")
         )
@@ -155,12 +156,11 @@ pub fn came_later(table: &TableName, instance: &CaptureInstance, later: &[String
 /// The statement that ends a capture instance, with the history it holds.
 #[must_use]
 pub fn end_instance(table: &TableName, instance: &str) -> String {
-    let text = |text: &str| format!("N'{}'", text.replace('\'', "''"));
     format!(
         "EXEC sys.sp_cdc_disable_table @source_schema = {}, @source_name = {}, @capture_instance = {}",
-        text(&table.schema),
-        text(&table.name),
-        text(instance)
+        tsql(&table.schema),
+        tsql(&table.name),
+        tsql(instance)
     )
 }
 
@@ -178,20 +178,20 @@ fn no_room(facts: &TableFacts, read: Option<&CaptureIdentity>) -> Fault {
         [one] => fault.next(format!("if nothing else reads it, in SQL Server: {}", end_instance(table, &one.identity.instance))),
         _ => fault.next("find out who reads them, and end one in SQL Server with sys.sp_cdc_disable_table"),
     }
-    .next(format!("db-to-redshift recapture --table '{table}'"))
+    .next(format!("db-to-redshift recapture --table {table:#}"))
 }
 
 fn ask(plan: &Recaptured, newest: &CaptureInstance, order: &RecaptureOrder) -> Fault {
     let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let table = &plan.table;
-    let without = order.without.iter().fold(String::new(), |text, name| text + " --without '" + &name.replace('\'', r"'\''") + "'");
+    let without = order.without.iter().fold(String::new(), |text, name| text + " --without " + &shell(name));
     Fault::new(&CONFIRM, format!("another capture instance of {table} would be made beside {}", plan.newest))
         .evidence("columns that it captures beyond", list(&plan.added))
         .evidence("columns that changed", list(&plan.changed))
         .evidence("columns that stay left out", list(&plan.left_out))
         .evidence("gating role", newest.role.as_deref().unwrap_or("none"))
         .evidence("cost", "capture writes each change twice until one instance ends")
-        .next(format!("db-to-redshift recapture --table '{table}'{without} --confirm"))
+        .next(format!("db-to-redshift recapture --table {table:#}{without} --confirm"))
 }
 
 #[cfg(test)]

@@ -42,13 +42,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let mut report = Recovered::default();
         self.recover_intent(table, &mut report).await?;
         if self.store.current_epoch(table).await?.is_none() {
-            report.left.push(format!("no epoch is open: db-to-redshift prepare --table '{table}'"));
+            report.left.push(format!("no epoch is open: db-to-redshift prepare --table {table:#}"));
             return Ok(report);
         }
         let Loaded { outcome, relogged, swept } = self.load_table(table).await?;
         report.outcome = outcome;
         if outcome.paused {
-            report.left.push(format!("paused by an operator: db-to-redshift resume --table '{table}'"));
+            report.left.push(format!("paused by an operator: db-to-redshift resume --table {table:#}"));
         }
         if outcome.batches > 0 {
             report.did.push(format!("loaded {} batches", outcome.batches));

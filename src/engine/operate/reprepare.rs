@@ -108,6 +108,6 @@ fn by_hand(table: &TableName, unprepared: &Unprepared) -> Fault {
         Some(order) => fault.next(order.command(table)),
         None => fault
             .evidence("options", "not noted by the version that ran it")
-            .next(format!("db-to-redshift prepare --table '{table}' # with the options that the run was given")),
+            .next(format!("db-to-redshift prepare --table {table:#} # with the options that the run was given")),
     }
 }

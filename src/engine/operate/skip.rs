@@ -59,7 +59,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// What a skip would leave out; `None` when nothing waits. Reads only.
     pub async fn skip_plan(&self, table: &TableName) -> Result<Option<SkipPlan>, Fault> {
         let state = self.target.state(table).await?.ok_or_else(|| {
-            Fault::new(&rs::NOT_PREPARED, format!("{table} has no state")).next(format!("db-to-redshift prepare --table '{table}'"))
+            Fault::new(&rs::NOT_PREPARED, format!("{table} has no state")).next(format!("db-to-redshift prepare --table {table:#}"))
         })?;
         let not_prepared = || Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch"));
         let epoch = self.store.current_epoch(table).await?.ok_or_else(not_prepared)?;
@@ -136,7 +136,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             return Err(Fault::new(&OTHER_BATCH, format!("batch {batch} of {table} is not the next one"))
                 .evidence("epoch", opening.epoch)
                 .evidence("next batch", next)
-                .next(format!("db-to-redshift skip --table '{table}'")));
+                .next(format!("db-to-redshift skip --table {table:#}")));
         }
         let record = self.store.record(table, opening.epoch, batch).await?.ok_or_else(|| {
             Fault::new(&OTHER_BATCH, format!("{table} has no batch {batch}: nothing waits")).evidence("epoch", opening.epoch)
@@ -178,5 +178,5 @@ fn ask(plan: &SkipPlan, typed: Option<&str>) -> Fault {
         Some(typed) if typed != table.to_string() => fault.evidence("typed instead of the table's name", typed),
         _ => fault,
     };
-    fault.next(format!("db-to-redshift skip --table '{table}' --batch {batch} --confirm '{table}' --reason '…'"))
+    fault.next(format!("db-to-redshift skip --table {table:#} --batch {batch} --confirm {table:#} --reason '…'"))
 }

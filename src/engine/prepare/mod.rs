@@ -212,6 +212,6 @@ fn not_empty(table: &TableName, rows: u64) -> Fault {
 
 fn not_tracked(server: &ServerFacts, table: &TableFacts) -> Fault {
     let name = &table.name;
-    let command = if server.cdc_enabled { format!("db-to-redshift enable --table '{name}'") } else { "db-to-redshift enable".to_owned() };
+    let command = if server.cdc_enabled { format!("db-to-redshift enable --table {name:#}") } else { "db-to-redshift enable".to_owned() };
     Fault::new(&sync::NOT_TRACKED, format!("{name} has no capture instance")).next(command)
 }

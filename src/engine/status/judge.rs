@@ -128,7 +128,7 @@ fn verdict(
 }
 
 fn next(table: &TableName, verdict: Verdict, retention: Option<&Countdown>, stuck: Option<&Stuck>) -> Vec<String> {
-    let ours = |command: &str| format!("db-to-redshift {command} --table '{table}'");
+    let ours = |command: &str| format!("db-to-redshift {command} --table {table:#}");
     match verdict {
         Verdict::Diverged | Verdict::Gap => vec![ours("prepare --new-epoch")],
         Verdict::Lagging => {

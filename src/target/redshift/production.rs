@@ -20,7 +20,7 @@ pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn], loaded: Opti
         let Some(have) = found.iter().find(|have| have.name == want.name) else {
             let why = format!("missing; {} is needed", want.rs);
             let brought =
-                |table| format!("db-to-redshift prepare --new-epoch --table '{table}' # adds it, and brings the values of all rows");
+                |table| format!("db-to-redshift prepare --new-epoch --table {table:#} # adds it, and brings the values of all rows");
             problems.push((want.name.clone(), why, loaded.map_or_else(|| add_column(names, want), brought)));
             continue;
         };
@@ -43,11 +43,11 @@ pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn], loaded: Opti
     let mut fault = Fault::new(&rs::PRODUCTION_DIFFERS, format!("{table} does not fit the source table")).evidence("table", &table);
     let rebuilt = loaded.filter(|_| problems.iter().any(|(_, _, fix)| fix.contains("; UPDATE ")));
     if let Some(table) = rebuilt {
-        fault = fault.next(format!("db-to-redshift pause --table '{table}' --reason 'a column is rebuilt'"));
+        fault = fault.next(format!("db-to-redshift pause --table {table:#} --reason 'a column is rebuilt'"));
     }
     fault = problems.into_iter().fold(fault, |fault, (column, why, fix)| fault.evidence(format!("column {column}"), why).next(fix));
     if let Some(table) = rebuilt {
-        fault = fault.next(format!("db-to-redshift resume --table '{table}'")).next(format!("db-to-redshift verify --table '{table}'"));
+        fault = fault.next(format!("db-to-redshift resume --table {table:#}")).next(format!("db-to-redshift verify --table {table:#}"));
     }
     Err(fault)
 }
