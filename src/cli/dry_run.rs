@@ -99,7 +99,7 @@ fn print(report: &DryRunReport) {
     if rows.len() > 1 {
         output::text(output::table(&rows));
     }
-    for column in report.columns.iter().filter(|column| column.too_long > 0) {
-        output::line(format_args!("Next: db-to-redshift widen --table '{table}' --column '{}' --to {}", column.column, column.widest));
+    for action in report.columns.iter().flat_map(|column| &column.next) {
+        output::line(format_args!("Next: {action}"));
     }
 }
