@@ -10,10 +10,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::args::{Bundle, Global};
+use super::check::Checked;
 use super::connect::LiveEngine;
-use super::document::Document;
+use super::document::{Document, Ended, Named};
+use super::runs::RunList;
 use super::{exit, output, select};
-use crate::engine::bundle::archive;
+use crate::config::Settings;
+use crate::engine::bundle::Gathered;
+use crate::engine::bundle::archive::{self, Member};
 use crate::engine::event::EventReceiver;
 use crate::model::fault::{cfg, sync};
 use crate::model::{Fault, TableName};
@@ -50,6 +54,29 @@ pub async fn run(global: &Global, bundle: &Bundle, (engine, _events): (Arc<LiveE
     Ok(exit::DONE)
 }
 
+/// The files of the archive, each a document of the registry but the first.
+fn members(settings: &Settings, gathered: Gathered) -> Vec<Member> {
+    fn document(name: &'static str, document: &impl Document) -> Member {
+        Member::json(name, &Named::new(document))
+    }
+    fn part<D: Document>(name: &'static str, read: Result<D, Fault>) -> Member {
+        match read {
+            Ok(read) => document(name, &read),
+            Err(fault) => document(name, &Ended { fault: &fault }),
+        }
+    }
+    vec![
+        Member::text("README.txt", gathered.readme),
+        document("versions.json", &gathered.versions),
+        document("config.json", settings),
+        document("check.json", &Checked::new(&gathered.findings)),
+        document("status.json", &gathered.status),
+        document("faults.json", &gathered.faults),
+        part("runs.json", gathered.runs.map(|runs| RunList { runs })),
+        part("batch_log.json", gathered.log),
+    ]
+}
+
 /// A bundle that was written.
 pub struct Written {
     pub path: PathBuf,
@@ -62,7 +89,7 @@ pub async fn write(engine: &Arc<LiveEngine>, tables: &[TableName], out: Option<P
     let now = Timestamp::now();
     let folder = format!("db-to-redshift-{}-{}", engine.settings.pipeline, now.strftime("%Y%m%dT%H%M%SZ"));
     let path = out.unwrap_or_else(|| PathBuf::from(format!("{folder}.tar.gz")));
-    let members = engine.bundle(tables).await;
+    let members = members(&engine.settings, engine.bundle(tables).await);
     let fault = |error: std::io::Error| {
         Fault::new(&cfg::NOT_WRITTEN, format!("{} was not written", path.display())).evidence("error", error.kind()).caused_by(error)
     };

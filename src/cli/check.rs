@@ -21,6 +21,12 @@ pub struct Checked {
     findings: Vec<FindingDocument>,
 }
 
+impl Checked {
+    pub(super) fn new(findings: &[Finding]) -> Self {
+        Self { findings: findings.iter().map(FindingDocument::from).collect() }
+    }
+}
+
 impl Document for Checked {
     const NAME: &'static str = "check";
     const VERSION: u32 = 1;
@@ -35,7 +41,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     };
     let findings = engine.check(&tables).await;
     if global.json {
-        output::document(&Checked { findings: findings.iter().map(FindingDocument::from).collect() });
+        output::document(&Checked::new(&findings));
     } else {
         findings.iter().for_each(print);
     }

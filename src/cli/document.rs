@@ -15,6 +15,8 @@ use super::reports::Orders;
 use super::{buckets, bundle, check, enable, explain, jobs, keys, lease, load_errors, retry, runs, schema, tables};
 #[cfg(feature = "lab")]
 use super::{demo, lab};
+use crate::config::Settings;
+use crate::engine::bundle::{MetFaults, Versions};
 use crate::engine::event::Event;
 use crate::engine::inspect::batch_log::BatchLog;
 use crate::engine::inspect::columns::ColumnMap;
@@ -44,7 +46,7 @@ pub trait Document: Serialize + JsonSchema {
 pub struct Kind {
     pub name: &'static str,
     pub version: u32,
-    /// Commands that print it with `--json`; `*` stands for every command.
+    /// Commands that print it with `--json`, or write it into a file; `*` stands for every command.
     pub by: &'static [&'static str],
     schema: fn() -> Schema,
 }
@@ -88,6 +90,10 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<runs::RunList>(&["runs"]),
     Kind::of::<enable::Enabled>(&["enable"]),
     Kind::of::<bundle::Bundled>(&["bundle"]),
+    // In its archive, beside documents of other commands.
+    Kind::of::<Versions>(&["bundle"]),
+    Kind::of::<Settings>(&["bundle"]),
+    Kind::of::<MetFaults>(&["bundle"]),
     Kind::of::<keys::KeyList>(&["keys"]),
     Kind::of::<Orders<'static, PauseChange>>(&["pause"]),
     Kind::of::<Orders<'static, Resumed>>(&["resume"]),
@@ -209,6 +215,9 @@ macro_rules! documents {
 
 documents! {
     "event" / 1 => Event,
+    "versions" / 1 => Versions,
+    "settings" / 1 => Settings,
+    "faults" / 1 => MetFaults,
     "status" / 2 => StatusReport,
     "verify" / 1 => Reports<'_, VerifyReport>,
     "trace" / 1 => TraceReport,

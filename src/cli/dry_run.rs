@@ -8,7 +8,6 @@ use super::document::Reports;
 use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::engine::inspect::dry_run::{DryRunReport, Place};
-use crate::model::typed::shell;
 use crate::model::{Fault, TableName};
 
 pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
@@ -100,11 +99,7 @@ fn print(report: &DryRunReport) {
     if rows.len() > 1 {
         output::text(output::table(&rows));
     }
-    for column in report.columns.iter().filter(|column| column.too_long > 0) {
-        output::line(format_args!(
-            "Next: db-to-redshift widen --table {table:#} --column {} --to {}",
-            shell(&column.column),
-            column.widest
-        ));
+    for action in report.columns.iter().flat_map(|column| &column.next) {
+        output::line(format_args!("Next: {action}"));
     }
 }

@@ -18,7 +18,7 @@ use crate::store::ChangeStore;
 #[derive(Serialize, JsonSchema)]
 pub struct RunList {
     /// The newest first.
-    runs: Vec<RunRecord>,
+    pub(super) runs: Vec<RunRecord>,
 }
 
 impl Document for RunList {

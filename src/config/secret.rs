@@ -1,9 +1,11 @@
 //! Secrets: held in a type that never prints.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 
@@ -35,6 +37,16 @@ impl fmt::Debug for Secret {
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("(set)")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": "(set)", "description": "A secret: only that it is set." })
     }
 }
 

@@ -1,17 +1,20 @@
 //! The settings of one profile, complete and checked: what the machines and the engine read.
 //!
-//! They can be serialised for an incident bundle: secrets and key ids show only that they are set.
+//! They are a document of an incident bundle: secrets and key ids show only that they are set.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::Secret;
 use crate::model::{TableName, Unfit};
 
-#[derive(Clone, Debug, Serialize)]
+/// The settings in use, defaults included. Secrets and key ids show only that they are set; times are
+/// in seconds.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Settings {
     /// Name of the stream: part of every key in S3 and of the state in Redshift. Letters, digits,
     /// `_` and `-`, at most 100.
@@ -20,13 +23,21 @@ pub struct Settings {
     pub profile: String,
     /// Asks before anything that writes.
     pub protected: bool,
+    /// The database that changes come from.
     pub source: SourceSettings,
+    /// Where change files stand.
     pub s3: S3Settings,
+    /// The database that changes go to.
     pub redshift: RedshiftSettings,
+    /// How changes are read.
     pub extract: ExtractSettings,
+    /// How batches are loaded.
     pub load: LoadSettings,
+    /// How long objects stay in S3.
     pub store: StoreSettings,
+    /// Rules for tables: of those that match one, the last counts.
     pub tables: Vec<TableRule>,
+    /// How the console looks.
     pub console: ConsoleSettings,
     /// What `check` should say about the file, as of a password in plain text.
     pub warnings: Vec<String>,
@@ -86,51 +97,68 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// How a database connection is protected.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Tls {
     /// Encrypted, the server's certificate verified against the system's roots or `ca_file`.
-    Verify { ca_file: Option<PathBuf> },
+    Verify {
+        /// Certificates that are trusted; null: the system's.
+        ca_file: Option<PathBuf>,
+    },
     /// Encrypted, anybody may answer. Every screen shows it.
     TrustAny,
     /// Not encrypted. Every screen shows it.
     Off,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// `[source]`: SQL Server.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceSettings {
+    /// Name or address of the server.
     pub host: String,
+    /// TCP port of the server.
     pub port: u16,
+    /// The database that is read.
     pub database: String,
+    /// The login.
     pub user: String,
+    /// Of the login.
     pub password: Secret,
     pub tls: Tls,
     pub cleanup: CleanUpPolicy,
     /// How long one statement may take before it is given up. Reads of change tables have none.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub timeout: Duration,
 }
 
 /// Who cleans up change history (section 6 of the protocol).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CleanUpPolicy {
     /// SQL Server's own job.
     #[default]
     Never,
+    /// This program, once changes stand in S3.
     AfterExtract,
+    /// This program, once changes stand in production.
     AfterLoad,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// `[s3]`: the store of change files.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct S3Settings {
+    /// Name of the bucket.
     pub bucket: String,
     /// Without slashes at the ends; may be empty.
     pub prefix: String,
+    /// The bucket's region; null: as the AWS SDK finds it.
     pub region: Option<String>,
     /// For other stores than AWS.
     pub endpoint_url: Option<String>,
+    /// The bucket stands in the path of URLs, not in the host name.
     pub force_path_style: bool,
-    /// `None`: the AWS SDK's own chain (environment, profile files, web identity, container,
+    /// Null: the AWS SDK's own chain (environment, profile files, web identity, container,
     /// instance role).
     pub credentials: Option<S3Credentials>,
     /// How long one try of one request may take.
@@ -139,11 +167,15 @@ pub struct S3Settings {
 }
 
 /// Keys that stand in the configuration: for stores that the AWS chain knows nothing of.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 pub struct S3Credentials {
+    /// Only whether it is set.
     #[serde(serialize_with = "hidden")]
+    #[schemars(with = "Secret")]
     pub access_key_id: String,
+    /// The secret of the key.
     pub secret_access_key: Secret,
+    /// Of temporary keys.
     pub session_token: Option<Secret>,
 }
 
@@ -153,28 +185,40 @@ impl fmt::Debug for S3Credentials {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// `[redshift]`: the target.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RedshiftSettings {
+    /// Name or address of the endpoint.
     pub host: String,
+    /// TCP port of the endpoint.
     pub port: u16,
+    /// The database that is loaded.
     pub database: String,
+    /// Who loads it.
     pub user: String,
+    /// Of the user.
     pub password: Secret,
     pub tls: Tls,
-    /// IAM role of the COPY, or `default`. `None`: the credentials that this program uses itself.
+    /// IAM role of the COPY, or `default`. Null: the credentials that this program uses itself.
     pub copy_role: Option<String>,
+    /// Schema of production tables.
     pub target_schema: String,
+    /// Schema of staging tables.
     pub staging_schema: String,
+    /// Schema of state and batch log.
     pub control_schema: String,
     /// How long one statement may take, queue included.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub timeout: Duration,
     /// How long `LOCK state` may wait before the holder's pid is looked up.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub lock_timeout: Duration,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// `[extract]`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExtractSettings {
     /// Tables at once.
     pub parallel: usize,
@@ -190,8 +234,10 @@ pub struct ExtractSettings {
     pub compression_level: i32,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// `[load]`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LoadSettings {
+    /// Tables at once.
     pub parallel: usize,
     /// Tries after the first of a whole transaction that met a conflict or a lost connection.
     pub retries: u32,
@@ -201,21 +247,25 @@ pub struct LoadSettings {
     pub coalesce_rows: u64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// `[store]`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StoreSettings {
     /// How long part files stay after their load; zero deletes them at once.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub keep: Duration,
     /// How long it is known who ran what.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub keep_runs: Duration,
 }
 
 /// How the console looks and which keys it takes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct ConsoleSettings {
     /// `auto` asks the terminal for its background.
     pub theme: &'static str,
+    /// It takes the mouse.
     pub mouse: bool,
     /// No character beyond ASCII.
     pub ascii: bool,
@@ -226,23 +276,26 @@ pub struct ConsoleSettings {
 }
 
 /// `[[table]]`: what holds for the tables whose `schema.table` matches `name`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct TableRule {
     /// A name, or a pattern with `*`.
     pub name: String,
     /// `mode = "skip"` leaves the tables out.
     pub skip: bool,
+    /// Which rows are asked for.
     pub changes: Changes,
     /// What becomes of values that are too long for the target, by column.
     pub columns: Vec<(String, Unfit)>,
 }
 
 /// Which rows are asked for (rule E5).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Changes {
+    /// Every change, netted in the target.
     #[default]
     All,
+    /// The net changes that SQL Server makes of them.
     Net,
 }
 

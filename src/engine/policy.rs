@@ -102,8 +102,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             texts
                 .push(format!("{count} characters U+FFFD: halves of characters in the source (lone surrogates), or that character itself"));
         }
+        let which = if record.seq == 0 { "snapshot".to_owned() } else { format!("batch {}", record.seq) };
         for text in texts {
-            self.events.warn(job, &record.table, format!("batch {}: {text}", record.seq)).await;
+            self.events.warn(job, &record.table, format!("{which}: {text}")).await;
         }
     }
 }

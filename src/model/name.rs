@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_command_takes_a_name_with_any_quote() {
         let table = TableName::new("dbo", "it's");
-        assert_eq!(format!("{table} {table:#}"), r"dbo.[it's] 'dbo.[it'\''s]'");
+        assert_eq!(format!("{table} {table:#}"), r"dbo.it's 'dbo.it'\''s'");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct ColumnWidth {
     pub staging: String,
     /// The type that holds every value of the source column.
     pub needed: String,
-    /// Most bytes of a string or binary column; `None` for other types.
+    /// Most bytes of a string, binary or SUPER column; `None` for other types.
     pub production_bytes: Option<u32>,
     pub staging_bytes: Option<u32>,
     pub needed_bytes: Option<u32>,

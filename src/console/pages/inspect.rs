@@ -1,6 +1,7 @@
 //! What inspection found: a dry run, a trace, load errors.
 
 use super::words;
+use crate::console::advice;
 use crate::console::order::Order;
 use crate::console::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
 use crate::engine::inspect::dry_run::{DryRunReport, Place};
@@ -77,10 +78,14 @@ pub fn dry_run(report: &DryRunReport) -> Page {
     let repairs: Vec<Choice> = report
         .columns
         .iter()
-        .filter(|column| column.too_long > 0)
-        .map(|column| Choice {
-            text: format!("widen {} from {} to {} bytes", column.column, column.limit, column.widest),
-            order: Some(Order::Widen { column: Some(column.column.clone()), to: u32::try_from(column.widest).ok() }),
+        .flat_map(|column| column.next.iter().map(move |action| (column, action)))
+        .map(|(column, action)| {
+            let order = advice::order(action);
+            let text = match &order {
+                Some(Order::Widen { to: Some(to), .. }) => format!("widen {} from {} to {to} bytes", column.column, column.limit),
+                _ => action.clone(),
+            };
+            Choice { text, order }
         })
         .collect();
     if !repairs.is_empty() {

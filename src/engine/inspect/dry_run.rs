@@ -12,12 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::digest;
+use super::room::{self, Limit, held_bytes};
 use crate::encode::PartRow;
 use crate::engine::Engine;
 use crate::engine::extract::stream::read_record;
 use crate::engine::load::plan::{self, Limits};
 use crate::model::fault::{FaultDocument, sync};
-use crate::model::{Column, CommitRecord, Epoch, Fault, Keep, RecordKind, Seq, SqlType, StagedOp, TableName, TableShape};
+use crate::model::{CommitRecord, Epoch, Fault, Keep, RecordKind, Seq, StagedOp, TableName, TableShape};
 use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::{ColumnWidth, Held, HeldRows, Target};
@@ -55,6 +56,9 @@ pub struct ColumnCheck {
     pub too_long: u64,
     /// Where the first of them stands.
     pub first_too_long: Option<Place>,
+    /// What makes room for the widest; empty where every value fits.
+    #[serde(default)]
+    pub next: Vec<String>,
 }
 
 /// What the next load of a table would do.
@@ -109,44 +113,6 @@ impl DryRunReport {
         let too_long = self.columns.iter().any(|column| column.too_long > 0);
         self.fault.is_some() || too_long || self.null_keys > 0 || self.duplicate_keys > 0 || self.lost_kept > 0
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Binary,
-}
-
-/// Bytes of a column that has a length.
-#[derive(Clone, Copy)]
-pub(super) struct Limit {
-    pub kind: Kind,
-    pub bytes: u32,
-}
-
-impl Limit {
-    pub fn of(column: &Column, width: &ColumnWidth) -> Option<Self> {
-        let kind = match &column.sql_type {
-            sql_type if sql_type.is_text() => Kind::Text,
-            SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::VarBinaryMax => Kind::Binary,
-            _ => return None,
-        };
-        let bytes = [width.production_bytes, width.staging_bytes].into_iter().flatten().min()?;
-        Some(Self { kind, bytes })
-    }
-}
-
-/// Bytes of a cell that a column must hold: COPY cuts surplus blanks at the end of a string.
-pub(super) fn held_bytes(kind: Kind, cell: &str, limit: u32) -> u64 {
-    let bytes = match kind {
-        Kind::Binary => cell.len() / 2,
-        Kind::Text => {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let surplus = cell.as_bytes().get(limit..).unwrap_or_default();
-            if surplus.iter().all(|byte| *byte == b' ') { cell.len().min(limit) } else { cell.len() }
-        }
-    };
-    bytes as u64
 }
 
 /// A pending row of a key.
@@ -268,7 +234,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if report.snapshot {
             report.deletes = report.production_rows;
         }
-        report.columns = checks.columns;
+        report.columns = checks.into_columns(table, &shape, &widths);
         Ok(report)
     }
 
@@ -327,9 +293,19 @@ impl Checks {
                 widest_at: None,
                 too_long: 0,
                 first_too_long: None,
+                next: Vec::new(),
             });
         }
         Self { columns, limits }
+    }
+
+    fn into_columns(mut self, table: &TableName, shape: &TableShape, widths: &[ColumnWidth]) -> Vec<ColumnCheck> {
+        for ((at, _), check) in self.limits.iter().zip(&mut self.columns).filter(|(_, check)| check.too_long > 0) {
+            if let Some((column, width)) = shape.columns().get(*at).zip(widths.get(*at)) {
+                check.next = room::actions(table, column, width, check.widest);
+            }
+        }
+        self.columns
     }
 
     fn look(&mut self, row: &PartRow, place: &impl Fn() -> Place) {
@@ -365,13 +341,5 @@ mod tests {
         assert_eq!(fold(vec![kept(), row(1, StagedOp::Upsert, Keep::Value)], 0), 0, "the files are in no order");
         assert_eq!(fold(vec![row(1, StagedOp::Upsert, Keep::Value), row(2, StagedOp::Delete, Keep::Value), kept()], 1), 1);
         assert_eq!(fold(vec![kept(), row(10, StagedOp::Delete, Keep::Value)], 0), 0);
-    }
-
-    #[test]
-    fn surplus_blanks_do_not_count_and_hex_counts_by_two() {
-        assert_eq!(held_bytes(Kind::Text, "ab   ", 3), 3);
-        assert_eq!(held_bytes(Kind::Text, "ab  x", 3), 5);
-        assert_eq!(held_bytes(Kind::Text, "é", 9), 2);
-        assert_eq!(held_bytes(Kind::Binary, "ab01", 9), 2);
     }
 }

@@ -17,6 +17,7 @@ pub mod lsn;
 mod offender;
 mod parts;
 pub mod preview;
+mod room;
 pub mod rows;
 pub mod staging;
 pub mod trace;

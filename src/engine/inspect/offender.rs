@@ -3,17 +3,18 @@
 
 use std::ops::ControlFlow;
 
-use super::dry_run::{Limit, Place, held_bytes};
+use super::dry_run::Place;
+use super::room::{self, Limit, held_bytes};
 use crate::engine::Engine;
 use crate::model::fault::rs;
-use crate::model::typed::shell;
-use crate::model::{CommitRecord, Fault, TableName};
+use crate::model::{Column, CommitRecord, Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
 use crate::target::{ColumnWidth, Target};
 
 /// A value with its column, and how many bytes it has.
 pub(super) struct Offender {
+    pub column: Column,
     pub width: ColumnWidth,
     pub bytes: u64,
     pub limit: u32,
@@ -29,12 +30,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 record.columns.columns().iter().zip(&widths).map(|(column, width)| Limit::of(column, width)).collect();
             let ended = self
                 .read_parts(record, |part, row| {
-                    for ((cell, limit), width) in row.cells.iter().zip(&limits).zip(&widths) {
+                    for (at, (cell, limit)) in row.cells.iter().zip(&limits).enumerate() {
                         let (Some(cell), Some(limit)) = (cell, limit) else { continue };
                         let bytes = held_bytes(limit.kind, cell, limit.bytes);
                         if bytes > u64::from(limit.bytes) {
                             let place = Place { seq: record.seq, file: self.store.url(&part.key), line: row.line };
-                            found = Some(Offender { width: width.clone(), bytes, limit: limit.bytes, place });
+                            let (column, width) = (record.columns.columns()[at].clone(), widths[at].clone());
+                            found = Some(Offender { column, width, bytes, limit: limit.bytes, place });
                             return ControlFlow::Break(());
                         }
                     }
@@ -48,11 +50,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok(found)
     }
 
-    /// Adds column, bytes, limit, file, line and the repair to the fault of a string that is too
+    /// Adds column, bytes, limit, file, line and the repair to the fault of a value that is too
     /// long; any other fault, and one that cannot be looked into, stays as it is.
     pub(crate) async fn explain_too_long(&self, table: &TableName, records: &[CommitRecord], fault: Fault) -> Fault {
         let code = fault.facts().iter().find(|(name, _)| name == "code").map(|(_, code)| code.as_str());
-        let too_long = fault.is(&rs::TOO_LONG) || fault.is(&rs::LOAD_FAILED) && code == Some("1204");
+        // 1224 is what a SUPER answers to any value that it does not take.
+        let too_long = fault.is(&rs::TOO_LONG) || fault.is(&rs::LOAD_FAILED) && matches!(code, Some("1204" | "1224"));
         if !too_long {
             return fault;
         }
@@ -64,7 +67,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 return fault;
             }
         };
-        let Offender { width, bytes, limit, place } = offender;
+        let Offender { column, width, bytes, limit, place } = offender;
         let facts = [
             ("source table", table.to_string()),
             ("column", width.name.clone()),
@@ -79,11 +82,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 fault = fault.evidence(name, value);
             }
         }
-        let widest = super::widen::MOST_BYTES;
-        if bytes > u64::from(widest) {
-            return fault.next(format!("shorten the value in the source: no VARCHAR of Redshift holds more than {widest} bytes"));
-        }
-        let to = width.needed_bytes.map_or(bytes, |needed| bytes.max(needed.into()));
-        fault.next(format!("db-to-redshift widen --table {table:#} --column {} --to {to}", shell(&width.column)))
+        room::actions(table, &column, &width, bytes).into_iter().fold(fault, Fault::next)
     }
 }

@@ -69,6 +69,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let seconds = started.elapsed().as_secs_f64();
         self.events.idle(table);
         self.events.send(Event::Recorded { table: table.clone(), epoch, seq: 0, rows, bytes, seconds }).await;
+        self.warn_of_changed_values(Job::Prepare, &record).await;
         Ok(rows)
     }
 

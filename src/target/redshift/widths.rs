@@ -6,7 +6,7 @@ use super::ddl::Layout;
 use super::error::SqlError;
 use super::names::{Names, Relation};
 use super::quote::{ident, literal};
-use super::types::RsType;
+use super::types::{RsType, SUPER_MAX};
 use crate::config::RedshiftSettings;
 use crate::model::fault::sync;
 use crate::model::{Fault, TableName, TableShape};
@@ -50,6 +50,7 @@ pub async fn read(settings: &RedshiftSettings, names: &Names, table: &TableName,
 fn bytes(rs: RsType) -> Option<u32> {
     match rs {
         RsType::VarChar(bytes) | RsType::Char(bytes) | RsType::VarByte(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
+        RsType::Super => Some(SUPER_MAX),
         _ => None,
     }
 }

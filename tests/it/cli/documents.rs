@@ -42,7 +42,7 @@ fn the_schemas_of_the_repository_are_those_of_the_program() {
 }
 
 /// The errors that the validator finds.
-fn errors(documents: &[Value]) -> Vec<String> {
+pub(super) fn errors(documents: &[Value]) -> Vec<String> {
     let schemas: BTreeMap<String, Value> = KINDS.iter().map(|kind| (format!("{}/{}", kind.name, kind.version), kind.schema())).collect();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compare/validate.py");
     let mut child = python().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -137,6 +137,7 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "widen", &["widen", "--table", "dbo.Country", "--column", "Name", "--to", "600", "--json"]).await;
     let archive = pipeline.config.with_file_name("bundle.tar.gz").display().to_string();
     printed.run(&pipeline, "bundle", &["bundle", "--out", &archive, "--json"]).await;
+    printed.0.extend(super::bundle::documents(Path::new(&archive)).into_values());
 
     // A key that changed, with its values and without.
     let client = crate::support::lab::redshift(&pipeline.lab).await;

@@ -9,12 +9,12 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::pipeline::Pipeline;
 
-async fn run(pipeline: &Pipeline, arguments: &[&str]) -> (i32, String) {
+pub(super) async fn run(pipeline: &Pipeline, arguments: &[&str]) -> (i32, String) {
     let Output { status, stdout, .. } = pipeline.program(arguments).output().await.unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap())
 }
 
-async fn json(pipeline: &Pipeline, arguments: &[&str]) -> (i32, Value) {
+pub(super) async fn json(pipeline: &Pipeline, arguments: &[&str]) -> (i32, Value) {
     let (code, text) = run(pipeline, &[arguments, &["--json"]].concat()).await;
     (code, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
 }

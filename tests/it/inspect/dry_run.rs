@@ -60,6 +60,10 @@ async fn trouble_is_named_with_its_place() {
     assert_eq!((place.seq, place.line), (1, 2));
     assert!(place.file.starts_with("s3://"));
     assert!(!serde_json::to_string(&report).unwrap().contains("too many"));
+    // What helps is the same on the screen and on the command line.
+    assert_eq!(name.next, ["db-to-redshift widen --table 'dbo.v' --column 'Name' --to 60"]);
+    let shown = format!("{:?}", db_to_redshift::console::pages::dry_run(&report));
+    assert!(shown.contains("widen Name from 10 to 60 bytes"), "{shown}");
 }
 
 /// An untouched large value that neither a batch nor production has.

@@ -4,6 +4,7 @@ mod batch_log;
 mod columns;
 mod commands;
 mod dry_run;
+mod dry_run_document;
 mod files;
 mod load_sql;
 mod preview;

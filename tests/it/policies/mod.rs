@@ -1,6 +1,9 @@
 //! Values that are too long for their column, under each policy, through files, COPY and
 //! production.
 
+mod fail;
+mod types;
+
 use std::sync::Arc;
 
 use db_to_redshift::config::{Changes, TableRule};
