@@ -2,8 +2,9 @@
 //! and wakes up late, while a workload runs and a second worker works on the same tables. A
 //! plain run afterwards must end with production equal to the source, each batch applied once.
 //!
-//! `./run crash --kills 100` runs the whole of it: so often each point is met, by `D2R_CRASH_KILLS`,
-//! in a new lab after every 50, since comparing takes the longer the more was changed.
+//! `./run crash --kills 100` runs the whole of it: so often a worker is killed at each point, by
+//! `D2R_CRASH_KILLS`, and a third as often one stalls there; in a new lab after every 50, since
+//! comparing takes the longer the more was changed.
 //! `--points` chooses among the points.
 //! The short form meets each point once, on the tables with the oddest keys and without a
 //! workload at its side.
@@ -98,7 +99,7 @@ enum Fate {
 /// They take turns, over the points and over the kills at one.
 const FATES: [Fate; 4] = [Fate::Killed, Fate::Stalls, Fate::Killed, Fate::KilledBeside];
 
-/// Kills in one lab of the long form.
+/// Fates in one lab of the long form.
 const FRESH: u32 = 50;
 
 /// Of the short form.
@@ -344,6 +345,24 @@ impl Matrix {
     }
 }
 
+/// What was met at a point.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    kills: u32,
+    stalls: u32,
+}
+
+impl Met {
+    fn all(self) -> u32 {
+        self.kills + self.stalls
+    }
+
+    /// A stall counts in the short form, which meets each point once.
+    fn enough(self) -> bool {
+        kills().map_or(self.all() > 0, |kills| self.kills >= kills)
+    }
+}
+
 /// Meets every point, and prints how often and how long that took.
 async fn run(way: Way, points: &[&str], seed: u64) {
     let points = wanted(points);
@@ -352,22 +371,28 @@ async fn run(way: Way, points: &[&str], seed: u64) {
     }
     let mut seeds = seed..;
     let mut matrix = Box::pin(Matrix::start(seed)).await;
-    let mut table = format!("{:<22} {:<8} {:>5} {:>6} {:>8}\n", "POINT", "RUN", "KILLS", "PASSED", "SECONDS");
-    let (all, mut passed, mut logged) = (Instant::now(), 0, audit::Logged::default());
+    let mut table = format!("{:<22} {:<8} {:>5} {:>6} {:>8}\n", "POINT", "RUN", "KILLS", "STALLS", "SECONDS");
+    let (all, mut sum, mut logged) = (Instant::now(), Met::default(), audit::Logged::default());
     for (at, point) in points.iter().enumerate() {
-        let started = Instant::now();
-        for kill in 0..kills().unwrap_or(1) {
-            if kills().is_some() && kill % FRESH == 0 {
+        let (started, mut met) = (Instant::now(), Met::default());
+        while !met.enough() {
+            if kills().is_some() && met.all().is_multiple_of(FRESH) {
                 matrix = Box::pin(Matrix::start(seeds.next().unwrap())).await;
             }
-            let fate = FATES[(at + kill as usize) % FATES.len()];
+            let fate = FATES[(at + met.all() as usize) % FATES.len()];
             matrix.once(way, point, fate).await;
-            passed += 1;
-            if kills().is_some_and(|all| kill % FRESH == FRESH - 1 || kill + 1 == all) {
+            if fate == Fate::Stalls {
+                met.stalls += 1
+            } else {
+                met.kills += 1
+            }
+            if kills().is_some() && (met.all().is_multiple_of(FRESH) || met.enough()) {
                 logged += matrix.end(point, way).await;
             }
         }
-        writeln!(table, "{point:<22} {way:<8?} {0:>5} {0:>6} {1:>8.1}", kills().unwrap_or(1), started.elapsed().as_secs_f64()).unwrap();
+        sum = Met { kills: sum.kills + met.kills, stalls: sum.stalls + met.stalls };
+        let Met { kills: killed, stalls } = met;
+        writeln!(table, "{point:<22} {way:<8?} {killed:>5} {stalls:>6} {:>8.1}", started.elapsed().as_secs_f64()).unwrap();
         if kills().is_some() {
             eprintln!("{}", table.lines().last().unwrap());
         }
@@ -375,7 +400,9 @@ async fn run(way: Way, points: &[&str], seed: u64) {
     if kills().is_none() {
         logged = matrix.end("in the end", way).await;
     }
-    eprintln!("{table}{passed} kills at {} points in {:.0} s, all passed; {logged:?}", points.len(), all.elapsed().as_secs_f64());
+    let Met { kills, stalls } = sum;
+    let seconds = all.elapsed().as_secs_f64();
+    eprintln!("{table}{kills} kills and {stalls} stalls at {} points in {seconds:.0} s, all passed; {logged:?}", points.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

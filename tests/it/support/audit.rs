@@ -9,21 +9,20 @@ use std::time::Duration;
 
 use db_to_redshift::lab::compare::{self, Pair};
 use db_to_redshift::lab::direct::Direct;
-use db_to_redshift::lab::sample::Workload;
 use db_to_redshift::model::TableName;
 use db_to_redshift::target::Target;
 
 use super::pipeline::Pipeline;
 
-/// The workload on a thread of its own.
-pub struct Busy {
+/// A workload on a thread of its own: batches without an end.
+pub struct Busy<W> {
     stop: mpsc::Sender<()>,
-    thread: JoinHandle<(Workload, u64)>,
+    thread: JoinHandle<(W, u64)>,
 }
 
-impl Busy {
+impl<W: Iterator<Item = String> + Send + 'static> Busy<W> {
     /// Runs transactions, with `pause` between them; `capture`: captures each at once.
-    pub fn start(pipeline: &Pipeline, mut workload: Workload, pause: Duration, capture: bool) -> Self {
+    pub fn start(pipeline: &Pipeline, mut workload: W, pause: Duration, capture: bool) -> Self {
         let (stop, stopped) = mpsc::channel();
         let options = pipeline.lab.options();
         let database = options.source_database.clone();
@@ -45,7 +44,7 @@ impl Busy {
     }
 
     /// The workload, to go on with later, and the transactions that it ran.
-    pub fn stop(self) -> (Workload, u64) {
+    pub fn stop(self) -> (W, u64) {
         // A thread that has failed says so when it is joined.
         let _ = self.stop.send(());
         self.thread.join().unwrap()
