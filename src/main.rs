@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use db_to_redshift::cli;
+use rustix::process::{Resource, Rlimit};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> color_eyre::Result<ExitCode> {
     color_eyre::install()?;
+    // A core file would hold every password, and rows of the source.
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     // Both TLS stacks share one provider; a second installation would only be refused.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Faults and progress are shown by the command itself; the log is for RUST_LOG.

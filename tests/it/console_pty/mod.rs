@@ -7,7 +7,7 @@ mod looks;
 mod lost;
 mod operate;
 mod orders;
-mod place;
+pub mod place;
 mod sheets;
 mod start;
 

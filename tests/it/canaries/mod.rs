@@ -4,6 +4,8 @@
 //! One place is unavoidable: a COPY without a role carries the S3 keys in its text, which the
 //! server sees. The program never logs that text, and Redshift hides the keys in its own history.
 
+mod console;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -306,6 +308,28 @@ async fn secrets_appear_nowhere_whatever_goes_wrong() {
     ] {
         let output = cage.run(&config, arguments).await;
         assert!(output.status.code().is_some_and(|code| code != 2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    // An operator's orders: most only say what they would do.
+    for arguments in [
+        &["pause", "--table", "dbo.t", "--reason", "a test"][..],
+        &["lease", "--release"],
+        &["resume", "--table", "dbo.t"],
+        &["adopt", "--json"],
+        &["accept-schema", "--json"],
+        &["recapture", "--json"],
+        &["widen", "--table", "dbo.t", "--column", "note", "--json"],
+        &["skip", "--table", "dbo.t", "--json"],
+        &["preview", "--table", "dbo.t", "--batch", "1", "--json"],
+        &["maintain", "analyze"],
+        &["maintain", "vacuum"],
+        &["maintain", "truncate-staging", "--table", "dbo.t"],
+        &["maintain", "truncate-production", "--table", "dbo.t"],
+        &["enable", "--table", "dbo.t", "--json"],
+        &["load-errors", "--show-values"],
+        &["buckets", "--json"],
+        &["lsn", "0000002a000001b80003", "--json"],
+    ] {
+        assert!(cage.run(&config, arguments).await.status.code().is_some(), "{arguments:?}");
     }
     let bundle = cage.pipeline.lab.folder().join("bundle.tar.gz");
     let output = cage.run(&config, &["bundle", "--out", &bundle.display().to_string()]).await;
