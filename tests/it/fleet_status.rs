@@ -7,6 +7,8 @@ use std::time::Instant;
 use db_to_redshift::model::TableName;
 use db_to_redshift::model::status::{HopName, ReportKind, StatusReport, TableStatus, Verdict};
 
+use db_to_redshift::source::Source;
+
 use crate::support::fleet::{Requests, State, between, fleet, requests, state};
 use crate::support::pipeline::Pipeline;
 use crate::support::wide::measure;
@@ -34,10 +36,24 @@ async fn the_cost_of_a_fleet_does_not_grow_with_its_tables() {
         assert_eq!((cost.read, cost.other), (0, 0), "{count} tables: {cost:?}");
         let uncertain = (0..count).filter(|number| matches!(state(*number), State::Pending | State::Writing)).count();
         assert!(cost.list <= uncertain + 1 + 3 * count.div_ceil(STRETCHES) + count / 1_000, "{count} tables: {cost:?}");
-        costs.push(cost);
+        let command = command(&pipeline).await;
+        assert_eq!((command.read, command.other), (0, 0), "the command of {count} tables: {command:?}");
+        costs.push((cost, command));
     }
     eprintln!("{costs:?}");
-    assert_eq!((costs[0].sql, costs[0].redshift), (costs[1].sql, costs[1].redshift));
+    let trips = |cost: &Requests| (cost.sql, cost.redshift);
+    assert_eq!(trips(&costs[0].0), trips(&costs[1].0));
+    assert_eq!(trips(&costs[0].1), trips(&costs[1].1));
+}
+
+/// What `status` costs as a process of its own, which says how long that took.
+async fn command(pipeline: &Pipeline) -> Requests {
+    let (began, before) = (Instant::now(), requests(pipeline));
+    let mut child = pipeline.program(&["status", "--json"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let (good, cost) = measure(&mut child).await;
+    eprintln!("as a process: {:.1} s, {cost:?}", began.elapsed().as_secs_f64());
+    assert!(good);
+    between(&before, &requests(pipeline))
 }
 
 fn assert_states(report: &StatusReport, tables: &[TableName]) {
@@ -72,6 +88,7 @@ async fn a_large_fleet_is_measured() {
     let count = std::env::var("D2R_FLEET_TABLES").map_or(10_000, |text| text.parse().unwrap());
     let (few, _) = fleet(10).await;
     let (_, least) = report(&few).await;
+    let least_command = command(&few).await;
     let started = Instant::now();
     let (pipeline, tables) = fleet(count).await;
     eprintln!("{count} tables made in {:.1} s", started.elapsed().as_secs_f64());
@@ -82,11 +99,9 @@ async fn a_large_fleet_is_measured() {
     assert_states(&report, &tables);
     assert_eq!((cost.read, cost.other), (0, 0));
     assert_eq!((cost.sql, cost.redshift), (least.sql, least.redshift), "as many round trips as for ten tables");
-    let began = Instant::now();
-    let mut child = pipeline.program(&["status", "--json"]).stdout(std::process::Stdio::null()).spawn().unwrap();
-    let (good, cost) = measure(&mut child).await;
-    eprintln!("as a process: {:.1} s, {cost:?}", began.elapsed().as_secs_f64());
-    assert!(good);
+    let command = command(&pipeline).await;
+    assert_eq!((command.read, command.other), (0, 0));
+    assert_eq!((command.sql, command.redshift), (least_command.sql, least_command.redshift), "the command, too");
 }
 
 fn find<'a>(report: &'a StatusReport, table: &TableName) -> &'a TableStatus {
@@ -135,6 +150,27 @@ async fn agree(pipeline: &Pipeline, tables: &[TableName], when: &str) -> BTreeMa
         *verdicts.entry(quick.verdict).or_default() += 1;
     }
     verdicts
+}
+
+/// Commit to capture: how late the scan sessions were, for every table.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_hop_is_the_latency_of_capture() {
+    let (mut pipeline, mut workload) = Pipeline::sample(10).await;
+    pipeline.prepared().await;
+    for batch in workload.by_ref().take(20) {
+        pipeline.sql.run(&batch).unwrap();
+    }
+    pipeline.lab.sqlserver.engine.clock.set_shift(90);
+    pipeline.capture();
+    let engine = pipeline.engine().await;
+    let told = engine.source.health().await.unwrap().latency_seconds.unwrap();
+    assert!((90..150).contains(&told), "{told}");
+    let report = engine.fleet(None).await;
+    assert_eq!(report.systems.source.capture.latency_seconds, Some(told));
+    assert!(report.tables.iter().all(|status| status.hops.capture.lag_seconds == Some(told)), "{:?}", report.tables[0].hops);
+    let output = pipeline.program(&["status", "--json"]).output().await.unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["tables"][0]["hops"]["capture"]["lag_seconds"], told, "{said}");
 }
 
 /// Clean-up counts back from the newest commit: a table that nobody extracts runs out of time.
