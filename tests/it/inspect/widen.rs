@@ -98,6 +98,29 @@ async fn a_refused_copy_is_told_widened_and_loaded() {
     assert!(rig.target().load_errors("s3://elsewhere/", 5, true).await.unwrap().is_empty());
 }
 
+/// A DBA may run the statements that are shown instead: where nothing is staged, and where a range
+/// waits in staging.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_statements_that_are_shown_do_it_too() {
+    for narrow in [&["public.v"][..], &["public.v", "d2r_staging.dbo__v"]] {
+        let rig = Rig::start().await;
+        let table = pending(&rig).await;
+        for relation in narrow {
+            rig.query(&format!("ALTER TABLE {relation} ALTER COLUMN name TYPE VARCHAR(10)")).await;
+        }
+        load_fault(&rig, &table).await;
+        let shown = rig.engine().widen(&table, &widen(None, None, false)).await.unwrap();
+        assert_eq!(shown.statements.len(), narrow.len());
+        for statement in &shown.statements {
+            rig.query(statement).await;
+        }
+        rig.load(&table).await;
+        assert_eq!(names(&rig).await[1].as_deref(), Some("fifteen bytes!!"));
+        assert_eq!(verify(&rig, &table).await.verdict, Verdict::Equal);
+        assert_eq!(super::diverged(&rig, &table).await, None);
+    }
+}
+
 /// The snapshot goes straight into production.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_snapshot_is_told_too() {
