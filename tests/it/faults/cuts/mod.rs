@@ -4,6 +4,7 @@
 //! After each cut the plain command is given again, as a scheduler or an operator would, and then
 //! production must equal the source.
 
+mod enabling;
 mod jobs;
 mod orders;
 mod sql_server;

@@ -178,6 +178,11 @@ async fn sql_server_is_lost_at_each_request_of_a_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_server_is_lost_at_each_request_of_an_adopt() {
+    one_order(Order::Adopt, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_server_is_lost_at_each_request_of_an_accepted_schema() {
     one_order(Order::Accept, 38).await;
 }
