@@ -29,7 +29,7 @@ impl TableName {
     }
 }
 
-fn write_part(f: &mut fmt::Formatter<'_>, part: &str) -> fmt::Result {
+fn write_part(f: &mut impl fmt::Write, part: &str) -> fmt::Result {
     let plain = !part.is_empty() && !part.chars().any(|c| matches!(c, '.' | '[' | ']') || c.is_whitespace());
     if plain { f.write_str(part) } else { write!(f, "[{}]", part.replace(']', "]]")) }
 }
@@ -57,12 +57,20 @@ fn read_part(text: &str) -> Option<(String, &str)> {
 /// `{:#}` is the name as a POSIX shell takes it, for commands that people copy.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            return f.write_str(&super::typed::shell(&self.to_string()));
+        if !f.alternate() {
+            return self.spell(f);
         }
-        write_part(f, &self.schema)?;
-        f.write_str(".")?;
-        write_part(f, &self.name)
+        let mut plain = String::new();
+        self.spell(&mut plain)?;
+        f.write_str(&super::typed::shell(&plain))
+    }
+}
+
+impl TableName {
+    fn spell(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        write_part(to, &self.schema)?;
+        to.write_str(".")?;
+        write_part(to, &self.name)
     }
 }
 

@@ -10,22 +10,22 @@
 //! whole call may be made again.
 
 pub mod held;
+mod logged;
 mod looks;
 pub mod redshift;
+mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
 use crate::model::privilege::Lacking;
-use crate::model::state::{Diverged, StagedRange, StreamIdentity};
-use crate::model::{CaptureIdentity, Column, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState, Value};
+use crate::model::state::StreamIdentity;
+use crate::model::{Column, Epoch, Fault, Seq, TableName, TableShape, TargetState, Value};
 
 pub use held::{ColumnWidth, Held, HeldRows, KeyRows, LoadError, StagedKeyRow, Verified, Widening};
+pub use logged::{LogLine, LoggedState, POSITION_EVENTS, STAGED_EVENT};
 pub use looks::{ColumnPlan, Declared, DeclaredColumns, NextLoad, NextStep, SampledRow, SqlStatement, SqlTransaction, StagedSample};
+pub use transaction::{Adopt, Applied, ApplyOutcome, BatchRows, LoadRange, OpenEpoch, OpenLoad};
 
 #[derive(Clone, Debug)]
 pub struct TargetFacts {
@@ -71,149 +71,6 @@ pub struct TargetNames {
     pub production: String,
     pub staging: String,
     pub state: String,
-}
-
-/// One batch of a staged range: what L4 compares with the rows in staging.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BatchRows {
-    pub seq: Seq,
-    pub rows: u64,
-}
-
-/// Rules L3 and L4: a range of batches of one epoch.
-#[derive(Clone, Debug)]
-pub struct LoadRange {
-    pub identity: StreamIdentity,
-    pub epoch: Epoch,
-    pub from: Seq,
-    pub to: Seq,
-    /// `lsn_from` of the first batch.
-    pub lsn_from: Lsn,
-    /// `lsn_to` of the last batch.
-    pub lsn_to: Lsn,
-    pub batches: Vec<BatchRows>,
-    pub shape: TableShape,
-    pub null_marker: String,
-    /// `s3://…` of the COPY manifest; `None` when every batch is empty.
-    pub manifest_url: Option<String>,
-    pub fence: i64,
-}
-
-impl LoadRange {
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.rows).sum()
-    }
-}
-
-/// How an apply ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ApplyOutcome {
-    Applied(Applied),
-    /// Staging did not hold the rows of the records: it was emptied, the range is no longer
-    /// staged, and may be staged once more (rule L4).
-    StagingEmptied,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Applied {
-    pub deleted: u64,
-    pub inserted: u64,
-    /// Kept values that were found nowhere: NULL was loaded and the table marked diverged.
-    pub lost_kept: u64,
-}
-
-/// Rule L5: record 0 of an epoch.
-#[derive(Clone, Debug)]
-pub struct OpenEpoch {
-    pub identity: StreamIdentity,
-    pub epoch: Epoch,
-    pub lsn_to: Lsn,
-    pub capture: CaptureIdentity,
-    pub shape: TableShape,
-    pub column_hash: String,
-    pub null_marker: String,
-    pub rows: u64,
-    pub load: OpenLoad,
-    pub fence: i64,
-}
-
-/// What opens the epoch.
-#[derive(Clone, Debug)]
-pub enum OpenLoad {
-    /// `start`: state only. `trusted` marks the table diverged until a verify.
-    Start { trusted: bool },
-    /// A scan under snapshot isolation: straight into production. `None`: the scan was empty.
-    Production { manifest_url: Option<String> },
-    /// Any other scan: through staging with a fold.
-    Staging { manifest_url: Option<String> },
-}
-
-/// A stream whose source or S3 root has changed takes over the state of the old one.
-#[derive(Clone, Debug)]
-pub struct Adopt {
-    /// State as the operator saw it: identity and position must still be these.
-    pub seen: TargetState,
-    pub to: StreamIdentity,
-    /// Why production may differ from now on; `None` where nothing of it is in doubt.
-    pub diverged: Option<String>,
-}
-
-/// One line of the batch log. Readers drop doubles by (pipeline, table, epoch, from, to, event).
-///
-/// A `recovered` line stands for batches whose own line was lost in a crash: rows come from the
-/// records, deleted and inserted are not known. Should the lost line turn up after all, it counts.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct LogLine {
-    pub table: TableName,
-    /// What happened: `staged`, `applied`, `snapshot`, `start`, `schema`, `skipped`, `recovered`, or
-    /// an event that only marks the table, as `adopted`.
-    pub event: String,
-    /// Epoch of the batches.
-    pub epoch: Epoch,
-    /// First batch.
-    pub from: Seq,
-    /// Last batch.
-    pub to: Seq,
-    /// Last LSN of their range.
-    pub lsn_to: Lsn,
-    /// Rows of their files.
-    pub rows: u64,
-    /// Rows of production that went.
-    pub deleted: u64,
-    /// Rows that came to production.
-    pub inserted: u64,
-    /// The run that did it.
-    pub run: Uuid,
-    /// Redshift's clock, UTC, as text; empty when written.
-    pub at: String,
-    /// The capture instance that the batches were read from; `None` in older lines.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
-    /// Why production may differ from the source after this event; `None`: it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diverged: Option<String>,
-}
-
-/// Events of the batch log after which production stands at `to`. `staged` is a range that waits
-/// in staging; every other event only says whether production is diverged from then on.
-pub const POSITION_EVENTS: [&str; 6] = ["snapshot", "start", "applied", "schema", "skipped", "recovered"];
-pub const STAGED_EVENT: &str = "staged";
-
-/// Where a table stands by the newest lines of the batch log. After a crash the log may lag
-/// behind the state row by a batch, until the next load writes the missing line.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct LoggedState {
-    /// 0 before the first epoch.
-    pub epoch: Epoch,
-    pub applied_seq: Option<Seq>,
-    pub applied_lsn: Option<Lsn>,
-    /// Redshift's clock, UTC, as text.
-    pub applied_at: Option<String>,
-    pub staged: Option<StagedRange>,
-    /// `since` is when the newest line that says so was written: it may have begun earlier.
-    pub diverged: Option<Diverged>,
-    pub instance: Option<String>,
 }
 
 /// Where all tables of a pipeline stand.

@@ -382,9 +382,9 @@ async fn run(way: Way, points: &[&str], seed: u64) {
             let fate = FATES[(at + met.all() as usize) % FATES.len()];
             matrix.once(way, point, fate).await;
             if fate == Fate::Stalls {
-                met.stalls += 1
+                met.stalls += 1;
             } else {
-                met.kills += 1
+                met.kills += 1;
             }
             if kills().is_some() && (met.all().is_multiple_of(FRESH) || met.enough()) {
                 logged += matrix.end(point, way).await;
