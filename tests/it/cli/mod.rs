@@ -1,7 +1,7 @@
 //! The command line as a user or a scheduler meets it: the program in a process of its own.
 
 mod bundle;
-mod documents;
+pub mod documents;
 mod every;
 mod pages;
 mod untracked;
