@@ -3,5 +3,6 @@
 mod bundle;
 pub mod documents;
 mod every;
+mod explain;
 mod pages;
 mod untracked;
