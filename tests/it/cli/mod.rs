@@ -7,3 +7,4 @@ mod every;
 mod explain;
 mod pages;
 mod untracked;
+mod upkeep;
