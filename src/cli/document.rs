@@ -16,6 +16,7 @@ use super::{buckets, bundle, check, enable, explain, jobs, keys, lease, load_err
 #[cfg(feature = "lab")]
 use super::{demo, lab};
 use crate::config::Settings;
+use crate::console::export::Exported;
 use crate::engine::bundle::{MetFaults, Versions};
 use crate::engine::event::Event;
 use crate::engine::inspect::batch_log::BatchLog;
@@ -31,15 +32,11 @@ use crate::engine::inspect::upkeep::UpkeepReport;
 use crate::engine::inspect::verify::VerifyReport;
 use crate::engine::inspect::widen::WidenReport;
 use crate::engine::operate::{Accepted, Adopted, Freed, PauseChange, Recaptured, Recovered, Resumed, Skipped};
+pub use crate::model::document::Document;
+pub(super) use crate::model::document::Named;
+use crate::model::document::id;
 use crate::model::status::StatusReport;
 use crate::model::{Fault, TableName};
-
-/// What a program may rely on when it reads an output of this one.
-pub trait Document: Serialize + JsonSchema {
-    /// As `db-to-redshift schema <name>` takes it.
-    const NAME: &'static str;
-    const VERSION: u32;
-}
 
 /// A line of the registry.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +92,8 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<Settings>(&["bundle"]),
     Kind::of::<MetFaults>(&["bundle"]),
     Kind::of::<keys::KeyList>(&["keys"]),
+    // By its key w, into a file.
+    Kind::of::<Exported<'static>>(&["console"]),
     Kind::of::<Orders<'static, PauseChange>>(&["pause"]),
     Kind::of::<Orders<'static, Resumed>>(&["resume"]),
     Kind::of::<Orders<'static, Option<Skipped>>>(&["skip"]),
@@ -126,10 +125,6 @@ impl Kind {
     }
 }
 
-fn id<D: Document>() -> String {
-    format!("{}/{}", D::NAME, D::VERSION)
-}
-
 fn schema_of<D: Document>() -> Schema {
     let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<D>();
     schema.insert("title".to_owned(), id::<D>().into());
@@ -143,20 +138,6 @@ fn schema_of<D: Document>() -> Schema {
         required.insert(0, "schema".into());
     }
     schema
-}
-
-/// A document with the name of its schema in front.
-#[derive(Serialize)]
-pub(super) struct Named<'a, D> {
-    schema: String,
-    #[serde(flatten)]
-    document: &'a D,
-}
-
-impl<'a, D: Document> Named<'a, D> {
-    pub(super) fn new(document: &'a D) -> Self {
-        Self { schema: id::<D>(), document }
-    }
 }
 
 /// The fault that ended a command before it had an answer.
@@ -252,7 +233,7 @@ mod tests {
     use crate::model::fault::sync;
 
     /// Commands whose output is no document: text for a shell, a pager or a file.
-    const TEXT_ONLY: [&str; 4] = ["completions", "man", "init", "console"];
+    const TEXT_ONLY: [&str; 3] = ["completions", "man", "init"];
 
     #[test]
     fn every_command_that_prints_json_has_a_document() {

@@ -19,6 +19,8 @@ pub struct PageDocument {
     class: ClassName,
     /// Of a command that ends with this fault.
     exit_code: u8,
+    /// Names of the facts that such a fault may tell; what stands in `<>` varies.
+    evidence: &'static [&'static str],
     /// What it means for the data.
     meaning: &'static str,
     /// Commands or acts, the safest first.
@@ -100,6 +102,7 @@ fn document(page: &Page) -> PageDocument {
         title: page.title,
         class: class_words(page.class).0,
         exit_code: exit::of_class(page.class),
+        evidence: page.evidence,
         meaning: page.meaning,
         next: page.next,
     }
@@ -113,6 +116,9 @@ fn print_page(global: &Global, page: &Page) {
     let (_, class, retries) = class_words(page.class);
     let exit = exit::of_class(page.class);
     output::line(format_args!("{} {}\n\n{}\n\nClass: {class} ({retries}); exit code {exit}.\n", page.code, page.title, page.meaning));
+    if !page.evidence.is_empty() {
+        output::line(format_args!("Evidence: {}", page.evidence.join(", ")));
+    }
     for next in page.next {
         output::line(format_args!("Next: {next}"));
     }

@@ -2,7 +2,7 @@
 
 use crate::config::settings::matches;
 use crate::engine::Engine;
-use crate::model::fault::sync;
+use crate::model::fault::{s3, sync};
 use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -50,7 +50,12 @@ pub async fn tables<S: Source, C: ChangeStore, T: Target>(
     let mut known: Vec<(TableName, bool)> = match from {
         From::Source => {
             let mut known = in_source().await?;
-            known.extend(in_store().await?);
+            match in_store().await {
+                Ok(more) => known.extend(more),
+                // No bucket holds no records: prepare is yet to make it.
+                Err(fault) if fault.is(&s3::NO_BUCKET) => {}
+                Err(fault) => return Err(fault),
+            }
             known
         }
         From::Tracked => in_source().await?,

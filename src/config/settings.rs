@@ -163,6 +163,7 @@ pub struct S3Settings {
     pub credentials: Option<S3Credentials>,
     /// How long one try of one request may take.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub timeout: Duration,
 }
 

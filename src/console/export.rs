@@ -2,17 +2,46 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::page::{Block, Page};
 use super::state::screen::Screen;
 use super::state::{State, View};
 use super::view::list;
+use crate::model::document::{Document, Named};
 
 /// A view as rows under a header.
+#[derive(Serialize, JsonSchema)]
 struct Rows {
+    /// The header. Two columns may have one name, as those of a table may.
     columns: Vec<String>,
+    /// The cells of each row, in the order of the columns, as the screen shows them; empty: nothing
+    /// to show.
     rows: Vec<Vec<String>>,
+}
+
+/// A view of the console.
+#[derive(Serialize, JsonSchema)]
+pub struct Exported<'a> {
+    /// The pipeline of the configuration.
+    pipeline: &'a str,
+    /// The profile that the console was opened with.
+    profile: &'a str,
+    /// When it was written.
+    at: Timestamp,
+    /// The view that was open, as its tab names it.
+    view: &'static str,
+    /// The title of the page that stood before it, whose rows these are; null: those of the view.
+    page: Option<&'a str>,
+    #[serde(flatten)]
+    rows: &'a Rows,
+}
+
+impl Document for Exported<'_> {
+    const NAME: &'static str = "export";
+    const VERSION: u32 = 1;
 }
 
 /// Name of the file that an export is written to, in the working folder.
@@ -38,7 +67,7 @@ pub fn file(state: &State, json: bool) -> (PathBuf, String) {
 /// What a person reads: columns in lines.
 #[must_use]
 pub fn text(state: &State) -> String {
-    if let Some(page) = state.stack.last().and_then(Screen::page).and_then(|screen| screen.page.shown()) {
+    if let Some(page) = shown_page(state) {
         // Whole: whatever it goes to has its own way to the right.
         let layout = super::view::page::layout_of(page, usize::MAX, 0);
         let lines = layout.lines.iter().map(|line| line.parts.iter().map(|(text, _)| text.as_str()).collect::<String>());
@@ -55,8 +84,12 @@ pub fn text(state: &State) -> String {
     all.iter().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
+fn shown_page(state: &State) -> Option<&Page> {
+    state.stack.last().and_then(Screen::page).and_then(|screen| screen.page.shown())
+}
+
 fn rows(state: &State) -> Rows {
-    if let Some(page) = state.stack.last().and_then(Screen::page).and_then(|screen| screen.page.shown()) {
+    if let Some(page) = shown_page(state) {
         return of_page(page);
     }
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -142,18 +175,10 @@ fn as_csv(rows: &Rows) -> String {
 }
 
 fn as_json(state: &State, rows: &Rows) -> String {
-    let object = |row: &Vec<String>| {
-        let pairs = rows.columns.iter().cloned().zip(row.iter().cloned().map(Value::String));
-        Value::Object(pairs.collect::<Map<_, _>>())
-    };
-    let document = json!({
-        "pipeline": state.place.pipeline,
-        "profile": state.place.profile,
-        "at": state.now.to_string(),
-        "view": state.view.title(),
-        "rows": rows.rows.iter().map(object).collect::<Vec<_>>(),
-    });
-    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+    let page = shown_page(state).map(|page| page.title.as_str());
+    let (pipeline, profile) = (state.place.pipeline.as_str(), state.place.profile.as_str());
+    let document = Exported { pipeline, profile, at: state.now, view: state.view.title(), page, rows };
+    serde_json::to_string_pretty(&Named::new(&document)).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod change;
 pub mod column;
 pub mod control;
+pub mod document;
 pub mod fault;
 pub mod lsn;
 pub mod name;

@@ -189,25 +189,36 @@ pub enum CleanUp {
 }
 
 /// A stream of pages. Dropping it early drops its connection.
+///
+/// An end is proven, never assumed: a connection that is lost, or an answer that breaks off, is a
+/// fault. What came before it is then not the whole and must not be used as if it were.
 pub trait Pages: Send {
     type Row: Send;
 
-    /// The next rows, never an empty page; `None` at the end.
+    /// The next rows, never an empty page, and never more of them than fit into memory, however wide
+    /// they are; `None` at the end, and whenever it is asked again behind the end.
     fn next_page(&mut self) -> impl Future<Output = Result<Option<Vec<Self::Row>>, Fault>> + Send;
 }
 
 /// A database engine that can be read.
 ///
-/// Every call opens or borrows a connection of its own and may run beside the others. Names are
-/// in catalogue spelling. No call changes the source, except those that say so.
+/// Every call opens or borrows a connection of its own and may run beside the others. Names are in catalogue spelling. No call changes the source,
+/// except those that say so.
+///
+/// A fault means that nothing can be said: no call gives a part of an answer, or a default, in place
+/// of one. Its class says whether another try may help ([`crate::model::fault::Class::Transient`]).
+/// Each ends, by a fault if need be, within the settings' time limits. Two keys are equal where [`TableShape::key_identity`] is, whatever the collation of the
+/// source holds equal.
 pub trait Source: Send + Sync + 'static {
     type Changes: Pages<Row = ChangeRow>;
     type Scan: Pages<Row = Vec<Value>>;
 
-    /// Connects, sets the session up, and says who is there.
+    /// Connects, sets the session up, and says who is there. A fault where a server cannot be
+    /// reached, refuses the login or has no such database; not where CDC is off.
     fn start_up(&self) -> impl Future<Output = Result<ServerFacts, Fault>> + Send;
 
-    /// Every user table of the database.
+    /// Every user table of the database that the login may see, tracked or not, in no order, in a fixed
+    /// number of round trips.
     fn tables(&self) -> impl Future<Output = Result<Vec<SourceTable>, Fault>> + Send;
 
     /// Columns, keys and capture instances of the given tables, in that order, in a fixed number
@@ -219,24 +230,30 @@ pub trait Source: Send + Sync + 'static {
     /// number of round trips.
     fn lacking(&self, tables: &[TableFacts]) -> impl Future<Output = Result<Lacking, Fault>> + Send;
 
-    /// Bounds of the given instances.
+    /// Bounds of the given instances: every `min` in their order, and then `max`, which is read in a
+    /// statement that begins when those of the minima have ended. So a minimum that rises meanwhile
+    /// never hides a gap, and a later [`Self::first_changes`] sees all up to `max`. An instance that
+    /// is gone has the minimum zero; it is no fault.
     fn watermarks(&self, instances: &[String]) -> impl Future<Output = Result<Watermarks, Fault>> + Send;
 
     /// The first commit LSN with a change row in each range, in that order, all in one round trip
-    /// however many ranges there are. The caller has read every `to` in a statement that ended
-    /// before this call (rule E3).
+    /// however many ranges there are; `None` where a range holds no row. The caller has read every
+    /// `to` in a statement that ended before this call (rule E3). One instance that is gone is the
+    /// fault of the whole call.
     fn first_changes(&self, ranges: &[ProbeRange]) -> impl Future<Output = Result<Vec<Option<Lsn>>, Fault>> + Send;
 
     /// The `transactions`-th commit LSN at or above `from` that the mapping holds, at most `max`;
-    /// `max` when there are fewer (rule E4).
+    /// `max` when there are fewer (rule E4). One round trip. It is always the LSN of a whole
+    /// transaction, so that a window never ends inside one.
     fn window_end(&self, from: Lsn, max: Lsn, transactions: u32) -> impl Future<Output = Result<Lsn, Fault>> + Send;
 
-    /// The DDL on the instance's table above an LSN that capture has noted, in its order. It is
-    /// noted late: what is missing here may still come.
+    /// The DDL on the instance's table above an LSN that capture has noted, by ascending LSN, in one
+    /// round trip. It is noted late: what is missing here may still come.
     fn ddl_since(&self, capture: &CaptureIdentity, after: Lsn) -> impl Future<Output = Result<Vec<DdlNote>, Fault>> + Send;
 
     /// The time mapping at or below each LSN, in that order, in one round trip however many there
-    /// are.
+    /// are. `oldest` is read after every `newest`: a clean-up in between can hide a row that counts
+    /// no more, and never make one up. An LSN below the mapping, or an empty mapping, is no fault.
     fn mappings(&self, at: &[Lsn]) -> impl Future<Output = Result<Vec<MappingFacts>, Fault>> + Send;
 
     /// The time mapping at or below one LSN.
@@ -251,15 +268,23 @@ pub trait Source: Send + Sync + 'static {
     /// when the mapping does not reach back so far.
     fn lsn_at(&self, time: DateTime) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;
 
-    /// The change rows of a range, in the order (lsn, command, seqval, operation).
+    /// The change rows of a range, ends included, each exactly once, in the order (lsn, command,
+    /// seqval, operation), NULL commands first; with [`ChangesMode::Net`] by LSN alone, deletes first.
+    /// The rows of one update follow each other. Nothing guards the range: clean-up may take rows
+    /// away while it is read, so the caller compares the bounds before and after (rule E9). Instances
+    /// that are gone, and columns that are not as the shape says, are faults, of the call or of a
+    /// page.
     fn changes(&self, request: &ChangesRequest) -> impl Future<Output = Result<Self::Changes, Fault>> + Send;
 
     /// The first `most` change rows of a range whose key equals `key` bytewise, in the order of
-    /// [`Self::changes`]. The server looks for them: a change table has no index on the key.
+    /// [`Self::changes`]. The server looks for them: a change table has no index on the key. None is
+    /// no fault.
     fn key_changes(&self, request: &ChangesRequest, key: &[Value], most: u32)
     -> impl Future<Output = Result<Vec<ChangeRow>, Fault>> + Send;
 
-    /// The rows of a table, each in the order of the shape.
+    /// The rows of a table, in no order, the values of each in the order of the shape. With
+    /// [`ScanIsolation::Snapshot`] all are of one moment, which lies within this call or the first
+    /// page; with [`ScanIsolation::ReadCommitted`] a row that moves may come twice or not at all.
     fn scan(
         &self,
         table: &TableName,
@@ -267,12 +292,13 @@ pub trait Source: Send + Sync + 'static {
         isolation: ScanIsolation,
     ) -> impl Future<Output = Result<Self::Scan, Fault>> + Send;
 
-    /// The present rows whose key equals one of `keys` bytewise, in no order; keys without a row
-    /// are simply absent. Few queries, whatever the number of keys; pages are short where rows are
-    /// wide, as those of a scan.
+    /// The present rows whose key equals one of `keys` bytewise, in no order, each once, even where a
+    /// key stands twice in `keys`; keys without a row are simply absent. Queries of many keys each,
+    /// one after the other; every one sees what was committed when it ran, so the rows may be of
+    /// different moments. A break in the answer is a fault: a missing row would pass for a deleted one.
     fn reread(&self, table: &TableName, shape: &TableShape, keys: &[Vec<Value>]) -> impl Future<Output = Result<Self::Scan, Fault>> + Send;
 
-    /// The present row of one key.
+    /// The present row of one key, by [`Self::reread`]; `None`: there is none.
     fn present_row(
         &self,
         table: &TableName,
@@ -289,19 +315,29 @@ pub trait Source: Send + Sync + 'static {
         }
     }
 
-    /// The server's clock in its local zone.
+    /// The server's clock in its local zone: that of the time mapping and of every other
+    /// server-local time here. One round trip.
     fn clock(&self) -> impl Future<Output = Result<DateTime, Fault>> + Send;
 
+    /// How capture is doing, in a few round trips, whatever the number of tables. Each field is asked
+    /// for by itself, and one that the login may not see, or that the server does not have, is `None`:
+    /// a lack of rights is never a fault here, and never passes for good news. No message of the
+    /// server that may quote a value is passed on. A fault only where the server does not answer, or
+    /// answers what cannot be read.
     fn health(&self) -> impl Future<Output = Result<CaptureHealth, Fault>> + Send;
 
     /// Every captured table, the bounds of the time mapping, clock and health, in a number of round
     /// trips that does not depend on the number of tables. Reads no change table.
     fn fleet(&self) -> impl Future<Output = Result<FleetFacts, Fault>> + Send;
 
-    /// The newest LSN of the mapping at or below `limit` (rule C3).
+    /// The newest LSN of the mapping at or below `limit` (rule C3); `None`: the mapping begins above
+    /// it. One round trip. The mapping may lose the LSN again before it is used:
+    /// [`CleanUp::ChooseAgain`].
     fn clean_up_mark(&self, limit: Lsn) -> impl Future<Output = Result<Option<Lsn>, Fault>> + Send;
 
-    /// Changes the source: raises the low-water mark of the instance and deletes below it.
+    /// Changes the source: raises the low-water mark of the instance to `mark`, which stands in the
+    /// mapping, and deletes what lies below. Nothing at or above `mark` is touched, and no mark is
+    /// ever lowered. After a fault it is unknown how far it came; another call is safe.
     fn clean_up(&self, instance: &str, mark: Lsn) -> impl Future<Output = Result<CleanUp, Fault>> + Send;
 
     /// Changes the source: switches CDC on for the database. Nothing to do is success.
@@ -313,7 +349,8 @@ pub trait Source: Send + Sync + 'static {
 
     /// Changes the source: makes another capture instance of the table, like `newest` in everything
     /// (gating role, key, net changes, place) but its columns. `columns` names those, `None` all of
-    /// them. Gives the name of the new instance; the others stay as they are.
+    /// them. Gives the name of the new instance; the others stay as they are. A fault where the engine
+    /// has room for no other.
     fn add_instance(
         &self,
         table: &TableName,

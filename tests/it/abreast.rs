@@ -1,6 +1,8 @@
 //! Many tables at once: as many as were ordered, no slow one in the way of others, and an end that
 //! comes soon after it was asked for.
 
+use std::time::Duration;
+
 use db_to_redshift::engine::event::Job;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::redshift::Action;
@@ -10,6 +12,9 @@ use db_to_redshift::target::Target;
 
 use crate::support::column::column;
 use crate::support::rig::{Rig, done};
+
+/// More than the other tables take for all that they do.
+const A_WHILE: Duration = Duration::from_millis(500);
 
 /// `dbo.t1` to `dbo.t6`, prepared and loaded, with a batch recorded for each.
 async fn recorded(rig: &Rig) -> Vec<TableName> {
@@ -74,7 +79,9 @@ async fn as_many_tables_as_ordered_are_at_work_at_once() {
     for held in &held {
         held.hit().await;
     }
-    // Nothing is known of a fourth, while three hold the locks of their states.
+    // Nothing is known of a fourth, while three hold the locks of their states. Time enough for one
+    // that nobody holds back.
+    tokio::time::sleep(A_WHILE).await;
     for table in &tables[3..] {
         assert_eq!(rig.target().state(table).await.unwrap().unwrap().fence, 1, "{table}");
     }
@@ -93,11 +100,13 @@ async fn as_many_tables_as_ordered_are_at_work_at_once() {
     });
     gates[0].reached().await;
     gates[1].reached().await;
+    assert!(tokio::time::timeout(A_WHILE, gates[2].reached()).await.is_err(), "a third is read beside the two");
     gates[0].open();
     gates[2].reached().await;
     gates[1].open();
     gates[2].open();
     assert_eq!(done(extracting.await.unwrap()).batches, 6);
+    assert_eq!(rig.source.with(|inner| inner.most_reading), 2);
 }
 
 fn commit_more(rig: &Rig, tables: &[TableName]) {

@@ -6,6 +6,7 @@ pub const NOT_FOUND: Page = Page {
     code: "CFG-001",
     title: "no configuration file",
     class: Class::Config,
+    evidence: &["file"],
     meaning: "Nothing was read and nothing was changed.",
     next: &["db-to-redshift init # writes a commented file to start from", "db-to-redshift --config <path> check # names an existing one"],
 };
@@ -14,6 +15,7 @@ pub const INVALID: Page = Page {
     code: "CFG-002",
     title: "the configuration has errors",
     class: Class::Config,
+    evidence: &["file", "line <number>"],
     meaning: "Nothing was read or changed: every error is listed, so that one edit can mend them all.",
     next: &["edit the file at the lines named", "compare it with config.example.toml", "db-to-redshift check # reads it again"],
 };
@@ -22,6 +24,7 @@ pub const UNREADABLE: Page = Page {
     code: "CFG-003",
     title: "the configuration cannot be read",
     class: Class::Config,
+    evidence: &["file"],
     meaning: "The file is there, but this user may not read it, or it is not text. Nothing was read and nothing was changed.",
     next: &["ls -l <path> # shows who may read it", "db-to-redshift --config <path> check # names another file"],
 };
@@ -30,6 +33,7 @@ pub const READ_ONLY: Page = Page {
     code: "CFG-010",
     title: "the command writes",
     class: Class::Config,
+    evidence: &["profile"],
     meaning: "Nothing was changed: --read-only forbids everything that writes, and so does the console in a protected profile until it is unlocked.",
     next: &["leave --read-only out", "db-to-redshift status # only reads", "db-to-redshift check # only reads"],
 };
@@ -38,6 +42,7 @@ pub const NO_SUCH_CODE: Page = Page {
     code: "CFG-011",
     title: "no such fault",
     class: Class::Config,
+    evidence: &["nearest"],
     meaning: "The code is not in the dictionary of this version.",
     next: &["db-to-redshift explain --list # shows every code"],
 };
@@ -46,6 +51,7 @@ pub const NOT_WRITTEN: Page = Page {
     code: "CFG-012",
     title: "the file could not be written",
     class: Class::Config,
+    evidence: &["error"],
     meaning: "Nothing was changed. A file that exists is never overwritten.",
     next: &["db-to-redshift init <path> # with another path"],
 };
@@ -54,6 +60,7 @@ pub const BAD_ARGUMENT: Page = Page {
     code: "CFG-015",
     title: "an argument cannot be read",
     class: Class::Config,
+    evidence: &[],
     meaning: "Nothing was read and nothing was changed.",
     next: &["db-to-redshift help <command> # shows how its arguments are written"],
 };
@@ -62,6 +69,7 @@ pub const NO_SUCH_DOCUMENT: Page = Page {
     code: "CFG-016",
     title: "no such document",
     class: Class::Config,
+    evidence: &["nearest"],
     meaning: "No command of this version prints a document of that name. Nothing was read and nothing was changed.",
     next: &["db-to-redshift schema # lists every document with its version"],
 };
@@ -70,6 +78,7 @@ pub const LAB: Page = Page {
     code: "CFG-020",
     title: "the lab failed",
     class: Class::Failed,
+    evidence: &["error"],
     meaning: "One of the stand-in servers could not do its part. None of your databases is involved.",
     next: &["./run setup installs what the lab needs", "without PostgreSQL's server programs: apt-get install postgresql"],
 };
@@ -78,6 +87,7 @@ pub const NO_TERMINAL: Page = Page {
     code: "CFG-021",
     title: "the console needs a terminal",
     class: Class::Config,
+    evidence: &["error"],
     meaning: "The console draws on a terminal and reads its keys; here standard input or output is something else, or the terminal \
               refused. Nothing was changed. Every action of the console has a command of its own.",
     next: &["db-to-redshift status # the same facts as text", "db-to-redshift console --plain # lines instead of a screen"],
@@ -87,6 +97,7 @@ pub const BROKE_OFF: Page = Page {
     code: "CFG-022",
     title: "a defect of this program",
     class: Class::Failed,
+    evidence: &[],
     meaning: "What was asked for ended by a panic. A job that was at work counts as one that died: nothing is lost, and a later run goes on \
               where it stood.",
     next: &["db-to-redshift status # where everything stands", "db-to-redshift bundle # what a report of the defect should hold"],

@@ -40,6 +40,8 @@ pub struct Page {
     /// One line.
     pub title: &'static str,
     pub class: Class,
+    /// Names of the facts that such a fault may tell; what stands in `<>` varies.
+    pub evidence: &'static [&'static str],
     /// What it means for the data.
     pub meaning: &'static str,
     /// Commands or acts, the safest first. A command stands at the end, after `: `, or before
@@ -190,6 +192,9 @@ mod tests {
         for page in dictionary() {
             assert!(seen.insert(page.code), "{} stands twice", page.code);
             assert!(!page.title.is_empty() && !page.meaning.is_empty() && !page.next.is_empty(), "{}", page.code);
+            let names: std::collections::BTreeSet<_> = page.evidence.iter().collect();
+            // They are printed with commas between them.
+            assert!(names.len() == page.evidence.len() && names.iter().all(|name| !name.contains(',')), "{}", page.code);
         }
         assert!(page("src-001").is_some() && page("XX-999").is_none());
     }

@@ -6,6 +6,7 @@ pub const CONNECT: Page = Page {
     code: "RS-001",
     title: "Redshift cannot be reached",
     class: Class::Transient,
+    evidence: &["user", "sqlstate"],
     meaning: "No connection was made; production and state are as they were.",
     next: &["check redshift.host and redshift.port", "see that the cluster is not paused", "db-to-redshift check"],
 };
@@ -14,6 +15,7 @@ pub const COMMIT_UNKNOWN: Page = Page {
     code: "RS-002",
     title: "the answer to a COMMIT was lost",
     class: Class::Transient,
+    evidence: &[],
     meaning: "The transaction ended one way or the other. The next step locks the state row, which waits for the end, and reads which.",
     next: &["db-to-redshift load"],
 };
@@ -22,6 +24,7 @@ pub const LOGIN: Page = Page {
     code: "RS-003",
     title: "Redshift refused the login",
     class: Class::Config,
+    evidence: &["user", "sqlstate", "table", "column"],
     meaning: "User, password or database are not accepted. Nothing was read or changed.",
     next: &[
         "check redshift.user, redshift.password and redshift.database",
@@ -34,6 +37,7 @@ pub const TLS: Page = Page {
     code: "RS-004",
     title: "no trusted encrypted connection to Redshift",
     class: Class::Config,
+    evidence: &["user"],
     meaning: "The server's certificate could not be verified, or the server does not speak TLS. Nothing was sent.",
     next: &[
         "set redshift.tls.ca_file to the bundle that signed the server's certificate",
@@ -46,6 +50,7 @@ pub const CONFLICT: Page = Page {
     code: "RS-005",
     title: "a transaction lost against a concurrent one",
     class: Class::Transient,
+    evidence: &["sqlstate", "object", "tries", "table", "column"],
     meaning: "Redshift rolled the transaction back (1023, 1018, serialisation or deadlock); nothing was changed, and the whole transaction may be made again.",
     next: &["db-to-redshift load", "keep other writers off the production table while it is loaded"],
 };
@@ -54,6 +59,7 @@ pub const LOCKED: Page = Page {
     code: "RS-006",
     title: "the state row is locked by another session",
     class: Class::Busy,
+    evidence: &["state", "pid", "user", "since"],
     meaning: "Another session holds the lock on this table's state longer than the time-out. It may be a load at work, or a session whose client is gone. Nothing was changed.",
     next: &[
         "wait, if that session is a load that is still at work",
@@ -66,6 +72,7 @@ pub const TIMEOUT: Page = Page {
     code: "RS-007",
     title: "a statement was cancelled",
     class: Class::Failed,
+    evidence: &["sqlstate", "table", "column"],
     meaning: "The statement ran into its time-out, queue included, or somebody cancelled it. Its transaction was rolled back.",
     next: &["db-to-redshift load", "raise redshift.timeout if the cluster is busy", "look at sys_query_history for the queue time"],
 };
@@ -74,6 +81,7 @@ pub const LOST: Page = Page {
     code: "RS-008",
     title: "the connection to Redshift was lost",
     class: Class::Transient,
+    evidence: &[],
     meaning: "It was lost before any COMMIT was sent: the server rolls the transaction back.",
     next: &["db-to-redshift load"],
 };
@@ -82,6 +90,7 @@ pub const PERMISSION: Page = Page {
     code: "RS-009",
     title: "Redshift denies a permission",
     class: Class::Config,
+    evidence: &["sqlstate", "missing", "owner", "table", "column"],
     meaning: "The statement was refused and its transaction rolled back.",
     next: &[
         "GRANT USAGE, CREATE on the three schemas, and SELECT, INSERT, UPDATE, DELETE on their tables, to redshift.user",
@@ -93,6 +102,7 @@ pub const LOAD_FAILED: Page = Page {
     code: "RS-010",
     title: "COPY refused a value",
     class: Class::Human,
+    evidence: &["sqlstate", "table", "file", "line", "column", "type", "length", "position", "code", "meaning", "reason"],
     meaning: "The load stopped at the first value that a column cannot hold. The transaction was rolled back; production is as it was.",
     next: &[
         "db-to-redshift widen --table <table> --confirm # widens a VARCHAR that is too narrow (code 1204)",
@@ -105,6 +115,7 @@ pub const COPY_SOURCE: Page = Page {
     code: "RS-011",
     title: "COPY cannot read the files in S3",
     class: Class::Failed,
+    evidence: &["sqlstate", "manifest", "table", "column"],
     meaning: "A manifest or part file was not found, or the role or keys of the COPY may not read it. The transaction was rolled back.",
     next: &[
         "the COPY role or keys need s3:GetObject and s3:ListBucket on the bucket, and kms:Decrypt where it is encrypted",
@@ -118,6 +129,7 @@ pub const COPY_COUNT: Page = Page {
     code: "RS-012",
     title: "COPY loaded another number of rows than the records say",
     class: Class::Human,
+    evidence: &["recorded", "loaded", "manifest"],
     meaning: "The files do not hold what was recorded. The transaction was rolled back; production is as it was.",
     next: &["compare the part files with the commit records", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
@@ -126,6 +138,7 @@ pub const STATEMENT: Page = Page {
     code: "RS-013",
     title: "Redshift refused a statement",
     class: Class::Failed,
+    evidence: &["sqlstate", "table", "column"],
     meaning: "The statement failed and its transaction was rolled back; nothing was changed.",
     next: &["look the statement up in sys_query_history by its time", "db-to-redshift check"],
 };
@@ -134,6 +147,7 @@ pub const NOT_PREPARED: Page = Page {
     code: "RS-014",
     title: "the table has no state in Redshift",
     class: Class::Human,
+    evidence: &["state"],
     meaning: "The state table is not there: the table was never prepared, or its state was dropped. Without it nothing is loaded.",
     next: &["db-to-redshift prepare --table <table>"],
 };
@@ -142,6 +156,7 @@ pub const STATE_ROWS: Page = Page {
     code: "RS-015",
     title: "the state table does not hold exactly one row",
     class: Class::Human,
+    evidence: &["state", "rows"],
     meaning: "Somebody has changed the state table by hand. It is not known what production holds; nothing was changed.",
     next: &[
         "look at the state table and restore its one row",
@@ -153,6 +168,7 @@ pub const STATE_MOVED: Page = Page {
     code: "RS-016",
     title: "state is not where the job expected it",
     class: Class::Transient,
+    evidence: &["epoch", "applied_seq", "applied_lsn", "expected epoch", "expected seq", "expected lsn_from", "rows"],
     meaning: "Another job moved the state since it was read. The transaction was rolled back; the next run reads state again and goes on from there.",
     next: &["db-to-redshift load"],
 };
@@ -161,6 +177,7 @@ pub const COLUMN_TYPE: Page = Page {
     code: "RS-017",
     title: "a column's type cannot be carried",
     class: Class::Config,
+    evidence: &["table", "column", "type"],
     meaning: "The program would have to change the column's values, so it refuses the table. Nothing was changed.",
     next: &[
         "mode = \"skip\" under [[table]] leaves the table out",
@@ -172,6 +189,7 @@ pub const COLUMN_POLICY: Page = Page {
     code: "RS-030",
     title: "a column's policy cannot hold",
     class: Class::Config,
+    evidence: &["table", "column", "type"],
     meaning: "The configuration asks for truncate, null or super on a column that cannot have it. Nothing was changed.",
     next: &[
         "policies are for columns whose values can be too long: MAX, xml, text, ntext, image and spatial types outside the key",
@@ -183,6 +201,7 @@ pub const KEY_COLUMN: Page = Page {
     code: "RS-018",
     title: "the key cannot be carried",
     class: Class::Config,
+    evidence: &["table"],
     meaning: "Rows are found by their key; a missing or a changed key would meet the wrong row. Nothing was changed.",
     next: &[
         "mode = \"skip\" under [[table]] leaves the table out",
@@ -194,6 +213,7 @@ pub const COLLISION: Page = Page {
     code: "RS-019",
     title: "two names become one in Redshift",
     class: Class::Config,
+    evidence: &["name", "table", "columns"],
     meaning: "Redshift folds names to lower case, and production is named after the table alone. Two source names that meet would be written into each other.",
     next: &[
         "load one of the two in another profile with target_schema, staging_schema and control_schema of its own",
@@ -206,6 +226,7 @@ pub const RESERVED: Page = Page {
     code: "RS-020",
     title: "a source column has a reserved name",
     class: Class::Config,
+    evidence: &["table", "column"],
     meaning: "Names that begin with __d2r_ are the program's own, and Redshift keeps the names of its system columns.",
     next: &["leave the column out of the capture instance, or rename it in the source", "db-to-redshift columns --table <table>"],
 };
@@ -214,6 +235,7 @@ pub const TOO_WIDE: Page = Page {
     code: "RS-021",
     title: "the table has too many columns",
     class: Class::Config,
+    evidence: &["table", "columns", "limit"],
     meaning: "Staging holds every column, three of the program's own and a flag for each large column; Redshift ends at 1,600.",
     next: &[
         "leave columns out of the capture instance (@captured_column_list of sys.sp_cdc_enable_table)",
@@ -225,6 +247,7 @@ pub const PRODUCTION_DIFFERS: Page = Page {
     code: "RS-022",
     title: "production does not fit the source table",
     class: Class::Human,
+    evidence: &["table", "column <name>"],
     meaning: "A column is missing, too narrow, of another type or NOT NULL where NULLs may come. Nothing was changed.",
     next: &["change production as proposed, then: db-to-redshift prepare --table <table>"],
 };
@@ -233,6 +256,7 @@ pub const FOREIGN_STAGING: Page = Page {
     code: "RS-023",
     title: "a staging table exists without a state",
     class: Class::Human,
+    evidence: &["staging", "state"],
     meaning: "Staging and state are made in one transaction. A staging table alone belongs to a stream with another control schema, or the state table was dropped.",
     next: &[
         "give this profile a staging_schema of its own, if another stream uses the table",
@@ -244,6 +268,7 @@ pub const STILL_STAGED: Page = Page {
     code: "RS-024",
     title: "rows are staged, so the tables cannot be changed",
     class: Class::Failed,
+    evidence: &["from batch", "to batch"],
     meaning: "Staging still holds a range that was not applied. Nothing was changed.",
     next: &["db-to-redshift load --table <table> # applies it"],
 };
@@ -252,6 +277,7 @@ pub const NOT_EMPTY: Page = Page {
     code: "RS-025",
     title: "production is not empty",
     class: Class::Human,
+    evidence: &["rows"],
     meaning: "A stream of changes alone starts on an empty table: rows that are there would never be compared with the source. Nothing was changed.",
     next: &[
         "db-to-redshift maintain truncate-production --table <table> --confirm <table> # if its rows are not wanted",
@@ -264,6 +290,7 @@ pub const FULL: Page = Page {
     code: "RS-026",
     title: "Redshift has no room",
     class: Class::Failed,
+    evidence: &["sqlstate", "table", "column"],
     meaning: "The disk or the memory of the cluster is full. The transaction was rolled back; nothing was changed.",
     next: &[
         "free space, or resize the cluster",
@@ -276,6 +303,7 @@ pub const ANSWER: Page = Page {
     code: "RS-027",
     title: "Redshift answered in a form that was not expected",
     class: Class::Failed,
+    evidence: &["state"],
     meaning: "A value of the state or of the catalogue could not be read. The transaction was rolled back; nothing was changed.",
     next: &["look whether the state table was changed by hand", "db-to-redshift check"],
 };
@@ -284,6 +312,7 @@ pub const TOO_LONG: Page = Page {
     code: "RS-028",
     title: "a string is longer than production's column",
     class: Class::Human,
+    evidence: &["sqlstate", "source table", "column", "bytes", "limit", "file", "line", "table"],
     meaning: "Staging took the rows, but a column of production is narrower. The transaction was rolled back; production is as it was, and the batch stays staged.",
     next: &[
         "db-to-redshift widen --table <table> --confirm # widens it",
@@ -296,6 +325,7 @@ pub const NOT_WIDENED: Page = Page {
     code: "RS-029",
     title: "the column cannot be widened in place",
     class: Class::Human,
+    evidence: &["column", "type", "bytes", "statement"],
     meaning: "Redshift widens VARCHAR columns only, and none with a default, in a declared key, or encoded as BYTEDICT, RUNLENGTH, TEXT255 or TEXT32K. No row was changed.",
     next: &[
         "drop production, then: db-to-redshift prepare --new-epoch --table <table> # makes it anew, wide enough, from a snapshot",
@@ -307,6 +337,7 @@ pub const COPY_EXPIRED: Page = Page {
     code: "RS-031",
     title: "the credentials of the COPY have expired",
     class: Class::Failed,
+    evidence: &["sqlstate", "manifest", "table", "column"],
     meaning: "S3 refused the temporary credentials that the COPY was given. The transaction was rolled back; production is as it was.",
     next: &[
         "renew the AWS credentials of this program, then: db-to-redshift load",
@@ -318,6 +349,7 @@ pub const CASE_INSENSITIVE: Page = Page {
     code: "RS-032",
     title: "Redshift would take two keys for one",
     class: Class::Human,
+    evidence: &["table", "columns", "collation", "database"],
     meaning: "The database, or a key column of production, compares text without regard to case. SQL Server's keys are told apart byte by byte: abc and ABC may be two rows, of which one would be lost. Nothing was changed.",
     next: &["db-to-redshift check"],
 };
@@ -326,6 +358,7 @@ pub const NOT_YET_WIDE: Page = Page {
     code: "RS-033",
     title: "the target is narrower than the columns that were accepted",
     class: Class::Human,
+    evidence: &["<column>"],
     meaning: "accept-schema let the stream go on with longer strings. Their batches are loaded once production and staging are as long: Redshift cuts blanks at the end of a value that is too long, and says nothing. Nothing was changed.",
     next: &["db-to-redshift widen --table <table> --column <column> --confirm # for each column", "db-to-redshift load --table <table>"],
 };

@@ -6,6 +6,7 @@ pub const CONNECT: Page = Page {
     code: "SRC-001",
     title: "SQL Server cannot be reached",
     class: Class::Transient,
+    evidence: &["number", "state", "procedure", "message", "io", "waited", "database", "user"],
     meaning: "No connection was made; nothing was read and nothing was changed.",
     next: &["check source.host and source.port", "see that the server is up and that no firewall stands between", "db-to-redshift check"],
 };
@@ -14,6 +15,7 @@ pub const LOGIN: Page = Page {
     code: "SRC-002",
     title: "SQL Server refused the login",
     class: Class::Config,
+    evidence: &["number", "state", "message", "database", "user", "procedure"],
     meaning: "User, password or the way of logging in are not accepted. Nothing was read and nothing was changed.",
     next: &[
         "check source.user and source.password",
@@ -27,6 +29,7 @@ pub const DATABASE: Page = Page {
     code: "SRC-003",
     title: "the database cannot be opened",
     class: Class::Config,
+    evidence: &["number", "state", "message", "database", "user", "procedure"],
     meaning: "The login is good, but the database is not there, not online, or not open to it.",
     next: &[
         "check source.database",
@@ -39,6 +42,7 @@ pub const CERTIFICATE: Page = Page {
     code: "SRC-004",
     title: "the server's certificate is not trusted",
     class: Class::Config,
+    evidence: &["tls", "database", "user"],
     meaning: "TLS failed before the password was sent: nobody has seen it.",
     next: &[
         "source.tls: name the file of the authority that signed the server's certificate",
@@ -52,6 +56,7 @@ pub const ENCRYPTION: Page = Page {
     code: "SRC-005",
     title: "client and server do not agree on encryption",
     class: Class::Config,
+    evidence: &["driver", "database", "user"],
     meaning: "The settings ask for encryption and the server offers none, or the other way round. The password was not sent.",
     next: &[
         "give the server a certificate",
@@ -64,6 +69,7 @@ pub const PERMISSION: Page = Page {
     code: "SRC-006",
     title: "the login may not do this in the source",
     class: Class::Failed,
+    evidence: &["number", "state", "message", "missing", "procedure"],
     meaning: "SQL Server denied it. Nothing was changed.",
     next: &[
         "GRANT SELECT ON SCHEMA::cdc TO [<user>] for change tables and their catalogue",
@@ -77,6 +83,7 @@ pub const ADMINISTRATION: Page = Page {
     code: "SRC-007",
     title: "this needs an administrator of the source",
     class: Class::Failed,
+    evidence: &["number", "state", "procedure", "message"],
     meaning: "Enabling capture and clean-up belong to db_owner, enabling a database to sysadmin. Nothing was changed.",
     next: &[
         "let an administrator run EXEC sys.sp_cdc_enable_db in the database (on Amazon RDS: EXEC msdb.dbo.rds_cdc_enable_db '<database>')",
@@ -88,6 +95,7 @@ pub const CDC_OFF: Page = Page {
     code: "SRC-008",
     title: "change data capture is off",
     class: Class::Human,
+    evidence: &["number", "state", "procedure", "message", "instance", "table"],
     meaning: "Without capture SQL Server keeps no changes: what happened since it was switched off is not recorded anywhere.",
     next: &[
         "db-to-redshift enable --table <table>",
@@ -99,6 +107,7 @@ pub const OBJECT_GONE: Page = Page {
     code: "SRC-009",
     title: "the source has no such object",
     class: Class::Human,
+    evidence: &["number", "state", "message", "from", "to", "procedure"],
     meaning: "A table, a capture instance or its function is not there any more, or hides from this login.",
     next: &["db-to-redshift check", "db-to-redshift tables # lists what is there"],
 };
@@ -107,6 +116,7 @@ pub const OUT_OF_RANGE: Page = Page {
     code: "SRC-010",
     title: "the LSN range lies outside what capture holds",
     class: Class::Failed,
+    evidence: &["number", "state", "message", "from", "to", "procedure"],
     meaning: "SQL Server says error 313 when a range begins below the low-water mark or ends above the newest LSN. No rows were returned.",
     next: &["db-to-redshift status # shows the marks", "db-to-redshift extract # compares them again and says whether it is a gap"],
 };
@@ -115,6 +125,7 @@ pub const INTERRUPTED: Page = Page {
     code: "SRC-011",
     title: "the server gave the statement up",
     class: Class::Transient,
+    evidence: &["number", "state", "message", "procedure"],
     meaning: "A deadlock, a lock time-out, a moving page or a server that is starting, moving or throttling. What was half read is not used.",
     next: &["nothing: it is tried again", "db-to-redshift extract"],
 };
@@ -123,6 +134,7 @@ pub const CONNECTION_LOST: Page = Page {
     code: "SRC-012",
     title: "the connection to SQL Server broke",
     class: Class::Transient,
+    evidence: &["io", "message", "stream"],
     meaning: "The answer did not arrive whole. What was half read is not used.",
     next: &["nothing: it is tried again", "db-to-redshift extract"],
 };
@@ -131,6 +143,7 @@ pub const TIMED_OUT: Page = Page {
     code: "SRC-013",
     title: "SQL Server took too long",
     class: Class::Transient,
+    evidence: &["io", "message", "timeout"],
     meaning: "The statement was given up after source.timeout and its connection was closed. What was half read is not used.",
     next: &[
         "look for blocking on the server: SELECT * FROM sys.dm_exec_requests WHERE blocking_session_id <> 0",
@@ -143,6 +156,7 @@ pub const SNAPSHOT_OFF: Page = Page {
     code: "SRC-014",
     title: "snapshot isolation is not allowed in the database",
     class: Class::Config,
+    evidence: &["number", "state", "message", "procedure"],
     meaning: "A consistent scan without locks needs row versions. Nothing was read.",
     next: &["ALTER DATABASE [<database>] SET ALLOW_SNAPSHOT_ISOLATION ON"],
 };
@@ -151,6 +165,7 @@ pub const CAPTURE_STARTING: Page = Page {
     code: "SRC-015",
     title: "capture has not begun yet",
     class: Class::Transient,
+    evidence: &["number", "state", "message", "procedure"],
     meaning: "SQL Server has no lowest or no highest LSN to give: the capture job has not made its first round.",
     next: &[
         "see that SQL Server Agent runs",
@@ -163,6 +178,7 @@ pub const NO_TABLE: Page = Page {
     code: "SRC-016",
     title: "the source has no such table",
     class: Class::Config,
+    evidence: &["nearest"],
     meaning: "Names are compared letter by letter with sys.tables. A table on which the login has no right is not seen either.",
     next: &["db-to-redshift tables # lists what is there", "GRANT SELECT ON SCHEMA::<schema> TO [<user>] -- makes tables visible"],
 };
@@ -171,6 +187,7 @@ pub const TYPE_NOT_CARRIED: Page = Page {
     code: "SRC-017",
     title: "a column has a type that is not carried",
     class: Class::Config,
+    evidence: &["column", "type"],
     meaning: "The values would be lost, so the table is not read at all.",
     next: &[
         "leave the column out when capture is enabled: sys.sp_cdc_enable_table with @captured_column_list",
@@ -182,6 +199,7 @@ pub const UNREADABLE: Page = Page {
     code: "SRC-018",
     title: "the server sent something that does not fit its catalogue",
     class: Class::Failed,
+    evidence: &["column", "key column", "type", "expected", "found", "n", "rows", "result set", "LSN", "time", "earliest"],
     meaning: "A value has another type than the catalogue says, or an answer lacks a part. Nothing of it was used.",
     next: &["db-to-redshift check", "if the column's type was just changed, run the command again"],
 };
@@ -190,6 +208,7 @@ pub const KEY_NOT_TEXT: Page = Page {
     code: "SRC-019",
     title: "a key holds half a character",
     class: Class::Human,
+    evidence: &["column"],
     meaning: "The key's text is not valid Unicode (a lone surrogate, or a U+FFFD that cannot be told from one). Mended it would be another key.",
     next: &[
         "find the rows with a COLLATE Latin1_General_BIN2 comparison and correct their keys in the source; the change table keeps the old ones, so then:",
@@ -201,6 +220,7 @@ pub const ENABLE_REFUSED: Page = Page {
     code: "SRC-020",
     title: "capture could not be enabled",
     class: Class::Failed,
+    evidence: &["number", "state", "procedure", "message"],
     meaning: "SQL Server refused; its message says why. Nothing was changed.",
     next: &["a table can have two capture instances at most: EXEC sys.sp_cdc_help_change_data_capture lists them"],
 };
@@ -209,6 +229,7 @@ pub const CLEAN_UP_FAILED: Page = Page {
     code: "SRC-021",
     title: "clean-up of change history failed",
     class: Class::Transient,
+    evidence: &["number", "state", "message", "mark", "procedure"],
     meaning: "The low-water mark may have moved while older rows are still there. That is harmless: the next clean-up deletes them.",
     next: &["nothing: the next clean-up tries again", "db-to-redshift check # says whether the next one can"],
 };
@@ -217,6 +238,7 @@ pub const STATEMENT: Page = Page {
     code: "SRC-022",
     title: "SQL Server answered with an error",
     class: Class::Failed,
+    evidence: &["number", "state", "message", "procedure"],
     meaning: "The statement failed; the number and the message are the server's own.",
     next: &["look the number up in the manual of SQL Server", "db-to-redshift check"],
 };
@@ -225,6 +247,7 @@ pub const PROTOCOL: Page = Page {
     code: "SRC-023",
     title: "the driver could not read the server's answer",
     class: Class::Failed,
+    evidence: &["driver", "database", "user"],
     meaning: "The connection was closed and nothing of the answer was used.",
     next: &["run the command again", "see that source.host and source.port belong to a SQL Server", "db-to-redshift check"],
 };
@@ -233,6 +256,7 @@ pub const CA_FILE: Page = Page {
     code: "SRC-024",
     title: "the file of trusted authorities cannot be read",
     class: Class::Config,
+    evidence: &["io", "message"],
     meaning: "Without it the server's certificate cannot be verified. No connection was made.",
     next: &[
         "check the path in source.tls",
@@ -245,6 +269,7 @@ pub const SHORT_ANSWER: Page = Page {
     code: "SRC-025",
     title: "fewer rows arrived than the server sent",
     class: Class::Transient,
+    evidence: &["rows received", "rows sent"],
     meaning: "The answer came to an end without an error, but it is not whole: the server's own count says so. What was read is not used.",
     next: &["nothing: it is tried again", "if it comes back: look for a proxy between this machine and SQL Server", "db-to-redshift check"],
 };

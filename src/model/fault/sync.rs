@@ -6,6 +6,7 @@ pub const BUSY: Page = Page {
     code: "SYNC-001",
     title: "somebody else holds the lease",
     class: Class::Busy,
+    evidence: &["host", "user", "pid", "since", "run"],
     meaning: "Another job works on this table. Nothing was changed.",
     next: &[
         "wait for it, or pass --wait",
@@ -18,6 +19,7 @@ pub const GAP: Page = Page {
     code: "SYNC-002",
     title: "gap: clean-up has passed the reader",
     class: Class::Human,
+    evidence: &["next LSN to read", "low-water mark", "snapshot at"],
     meaning: "Changes between the last batch and the low-water mark are gone from the change table. Production is as of the last batch.",
     next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
@@ -26,6 +28,20 @@ pub const WENT_BACK: Page = Page {
     code: "SYNC-003",
     title: "the source went back",
     class: Class::Human,
+    evidence: &[
+        "carried up to",
+        "max LSN",
+        "mapping row then",
+        "mapping row now",
+        "server then",
+        "database then",
+        "database guid then",
+        "recovery fork then",
+        "server now",
+        "database now",
+        "database guid now",
+        "recovery fork now",
+    ],
     meaning: "The source's newest LSN lies below what was already carried, or a transaction that was carried is no longer there: it was restored or failed over with loss.",
     next: &[
         "find out what was restored",
@@ -38,6 +54,7 @@ pub const DRIFT: Page = Page {
     code: "SYNC-004",
     title: "drift: the table's columns changed",
     class: Class::Human,
+    evidence: &["instance", "columns"],
     meaning: "The captured columns no longer equal those of the epoch, or DDL ran on the table. Nothing was extracted past the change.",
     next: &[
         "db-to-redshift accept-schema --table <table> # goes on without a new snapshot, where captured columns are as they were or only longer",
@@ -50,6 +67,7 @@ pub const POLICY: Page = Page {
     code: "SYNC-028",
     title: "the target type of a column changed with its policy",
     class: Class::Human,
+    evidence: &["column", "policy of the epoch", "policy now"],
     meaning: "The configuration makes a SUPER of a column that the epoch carries as VARCHAR, or the other way round. Files of the two forms must not mix, so nothing was extracted.",
     next: &[
         "db-to-redshift prepare --new-epoch --table <table> # says how production is altered, and then takes a new snapshot",
@@ -61,6 +79,7 @@ pub const OTHER_STREAM: Page = Page {
     code: "SYNC-005",
     title: "the target belongs to another stream",
     class: Class::Human,
+    evidence: &["<what> in state", "<what> here"],
     meaning: "Pipeline, source or S3 root differ from those in the state row. Nothing was changed.",
     next: &[
         "check pipeline, source and s3 in the configuration: most often one of them is wrong",
@@ -73,6 +92,7 @@ pub const STALE_FENCE: Page = Page {
     code: "SYNC-006",
     title: "another load job took over",
     class: Class::Busy,
+    evidence: &["ours", "stored", "fence in state", "our fence"],
     meaning: "The fence in the state row is no longer ours. This job stopped without a change.",
     next: &["db-to-redshift status"],
 };
@@ -81,6 +101,7 @@ pub const DIVERGED: Page = Page {
     code: "SYNC-007",
     title: "production was replaced under the stream",
     class: Class::Human,
+    evidence: &["recorded oid", "found oid", "oid", "why"],
     meaning: "The oid of production or staging is not the recorded one: a table was dropped and made again, or restored.",
     next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
@@ -89,6 +110,7 @@ pub const UNPAIRED: Page = Page {
     code: "SYNC-008",
     title: "an update row without its partner",
     class: Class::Human,
+    evidence: &["lsn", "seqval", "operation"],
     meaning: "The change table does not hold before- and after-images as documented. Nothing of the batch was recorded.",
     next: &[
         "look at the change table at the LSN and seqval named",
@@ -100,6 +122,7 @@ pub const SPILL: Page = Page {
     code: "SYNC-009",
     title: "no room for temporary files",
     class: Class::Failed,
+    evidence: &["folder", "error"],
     meaning: "A transaction with very many keys needs a temporary file. Nothing of the batch was recorded.",
     next: &["free space in the folder named, or point TMPDIR to another", "db-to-redshift extract"],
 };
@@ -108,6 +131,7 @@ pub const NOT_PREPARED: Page = Page {
     code: "SYNC-010",
     title: "the table was never prepared",
     class: Class::Human,
+    evidence: &[],
     meaning: "No epoch is open for this table: there is nothing to go on from.",
     next: &["db-to-redshift prepare --table <table>"],
 };
@@ -116,6 +140,7 @@ pub const NOT_TRACKED: Page = Page {
     code: "SYNC-011",
     title: "CDC is not enabled for the table",
     class: Class::Human,
+    evidence: &[],
     meaning: "SQL Server does not record the changes of this table.",
     next: &[
         "db-to-redshift enable --table <table>",
@@ -128,6 +153,7 @@ pub const WARMING_UP: Page = Page {
     code: "SYNC-012",
     title: "capture is warming up",
     class: Class::Transient,
+    evidence: &["instance"],
     meaning: "CDC was enabled, but the capture job has not moved anything yet.",
     next: &[
         "see that SQL Server Agent and the capture job run",
@@ -140,6 +166,7 @@ pub const CAPTURE_CHANGED: Page = Page {
     code: "SYNC-013",
     title: "the capture instance is another one",
     class: Class::Human,
+    evidence: &["instance", "object id then", "made then", "object id now", "made now"],
     meaning: "The instance of the epoch was dropped, or made again under its name: its history is lost.",
     next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
@@ -148,6 +175,7 @@ pub const NO_ACCESS: Page = Page {
     code: "SYNC-014",
     title: "the change table cannot be read",
     class: Class::Human,
+    evidence: &["instance", "gating role"],
     meaning: "The low-water mark reads as zero: the instance is unknown, or its gating role does not include this login.",
     next: &["add the login to the gating role that is named", "db-to-redshift check"],
 };
@@ -156,6 +184,7 @@ pub const BROKEN_CHAIN: Page = Page {
     code: "SYNC-015",
     title: "the chain of records is broken",
     class: Class::Human,
+    evidence: &["epoch", "seq", "lsn_from", "lsn_to", "run", "expected lsn_from", "pipeline"],
     meaning: "A record does not begin where the one before it ends, or belongs to another stream. Nothing was loaded past it.",
     next: &["find out who else writes under this prefix", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
@@ -164,6 +193,7 @@ pub const RECORDS_GONE: Page = Page {
     code: "SYNC-016",
     title: "state is ahead of the records",
     class: Class::Human,
+    evidence: &["epoch", "applied seq", "records found", "current epoch in S3", "epoch in state", "seq"],
     meaning: "Redshift holds more than the records in S3 tell: records were deleted, or the target was restored.",
     next: &["find out what was deleted or restored", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
@@ -172,6 +202,7 @@ pub const STAGE_COUNT: Page = Page {
     code: "SYNC-017",
     title: "staging does not hold what the records say, twice",
     class: Class::Failed,
+    evidence: &["from", "to", "rows of the records"],
     meaning: "The rows in staging differ from the records after a second COPY. Nothing was applied.",
     next: &["see whether somebody else writes to the staging table", "db-to-redshift load --table <table>"],
 };
@@ -180,6 +211,7 @@ pub const PRODUCTION_NOT_EMPTY: Page = Page {
     code: "SYNC-018",
     title: "production holds rows of unknown origin",
     class: Class::Human,
+    evidence: &["rows"],
     meaning: "Opening the first epoch would replace or mix with rows that this program did not load.",
     next: &[
         "db-to-redshift prepare --table <table> --replace # lets the snapshot replace them",
@@ -191,6 +223,7 @@ pub const INTENT_LOST: Page = Page {
     code: "SYNC-019",
     title: "another snapshot of the table took over",
     class: Class::Busy,
+    evidence: &["run"],
     meaning: "The intent in S3 is no longer ours: another run opens an epoch. Nothing was recorded.",
     next: &["db-to-redshift status"],
 };
@@ -199,6 +232,7 @@ pub const NO_SNAPSHOT_ISOLATION: Page = Page {
     code: "SYNC-020",
     title: "the database does not allow snapshot isolation",
     class: Class::Human,
+    evidence: &[],
     meaning: "A scan without it could tear rows that move meanwhile.",
     next: &["ALTER DATABASE <database> SET ALLOW_SNAPSHOT_ISOLATION ON", "db-to-redshift prepare --mode start # carries changes only"],
 };
@@ -207,6 +241,7 @@ pub const NET_REFUSED: Page = Page {
     code: "SYNC-021",
     title: "net changes are not safe for this table",
     class: Class::Config,
+    evidence: &[],
     meaning: "SQL Server's net function cannot tell an untouched large value from a NULL, nor a key that changes only in case.",
     next: &["remove changes = \"net\" for this table", "db-to-redshift check --table <table> # says why"],
 };
@@ -215,6 +250,7 @@ pub const LEASE_LOST: Page = Page {
     code: "SYNC-022",
     title: "the lease was taken over",
     class: Class::Busy,
+    evidence: &["batch", "head", "our head", "run"],
     meaning: "This job stalled for more than 60 s and another took its place. It stopped at a safe point.",
     next: &["db-to-redshift status"],
 };
@@ -223,6 +259,7 @@ pub const CANCELLED: Page = Page {
     code: "SYNC-023",
     title: "cancelled",
     class: Class::Failed,
+    evidence: &[],
     meaning: "The job stopped at a safe point. What was recorded stays; the rest is done by the next run.",
     next: &["db-to-redshift sync"],
 };
@@ -231,6 +268,7 @@ pub const NO_TABLE: Page = Page {
     code: "SYNC-024",
     title: "no table matches",
     class: Class::Config,
+    evidence: &["nearest", "selected"],
     meaning: "The pattern names no table of the source.",
     next: &["db-to-redshift tables # lists what there is"],
 };
@@ -239,6 +277,7 @@ pub const LOAD_STUCK: Page = Page {
     code: "SYNC-025",
     title: "the load could not come through",
     class: Class::Transient,
+    evidence: &["last", "last fault"],
     meaning: "Every attempt met a conflict or a lost connection. Staging and production are consistent; nothing is half applied.",
     next: &["db-to-redshift load --table <table>", "see in svv_transactions who holds locks"],
 };
@@ -247,6 +286,7 @@ pub const OTHER_SOURCE: Page = Page {
     code: "SYNC-026",
     title: "the table was carried from another source",
     class: Class::Human,
+    evidence: &["server <when>", "database <when>", "database guid <when>", "recovery fork <when>"],
     meaning: "The records of this pipeline come from another server or database than the configured one. Nothing was read.",
     next: &[
         "check source.host and source.database in the configuration",
@@ -260,6 +300,7 @@ pub const CLOCK: Page = Page {
     code: "SYNC-027",
     title: "the source's clock is unusable",
     class: Class::Failed,
+    evidence: &["clock"],
     meaning: "The end of the overlap cannot be computed. No epoch was opened.",
     next: &["set the clock of the database server", "db-to-redshift check # says whether it is right now"],
 };
@@ -268,6 +309,7 @@ pub const KEY_UNFIT: Page = Page {
     code: "SYNC-031",
     title: "a key value cannot be carried unchanged",
     class: Class::Human,
+    evidence: &["column", "order"],
     meaning: "Redshift cannot hold this key exactly, and a changed key would meet the wrong row. The batch was not written; nothing of it is loaded.",
     next: &[
         "find the row in the source by the column and the reason given here, and change its key; the change table keeps the old one, so then:",
@@ -280,6 +322,7 @@ pub const MARKER_MET: Page = Page {
     code: "SYNC-032",
     title: "a value equals the epoch's marker for NULL",
     class: Class::Human,
+    evidence: &["column", "order"],
     meaning: "The value would be loaded as NULL, so the batch was not written. The marker is a fresh UUID of the epoch: somebody has copied it into the source.",
     next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot with another marker"],
 };
@@ -288,6 +331,7 @@ pub const ROW_UNFIT: Page = Page {
     code: "SYNC-033",
     title: "a row cannot be written to a part file",
     class: Class::Failed,
+    evidence: &["column", "order", "columns", "flags", "large_columns", "length", "values"],
     meaning: "A row does not have the shape or the range that its columns promise. The batch was not written; nothing of it is loaded.",
     next: &["db-to-redshift check", "report it with the facts above: SQL Server cannot hold such a row, so a decoder is wrong"],
 };
@@ -296,6 +340,7 @@ pub const IN_FLIGHT: Page = Page {
     code: "SYNC-034",
     title: "too much is in flight to compare",
     class: Class::Transient,
+    evidence: &["applied LSN", "newest LSN"],
     meaning: "Rows that changed since the last load cannot be compared, and there are too many of them to be left out. Nothing was changed.",
     next: &["db-to-redshift sync --table <table>", "then: db-to-redshift verify --table <table>"],
 };
@@ -304,6 +349,7 @@ pub const BAD_KEY: Page = Page {
     code: "SYNC-035",
     title: "the key does not read as one of the table",
     class: Class::Config,
+    evidence: &["key columns", "column", "type"],
     meaning: "A key is given as text, one --key for each key column in key order. Nothing was read.",
     next: &[
         "dates as 2026-03-02, times as 09:30:00.5, timestamps as '2026-03-02 09:30:00.5', with an offset such as +01:00 where the column has one",
@@ -316,6 +362,7 @@ pub const PART_UNREADABLE: Page = Page {
     code: "SYNC-036",
     title: "a part file cannot be read",
     class: Class::Failed,
+    evidence: &["object", "line"],
     meaning: "The file is gone, or does not hold what this program writes. Nothing was changed.",
     next: &[
         "loaded files are deleted after store.keep: only pending ones must be there",
@@ -327,6 +374,7 @@ pub const NO_COLUMN: Page = Page {
     code: "SYNC-037",
     title: "the table has no such column",
     class: Class::Config,
+    evidence: &["columns", "new columns"],
     meaning: "The name is none of the captured columns. Nothing was changed.",
     next: &["db-to-redshift dry-run --table <table> # lists the columns"],
 };
@@ -335,6 +383,7 @@ pub const NOT_CONFIRMED: Page = Page {
     code: "SYNC-038",
     title: "the confirmation does not match",
     class: Class::Config,
+    evidence: &[],
     meaning: "This cannot be undone, so the table's name must be typed again. Nothing was changed.",
     next: &["--confirm <schema.table> with the very name of the table"],
 };
@@ -343,6 +392,7 @@ pub const NO_BATCH: Page = Page {
     code: "SYNC-039",
     title: "there is no such batch or file",
     class: Class::Config,
+    evidence: &["epoch", "batch", "file", "files"],
     meaning: "The current epoch of the table has no record of that number, or its batch has no file of that number. Records are deleted long after their load.",
     next: &["db-to-redshift files --table <table> # lists batches and their files"],
 };

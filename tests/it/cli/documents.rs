@@ -42,7 +42,7 @@ fn the_schemas_of_the_repository_are_those_of_the_program() {
 }
 
 /// The errors that the validator finds.
-pub(super) fn errors(documents: &[Value]) -> Vec<String> {
+pub fn errors(documents: &[Value]) -> Vec<String> {
     let schemas: BTreeMap<String, Value> = KINDS.iter().map(|kind| (format!("{}/{}", kind.name, kind.version), kind.schema())).collect();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compare/validate.py");
     let mut child = python().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

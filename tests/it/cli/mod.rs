@@ -1,7 +1,10 @@
 //! The command line as a user or a scheduler meets it: the program in a process of its own.
 
+mod beginning;
 mod bundle;
-mod documents;
+pub mod documents;
 mod every;
+mod explain;
 mod pages;
 mod untracked;
+mod upkeep;

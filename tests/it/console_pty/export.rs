@@ -1,8 +1,14 @@
 //! What leaves the console: files, the clipboard, a pager, an incident bundle.
 
+use serde_json::{Value, json};
 use termlens::Key;
 
 use super::Place;
+use crate::cli::documents::errors;
+
+fn read(file: &std::path::Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_written_copied_paged_and_bundled() {
@@ -36,8 +42,12 @@ async fn views_are_written_copied_paged_and_bundled() {
     console.press(Key::Char('w')).see("Write the view");
     console.press(Key::Down).press(Key::Enter);
     console.until("the second file", |_| files().iter().any(|path| path.to_string_lossy().ends_with(".json")));
-    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(one(".json")).unwrap()).unwrap();
-    assert_eq!((json["rows"].as_array().unwrap().len(), json["rows"][0]["table"].as_str()), (3, Some("dbo.Buyer")), "{json}");
+    let list = read(&one(".json"));
+    let at = list["columns"].as_array().unwrap().iter().position(|column| column == "table").unwrap();
+    let cells = list["rows"].as_array().unwrap();
+    assert_eq!((cells.len(), cells[0][at].as_str()), (3, Some("dbo.Buyer")), "{list}");
+    assert_eq!((&list["schema"], &list["view"], &list["page"]), (&json!("export/1"), &json!("Tables"), &json!(null)), "{list}");
+    std::fs::remove_file(one(".json")).unwrap();
 
     // The clipboard, by OSC 52.
     console.press(Key::Char('y')).see("Copy");
@@ -62,6 +72,13 @@ async fn views_are_written_copied_paged_and_bundled() {
     console.type_in("hello qqq").press(Key::Enter);
     console.until("the console again", |screen| screen.alternate_screen() && screen.contains("What it means"));
     assert_eq!(std::fs::read_to_string(&keyed).unwrap(), "hello qqq\n", "the keys were the pager's");
+    console.press(Key::Char('w')).see("Write the view");
+    console.press(Key::Down).press(Key::Enter);
+    console.until("the page's file", |_| files().iter().any(|path| path.to_string_lossy().ends_with(".json")));
+    let page = read(&one(".json"));
+    assert!(page["page"].as_str().is_some_and(|title| title.starts_with("RS-028")) && page["rows"].as_array().is_some(), "{page}");
+    let found = errors(&[list, page]);
+    assert!(found.is_empty(), "{}", found.join("\n"));
     let text = std::fs::read_to_string(&paged).unwrap();
     assert!(!text.contains('\u{1b}') && text.contains("RS-028"), "{text}");
     console.press(Key::Esc).gone("What it means");

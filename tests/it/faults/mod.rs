@@ -29,14 +29,16 @@ pub struct Met {
     code: String,
     /// All of it, as an operator or a log could get to see it.
     text: String,
-    facts: usize,
+    /// Names of the facts.
+    facts: Vec<String>,
     actions: Vec<String>,
 }
 
 impl From<Fault> for Met {
     fn from(fault: Fault) -> Self {
         let text = format!("{fault:?} {:?}", fault.actions().collect::<Vec<_>>());
-        Self { code: fault.code().to_owned(), text, facts: fault.facts().len(), actions: fault.actions().map(str::to_owned).collect() }
+        let facts = fault.facts().iter().map(|(name, _)| name.clone()).collect();
+        Self { code: fault.code().to_owned(), text, facts, actions: fault.actions().map(str::to_owned).collect() }
     }
 }
 
@@ -45,11 +47,8 @@ impl Met {
     pub fn printed(json: &str) -> Self {
         let parsed: serde_json::Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
         let fault = &parsed["fault"];
-        let facts = match &fault["evidence"] {
-            serde_json::Value::Object(facts) => facts.len(),
-            serde_json::Value::Array(facts) => facts.len(),
-            _ => 0,
-        };
+        let facts =
+            fault["evidence"].as_array().into_iter().flatten().filter_map(|fact| fact["name"].as_str().map(str::to_owned)).collect();
         let actions = fault["next"].as_array().into_iter().flatten().filter_map(|action| action.as_str().map(str::to_owned)).collect();
         Self {
             code: fault["code"].as_str().unwrap_or_else(|| panic!("no fault: {json}")).to_owned(),
@@ -109,8 +108,11 @@ fn judge(provocation: &Provocation, met: &Met) -> Option<String> {
     if met.code != code {
         return Some(format!("{code} was to be provoked, but it was {}", met.text));
     }
-    if met.facts == 0 && !provocation.bare {
+    if met.facts.is_empty() && !provocation.bare {
         return Some(format!("{code} has no evidence: {}", met.text));
+    }
+    if let Some(unnamed) = met.facts.iter().find(|fact| !provocation.page.evidence.iter().any(|name| names(name, fact))) {
+        return Some(format!("the page of {code} does not name its evidence {unnamed:?}: {}", met.text));
     }
     if met.actions.is_empty() {
         return Some(format!("{code} says nothing to do: {}", met.text));
@@ -119,6 +121,22 @@ fn judge(provocation: &Provocation, met: &Met) -> Option<String> {
         return Some(format!("{code} {why}"));
     }
     NEVER_SHOWN.iter().find(|hidden| met.text.contains(**hidden)).map(|hidden| format!("{code} shows {hidden:?}: {}", met.text))
+}
+
+/// Whether a fact goes by this name of a page, in which `<>` holds what varies.
+fn names(name: &str, fact: &str) -> bool {
+    match name.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?.1))) {
+        Some((before, after)) => fact.len() > before.len() + after.len() && fact.starts_with(before) && fact.ends_with(after),
+        None => name == fact,
+    }
+}
+
+#[test]
+fn what_varies_in_a_name_matches_and_nothing_else() {
+    assert!(names("column <name>", "column notes") && names("<what> here", "database guid here") && names("rows", "rows"));
+    assert!(
+        !names("column <name>", "column ") && !names("column <name>", "columns") && !names("row", "rows") && !names("<what> here", " here")
+    );
 }
 
 fn everything() -> Vec<Provocation> {

@@ -49,6 +49,9 @@ pub struct Inner {
     pub probes: usize,
     /// Questions about the time mapping.
     pub mapped: usize,
+    /// Calls of `changes` that are under way, and the most there ever were.
+    pub reading: usize,
+    pub most_reading: usize,
 }
 
 type Hook = Box<dyn FnOnce(&mut Inner) + Send>;
@@ -108,6 +111,8 @@ impl MemorySource {
             fail_scans: false,
             probes: 0,
             mapped: 0,
+            reading: 0,
+            most_reading: 0,
         };
         let source = Self { inner: Arc::new(Mutex::new(inner)), hooks: Arc::default(), gates: Arc::default() };
         source.with(Inner::idle);
@@ -418,8 +423,13 @@ impl Source for MemorySource {
     }
 
     async fn changes(&self, request: &ChangesRequest) -> Result<Self::Changes, Fault> {
+        self.with(|inner| {
+            inner.reading += 1;
+            inner.most_reading = inner.most_reading.max(inner.reading);
+        });
         Ok(self
             .enter("changes", |inner| {
+                inner.reading -= 1;
                 let rows = &inner.instance(&request.instance).expect("the instance is there").changes;
                 let wanted = rows.iter().filter(|row| (request.from..=request.to).contains(&row.lsn)).cloned();
                 let mut wanted: Vec<_> = wanted.collect();
