@@ -119,7 +119,7 @@ pub struct ServerError {
     pub message: String,
     /// The load error code that the server gives where the files of a COPY could not be read: the
     /// views of load errors hold only rows that were refused.
-    pub code: Option<String>,
+    pub code: Option<u16>,
     /// The table that the server names, where it does.
     pub table: Option<String>,
     pub column: Option<String>,
@@ -157,10 +157,10 @@ fn shown(sqlstate: &str, kind: Kind, message: &str, detail: Option<&str>) -> Str
 }
 
 /// `code:  8001` of a detail, or the number that the message begins with.
-fn load_error_code(message: &str, detail: &str) -> Option<String> {
+fn load_error_code(message: &str, detail: &str) -> Option<u16> {
     let digits = |text: &str| text.trim_start().chars().take_while(char::is_ascii_digit).collect::<String>();
     let told = detail.split_once("code:").map(|(_, rest)| digits(rest));
-    told.into_iter().chain([digits(message)]).find(|code| !code.is_empty())
+    told.into_iter().chain([digits(message)]).find_map(|code| code.parse().ok())
 }
 
 /// Takes out everything between quotes, and everything after the first quote without a partner.
@@ -224,9 +224,8 @@ impl From<SqlError> for Fault {
             SqlError::Server(error) => {
                 let mut fault = fault.evidence("sqlstate", error.sqlstate);
                 if let Some(code) = error.code {
-                    let meaning = load_errors::meaning(&code);
                     fault = fault.evidence("code", code);
-                    if let Some(meaning) = meaning {
+                    if let Some(meaning) = load_errors::meaning(&code.to_string()) {
                         fault = fault.evidence("meaning", meaning);
                     }
                 }
@@ -285,8 +284,8 @@ mod tests {
     #[test]
     fn the_code_of_unreadable_files_is_found() {
         let detail = "\n  error:  S3ServiceException:Not Found\n  code:      8001\n  context:   x";
-        assert_eq!(load_error_code("S3ServiceException:Not Found", detail).as_deref(), Some("8001"));
-        assert_eq!(load_error_code("9005 Invalid endkey", "").as_deref(), Some("9005"));
+        assert_eq!(load_error_code("S3ServiceException:Not Found", detail), Some(8001));
+        assert_eq!(load_error_code("9005 Invalid endkey", ""), Some(9005));
         assert_eq!(load_error_code("Problem reading manifest file", "code: none"), None);
     }
 
