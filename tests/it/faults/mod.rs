@@ -14,6 +14,7 @@ mod of_source;
 mod of_sync;
 mod places;
 mod retries;
+mod silent_sql_server;
 mod time_outs;
 
 use std::collections::BTreeSet;
