@@ -32,6 +32,7 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod mended_text;
 mod odd_types;
 mod operate;
 mod policies;
