@@ -4,6 +4,7 @@
 mod commands;
 mod cuts;
 mod disk;
+mod expired_keys;
 mod load_codes;
 mod of_config;
 mod of_inspect;
