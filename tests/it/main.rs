@@ -33,6 +33,7 @@ mod layering;
 mod licences;
 mod memory;
 mod mended_text;
+mod net_changes;
 mod odd_types;
 mod operate;
 mod policies;
