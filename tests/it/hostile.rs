@@ -8,11 +8,12 @@ use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::LabOptions;
 use db_to_redshift::model::control::{Control, Paused};
 use db_to_redshift::model::fault::{Page, rs, s3};
-use db_to_redshift::model::{Fault, TableName};
+use db_to_redshift::model::{Fault, SqlType, TableName};
 use db_to_redshift::store::ChangeStore;
 
+use crate::support::column::column;
 use crate::support::pipeline::Pipeline;
-use crate::support::rig::done;
+use crate::support::rig::{Rig, done, fault};
 
 /// Names that SQL Server takes between brackets.
 const NAMES: &[&str] = &[
@@ -79,7 +80,7 @@ async fn hostile_names_are_carried_to_the_letter() {
     let mut tables: Vec<(&str, &str)> = vec![("sch]e\"m'a;-- .", "plain"), ("dbo", &long), ("dbo", &longer), ("日本 !/", &wide)];
     tables.extend(NAMES.iter().map(|name| ("dbo", *name)));
     // Every kind of name for a schema, too; with a short table name a long one fits.
-    let longest = "S".repeat(100);
+    let longest = "S".repeat(128);
     let short: Vec<String> = (0..=NAMES.len()).map(|at| format!("s{at}")).collect();
     tables.extend(NAMES.iter().copied().chain([longest.as_str()]).zip(short.iter().map(String::as_str)));
     let schemas: std::collections::BTreeSet<&str> = tables.iter().map(|(schema, _)| *schema).filter(|schema| *schema != "dbo").collect();
@@ -172,6 +173,24 @@ async fn names_that_cannot_be_carried_are_refused() {
     }
 }
 
+/// Two columns that only differ in the case of their letters, of any script, would be one column of
+/// Redshift: the client folds as Unicode does. A source whose collation keeps them apart has them.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_become_one_are_refused() {
+    for (one, other) in [("Name", "nAME"), ("Ärger", "ärger"), ("ΣΑΣ", "σασ"), ("STRAẞE", "straße"), ("\u{212a}elvin", "kelvin")]
+    {
+        let rig = Rig::start().await;
+        let columns =
+            vec![column("id", 1, SqlType::Int, Some(1)), column(one, 2, SqlType::Int, None), column(other, 3, SqlType::Int, None)];
+        let table = [rig.source.table("t", columns)];
+        let refused = fault(rig.engine().prepare(&table, PrepareOptions::default()).await);
+        assert!(refused.is(&rs::COLLISION), "{one} and {other}: {refused:?}");
+        assert!(refused.facts().contains(&("columns".into(), format!("{one}, {other}"))), "{refused:?}");
+        assert!(is_refused(&rig.engine().check(&table).await, &rs::COLLISION), "check says nothing of {one} and {other}");
+        assert_eq!(rig.s3.store.current_epoch(&table[0]).await.unwrap(), None, "{one}");
+    }
+}
+
 /// Values of nvarchar.
 const VALUES: &[&str] = &[
     "",
@@ -222,6 +241,38 @@ fn latin(value: &str) -> String {
     value.chars().filter(|c| (*c as u32) < 0x80 || ('\u{a1}'..='\u{ff}').contains(c)).collect()
 }
 
+/// The same as text of an XML element: what XML 1.0 allows. A server makes LF of CR.
+fn markup(value: &str) -> String {
+    let allowed = |c: &char| !matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    let kept: String = value.chars().filter(allowed).collect();
+    kept.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A SUPER holds each value as one JSON string, whatever JSON of its own the text would be.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_values_are_carried_into_a_super() {
+    let create = "CREATE TABLE dbo.s (id int NOT NULL PRIMARY KEY, m nvarchar(max) NULL)".to_owned();
+    let mut pipeline = hostile_pipeline(&[create, track("dbo", "s", "dbo_s")]).await;
+    let config = fs::read_to_string(&pipeline.config).unwrap();
+    fs::write(&pipeline.config, format!("{config}\n[[table]]\nname = \"dbo.s\"\ncolumns = {{ m = \"super\" }}\n")).unwrap();
+    let values: Vec<&str> = VALUES.iter().copied().chain(["12", "true", "{\"a\":1}", "[1, 2", "\"x\"", "\\u0041"]).collect();
+    let half = values.len() / 2;
+    for (at, value) in values.iter().enumerate() {
+        if at == half {
+            pipeline.capture();
+            pipeline.prepared().await;
+        }
+        pipeline.sql.run(&format!("INSERT INTO dbo.s VALUES ({at}, {})", text(value))).unwrap();
+    }
+    pipeline.capture();
+    done(pipeline.engine().await.sync(&[TableName::new("dbo", "s")]).await);
+    let client = crate::support::lab::redshift(&pipeline.lab).await;
+    let rows = client.simple_query("SELECT JSON_SERIALIZE(m) FROM public.s ORDER BY id").await.unwrap();
+    let cells = crate::support::lab::cells(&rows);
+    let found: Vec<String> = cells.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
+    assert_eq!(found, values);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_values_are_carried_to_the_letter() {
     let create = "CREATE TABLE dbo.v (id int NOT NULL PRIMARY KEY, c char(60) NULL, v varchar(60) NULL, vm varchar(max) NULL, \
@@ -229,8 +280,10 @@ async fn hostile_values_are_carried_to_the_letter() {
     let keyed = "CREATE TABLE dbo.k (k nvarchar(60) NOT NULL PRIMARY KEY, n int NULL, note nvarchar(max) NULL)";
     let old = "CREATE TABLE dbo.w (id int NOT NULL PRIMARY KEY, t text NULL, nt ntext NULL, sv sql_variant NULL)";
     let double = "CREATE TABLE dbo.kk (a varchar(60) NOT NULL, b nchar(70) NOT NULL, n int NULL, PRIMARY KEY (a, b))";
+    let utf8 = "COLLATE Latin1_General_100_CI_AS_SC_UTF8 NULL";
+    let marked = format!("CREATE TABLE dbo.x (id int NOT NULL PRIMARY KEY, x xml NULL, u varchar(300) {utf8}, um varchar(max) {utf8})");
     let mut batches = Vec::new();
-    for (table, create) in [("v", create), ("k", keyed), ("w", old), ("kk", double)] {
+    for (table, create) in [("v", create), ("k", keyed), ("w", old), ("kk", double), ("x", &marked)] {
         batches.extend([create.to_owned(), track("dbo", table, &format!("dbo_{table}"))]);
     }
     let mut pipeline = hostile_pipeline(&batches).await;
@@ -246,9 +299,14 @@ async fn hostile_values_are_carried_to_the_letter() {
         let ansi = latin(value).replace('\'', "''");
         format!("INSERT INTO dbo.w VALUES ({at}, '{ansi}', {wide}, {wide})", wide = text(value))
     };
+    let marked = |at: usize, value: &str| {
+        let (words, wide) = (markup(value), text(value));
+        format!("INSERT INTO dbo.x VALUES ({at}, {}, {wide}, {wide})", text(&format!("<v a=\"{words}\">{words}</v>")))
+    };
     for (at, value) in VALUES[..half].iter().enumerate() {
-        pipeline.sql.run(&row(at, value)).unwrap();
-        pipeline.sql.run(&more(at, value)).unwrap();
+        for sql in [row(at, value), more(at, value), marked(at, value)] {
+            pipeline.sql.run(&sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
+        }
     }
     // Distinct for a collation that ignores case and trailing blanks. A key with U+FFFD may have
     // been a lone surrogate, so such keys are refused.
@@ -266,8 +324,9 @@ async fn hostile_values_are_carried_to_the_letter() {
     let tables = pipeline.prepared().await;
     pipeline.assert_equal(&tables).await;
     for (at, value) in VALUES.iter().enumerate().skip(half) {
-        pipeline.sql.run(&row(at, value)).unwrap();
-        pipeline.sql.run(&more(at, value)).unwrap();
+        for sql in [row(at, value), more(at, value), marked(at, value)] {
+            pipeline.sql.run(&sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
+        }
     }
     pipeline.sql.run("UPDATE dbo.kk SET n = n + 100; UPDATE dbo.kk SET b = N'moved ' + CAST(n AS nvarchar(9)) WHERE n > 110").unwrap();
     for (at, value) in VALUES.iter().enumerate() {

@@ -32,6 +32,8 @@ mod lab_start;
 mod layering;
 mod licences;
 mod memory;
+mod mended_text;
+mod net_changes;
 mod odd_types;
 mod operate;
 mod policies;

@@ -50,9 +50,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok(found)
     }
 
+    /// What only records, files and columns together tell of the fault of a load.
+    pub(crate) async fn explain(&self, table: &TableName, records: &[CommitRecord], fault: Fault) -> Fault {
+        if fault.is(&rs::COPY_SOURCE) {
+            return self.explain_missing(table, records, fault).await;
+        }
+        self.explain_too_long(table, records, fault).await
+    }
+
     /// Adds column, bytes, limit, file, line and the repair to the fault of a value that is too
     /// long; any other fault, and one that cannot be looked into, stays as it is.
-    pub(crate) async fn explain_too_long(&self, table: &TableName, records: &[CommitRecord], fault: Fault) -> Fault {
+    async fn explain_too_long(&self, table: &TableName, records: &[CommitRecord], fault: Fault) -> Fault {
         let code = fault.facts().iter().find(|(name, _)| name == "code").map(|(_, code)| code.as_str());
         // 1224 is what a SUPER answers to any value that it does not take.
         let too_long = fault.is(&rs::TOO_LONG) || fault.is(&rs::LOAD_FAILED) && matches!(code, Some("1204" | "1224"));

@@ -1,14 +1,18 @@
 //! The part files of a record, read row by row.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::encode::{PartReader, PartRow};
 use crate::engine::Engine;
 use crate::model::fault::sync::PART_UNREADABLE;
-use crate::model::{CommitRecord, Fault, PartFile};
+use crate::model::{CommitRecord, Fault, PartFile, TableName};
 use crate::source::Source;
 use crate::store::{ChangeStore, PartDownload};
 use crate::target::Target;
+
+/// Part files that a fault names as missing at the most.
+const MISSING_SHOWN: usize = 10;
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Shows every row of all its files to `visit`, until it breaks.
@@ -46,5 +50,25 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         reader.finish().map_err(|fault| fault.evidence("object", &part.key))?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Names the part files that are gone in the fault of a COPY that could not read its files: the
+    /// server's own text may name none, or has its quotes taken out.
+    pub(super) async fn explain_missing(&self, table: &TableName, records: &[CommitRecord], fault: Fault) -> Fault {
+        match self.missing_parts(table, records).await {
+            Ok(missing) => missing.into_iter().fold(fault, |fault, key| fault.evidence("missing", self.store.url(&key))),
+            Err(other) => {
+                tracing::warn!(%table, fault = %other, "the part files could not be listed");
+                fault
+            }
+        }
+    }
+
+    async fn missing_parts(&self, table: &TableName, records: &[CommitRecord]) -> Result<Vec<String>, Fault> {
+        let Some(first) = records.first() else { return Ok(Vec::new()) };
+        let there = self.store.attempts(table, first.epoch).await?;
+        let there: BTreeSet<String> = there.into_iter().flat_map(|attempt| attempt.keys).collect();
+        let parts = records.iter().flat_map(|record| &record.parts);
+        Ok(parts.filter(|part| !there.contains(&part.key)).map(|part| part.key.clone()).take(MISSING_SHOWN).collect())
     }
 }

@@ -244,7 +244,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         let Some(range) = self.range(records, manifest) else { return Ok(()) };
         self.tell("stage", range.rows(), &parts);
         if let Err(fault) = self.loader().await?.stage(&range).await {
-            return Err(self.engine.explain_too_long(&self.table, records, fault).await);
+            return Err(self.engine.explain(&self.table, records, fault).await);
         }
         let (rows, seconds) = (range.rows(), started.elapsed().as_secs_f64());
         let event = Event::Staged { table: self.table.clone(), epoch: range.epoch, from: range.from, to: range.to, rows, seconds };
@@ -275,7 +275,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         self.tell("apply", range.rows(), &[]);
         let applied = match self.loader().await?.apply(&range).await {
             Ok(applied) => applied,
-            Err(fault) => return Err(self.engine.explain_too_long(&self.table, records, fault).await),
+            Err(fault) => return Err(self.engine.explain(&self.table, records, fault).await),
         };
         match applied {
             ApplyOutcome::Applied(applied) => {
@@ -339,7 +339,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
         self.tell("snapshot", open.rows, &record.parts);
         let applied = match self.loader().await?.open_epoch(&open).await {
             Ok(applied) => applied,
-            Err(fault) => return Err(self.engine.explain_too_long(&self.table, records, fault).await),
+            Err(fault) => return Err(self.engine.explain(&self.table, records, fault).await),
         };
         self.count(records, open.rows);
         if let Some(range) = self.range(records, None) {

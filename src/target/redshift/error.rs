@@ -8,6 +8,7 @@ use std::fmt;
 
 use tokio_postgres::error::DbError;
 
+use super::load_errors;
 use crate::model::Fault;
 use crate::model::fault::{Page, rs};
 
@@ -116,6 +117,9 @@ pub struct ServerError {
     pub kind: Kind,
     pub sqlstate: String,
     pub message: String,
+    /// The load error code that the server gives where the files of a COPY could not be read: the
+    /// views of load errors hold only rows that were refused.
+    pub code: Option<u16>,
     /// The table that the server names, where it does.
     pub table: Option<String>,
     pub column: Option<String>,
@@ -124,10 +128,12 @@ pub struct ServerError {
 impl ServerError {
     #[must_use]
     pub fn new(step: &'static str, error: &DbError) -> Self {
-        let kind = classify(error.code().code(), error.message(), error.detail().unwrap_or_default());
+        let detail = error.detail().unwrap_or_default();
+        let kind = classify(error.code().code(), error.message(), detail);
         Self {
             step,
             kind,
+            code: if kind == Kind::CopySource { load_error_code(error.message(), detail) } else { None },
             sqlstate: error.code().code().to_owned(),
             message: shown(error.code().code(), kind, error.message(), error.detail()),
             table: error.table().map(str::to_owned),
@@ -148,6 +154,13 @@ fn shown(sqlstate: &str, kind: Kind, message: &str, detail: Option<&str>) -> Str
         text.push_str(&without_quoted(detail));
     }
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ").chars().take(500).collect()
+}
+
+/// `code:  8001` of a detail, or the number that the message begins with.
+fn load_error_code(message: &str, detail: &str) -> Option<u16> {
+    let digits = |text: &str| text.trim_start().chars().take_while(char::is_ascii_digit).collect::<String>();
+    let told = detail.split_once("code:").map(|(_, rest)| digits(rest));
+    told.into_iter().chain([digits(message)]).find_map(|code| code.parse().ok())
 }
 
 /// Takes out everything between quotes, and everything after the first quote without a partner.
@@ -210,6 +223,12 @@ impl From<SqlError> for Fault {
         match error {
             SqlError::Server(error) => {
                 let mut fault = fault.evidence("sqlstate", error.sqlstate);
+                if let Some(code) = error.code {
+                    fault = fault.evidence("code", code);
+                    if let Some(meaning) = load_errors::meaning(&code.to_string()) {
+                        fault = fault.evidence("meaning", meaning);
+                    }
+                }
                 if let Some(table) = error.table {
                     fault = fault.evidence("table", table);
                 }
@@ -263,6 +282,14 @@ mod tests {
     }
 
     #[test]
+    fn the_code_of_unreadable_files_is_found() {
+        let detail = "\n  error:  S3ServiceException:Not Found\n  code:      8001\n  context:   x";
+        assert_eq!(load_error_code("S3ServiceException:Not Found", detail), Some(8001));
+        assert_eq!(load_error_code("9005 Invalid endkey", ""), Some(9005));
+        assert_eq!(load_error_code("Problem reading manifest file", "code: none"), None);
+    }
+
+    #[test]
     fn cell_values_are_not_shown() {
         let message = shown("22P02", Kind::Other, "invalid input syntax for type integer: \"card 4711\"", Some("card 4711"));
         assert_eq!(message, "invalid input syntax for type integer: …");
@@ -276,7 +303,7 @@ mod tests {
         use crate::model::fault::Class;
         let server = |kind| {
             let (sqlstate, message) = (String::new(), String::new());
-            Fault::from(SqlError::Server(ServerError { step: "copy", kind, sqlstate, message, table: None, column: None }))
+            Fault::from(SqlError::Server(ServerError { step: "copy", kind, sqlstate, message, code: None, table: None, column: None }))
         };
         assert_eq!(server(Kind::Conflict).class(), Class::Transient);
         assert_eq!(server(Kind::LoadFailed).class(), Class::Human);

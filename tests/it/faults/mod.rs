@@ -4,6 +4,7 @@
 mod commands;
 mod cuts;
 mod disk;
+mod expired_keys;
 mod load_codes;
 mod of_config;
 mod of_inspect;
@@ -14,6 +15,7 @@ mod of_source;
 mod of_sync;
 mod places;
 mod retries;
+mod silent_sql_server;
 mod time_outs;
 
 use std::collections::BTreeSet;

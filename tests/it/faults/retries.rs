@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use db_to_redshift::engine::event::{Event, Events};
+use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::lab::sqlserver::wire::faults::Cut;
-use db_to_redshift::model::TableName;
-use db_to_redshift::model::fault::s3;
+use db_to_redshift::model::fault::{rs, s3};
+use db_to_redshift::model::{TableName, Value};
 use db_to_redshift::source::Source;
 
 use crate::faults::cuts::{Machines, engine};
 use crate::support::lab_sql_server::Lab;
 use crate::support::pipeline::Pipeline;
-use crate::support::rig::{Rig, done, fault, row};
+use crate::support::rig::{Rig, done, fault, id, row};
 
 /// Every request of a job's tries at once, by the SDK.
 const TRIES_OF_THE_SDK: u32 = 5;
@@ -122,4 +123,46 @@ async fn a_source_that_breaks_amid_a_read_is_read_again() {
     let tries: Vec<_> = heard.await.unwrap().into_iter().filter(|text| text.starts_with("try ")).collect();
     assert!(tries.len() == 1 && tries[0].starts_with("try 1 of 3: SRC-012"), "{tries:?}");
     assert_eq!(rig.production().await, [(0, Some("first".to_owned()), Some(0)), (1, Some("a".to_owned()), Some(1))]);
+}
+
+/// A load whose transaction is lost once to another one, at these statements of stage and apply and
+/// at each COMMIT, begins it again by itself.
+async fn one_conflict_is_outlived(action: Action) {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(0, "first", 0))));
+    rig.sync(&table).await;
+    let statements = ["COPY \"d2r_staging\"", "DELETE FROM \"public\"", "INSERT INTO \"public\""].map(|statement| (statement, 1));
+    // Fence, stage and apply have one each; what lies behind those is the log's.
+    let commits = [("COMMIT", 1), ("COMMIT", 2), ("COMMIT", 3)];
+    for (at, (statement, nth)) in (1..).zip(statements.into_iter().chain(commits)) {
+        let what = format!("{action:?} at {statement} {nth}");
+        rig.source.with(|inner| {
+            inner.commit(|tran| {
+                tran.insert(&table, row(at, "new", at));
+                tran.update(&table, &id(at - 1), &[(2, Value::Int(at * 100))]);
+            })
+        });
+        rig.extract(&table).await;
+        let (engine, heard) = listening(engine(&rig, Arc::new(rig.source.clone()), 3));
+        let planted = rig.redshift.faults().on(statement, nth, action);
+        assert_eq!(done(engine.load(std::slice::from_ref(&table)).await).batches, 1, "{what}");
+        assert!(planted.was_hit(), "{what}");
+        drop(engine);
+        let warnings = heard.await.unwrap();
+        assert!(warnings.len() == 1 && warnings[0].starts_with(&format!("try 1 of 4: {}", rs::CONFLICT.code)), "{what}: {warnings:?}");
+        rig.assert_equal(&table).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_outlives_one_serialisation_conflict() {
+    one_conflict_is_outlived(Action::Conflict).await;
+}
+
+/// 1018: another session made the table anew after this transaction's snapshot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_outlives_one_relation_that_its_snapshot_does_not_see() {
+    one_conflict_is_outlived(Action::Refuse("XX000", "1018 DETAIL:  Relation does not exist")).await;
 }

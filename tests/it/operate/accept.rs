@@ -101,9 +101,17 @@ fn strings() -> Vec<Column> {
 
 type Edit = fn(&mut Vec<Column>);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
-    let edits: [(&str, bool, Edit); 8] = [
+/// Columns of many kinds, the key first.
+fn many_kinds() -> Vec<Column> {
+    let raw = column("raw", 4, SqlType::VarBinary { length: 20 }, None);
+    let price = column("price", 5, SqlType::Decimal { precision: 10, scale: 2 }, None);
+    let at = column("at", 6, SqlType::DateTime2 { scale: 3 }, None);
+    [strings(), vec![raw, price, at]].concat()
+}
+
+/// What makes rows of another form, and whether it alters a captured column.
+fn other_forms() -> Vec<(&'static str, bool, Edit)> {
+    vec![
         // Redshift can make no VARBYTE longer.
         ("a longer binary", true, |columns| columns[3].sql_type = SqlType::VarBinary { length: 40 }),
         ("another type", true, |columns| columns[2].sql_type = SqlType::BigInt),
@@ -112,12 +120,43 @@ async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
         ("another name", false, |columns| columns[1].name = "remark".into()),
         ("another column of the name", false, |columns| columns[2].column_id = 9),
         ("another collation", true, |columns| columns[1].collation = Some("Latin1_General_BIN2".into())),
-        ("altered and altered back", true, |_| {}),
-    ];
-    for (what, alters_captured, edit) in edits {
+        ("another precision", true, |columns| columns[4].sql_type = SqlType::Decimal { precision: 12, scale: 2 }),
+        ("another scale", true, |columns| columns[4].sql_type = SqlType::Decimal { precision: 10, scale: 3 }),
+        ("another scale of a time", true, |columns| columns[5].sql_type = SqlType::DateTime2 { scale: 4 }),
+        ("another key column", true, |columns| (columns[0].key_ordinal, columns[2].key_ordinal) = (None, Some(1))),
+        ("a further key column", true, |columns| columns[2].key_ordinal = Some(2)),
+    ]
+}
+
+/// By the columns alone: capture has noted no DDL yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_another_form_stop_an_extract() {
+    for (what, _, edit) in other_forms() {
         let rig = Rig::start().await;
-        let raw = column("raw", 4, SqlType::VarBinary { length: 20 }, None);
-        let table = rig.source.table("t", [strings(), vec![raw]].concat());
+        let table = rig.source.table("t", many_kinds());
+        let opened = rig.engine().prepare(one(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await;
+        crate::support::rig::done(opened);
+        rig.source.with(|inner| {
+            let instance = &mut inner.get(&table).instance;
+            let mut columns = instance.shape.columns().to_vec();
+            edit(&mut columns);
+            instance.shape = TableShape::new(columns);
+            inner.idle();
+        });
+        let stopped = fault(rig.engine().extract(one(&table)).await);
+        assert!(stopped.is(&sync::DRIFT), "{what}: {stopped:?}");
+        let named = stopped.facts().iter().any(|(name, columns)| name == "columns" && columns.contains('-') && columns.contains('+'));
+        assert!(named, "{what}: {stopped:?}");
+        assert_eq!(rig.s3.store.head(&table, 1, 0).await.unwrap(), 0, "{what}: no record");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
+    let and_back: (&str, bool, Edit) = ("altered and altered back", true, |_| {});
+    for (what, alters_captured, edit) in other_forms().into_iter().chain([and_back]) {
+        let rig = Rig::start().await;
+        let table = rig.source.table("t", many_kinds());
         rig.engine().prepare(one(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await;
         altered(&rig, &table, "ALTER TABLE dbo.t …", alters_captured, edit);
         let refused = accept(&rig, &table, true).await.unwrap_err();

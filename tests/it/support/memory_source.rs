@@ -14,8 +14,8 @@ use db_to_redshift::model::{
     CaptureIdentity, ChangeRow, Column, Fault, Lsn, MappingRow, Operation, SourceIdentity, TableName, TableShape, Value,
 };
 use db_to_redshift::source::{
-    CaptureHealth, CaptureInstance, ChangesRequest, CleanUp, DdlNote, FleetFacts, FleetInstance, FleetTable, MappingFacts, Pages,
-    ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable, TableFacts, Watermarks,
+    CaptureHealth, CaptureInstance, ChangesMode, ChangesRequest, CleanUp, DdlNote, FleetFacts, FleetInstance, FleetTable, MappingFacts,
+    Pages, ProbeRange, ScanIsolation, ServerFacts, Source, SourceTable, TableFacts, Watermarks,
 };
 use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
@@ -44,6 +44,8 @@ pub struct Inner {
     pub cdc_enabled: bool,
     pub next: u32,
     pub rereads: usize,
+    /// How changes were asked for. Net changes come as all of them: right for rows that changed once.
+    pub modes: Vec<ChangesMode>,
     /// Every scan breaks off.
     pub fail_scans: bool,
     pub probes: usize,
@@ -108,6 +110,7 @@ impl MemorySource {
             cdc_enabled: true,
             next: 100,
             rereads: 0,
+            modes: Vec::new(),
             fail_scans: false,
             probes: 0,
             mapped: 0,
@@ -430,6 +433,7 @@ impl Source for MemorySource {
         Ok(self
             .enter("changes", |inner| {
                 inner.reading -= 1;
+                inner.modes.push(request.mode);
                 let rows = &inner.instance(&request.instance).expect("the instance is there").changes;
                 let wanted = rows.iter().filter(|row| (request.from..=request.to).contains(&row.lsn)).cloned();
                 let mut wanted: Vec<_> = wanted.collect();

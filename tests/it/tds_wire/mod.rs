@@ -7,6 +7,7 @@ mod encryption;
 mod interrupts;
 mod raw;
 mod requests;
+mod silences;
 mod types;
 mod values;
 

@@ -1,14 +1,17 @@
 //! Traces around bounds, windows and guards.
 
+use db_to_redshift::config::{Changes, TableRule};
 use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::{src, sync};
 use db_to_redshift::model::status::Verdict;
-use db_to_redshift::model::{Fault, RecordKind, TableName, Value};
+use db_to_redshift::model::{Fault, RecordKind, SqlType, TableName, Value};
+use db_to_redshift::source::ChangesMode;
 use db_to_redshift::store::ChangeStore;
 use jiff::ToSpan;
 
 use super::one;
+use crate::support::column::column;
 use crate::support::memory_source::{Inner, lsn};
 use crate::support::rig::{Rig, done, fault, id, row};
 
@@ -100,6 +103,35 @@ async fn trace_09_clean_up_during_the_read_leaves_no_record() {
     let table = rig.prepared().await;
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "b", 2))));
+    clean_up_before_the_read(&rig, &table);
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::GAP));
+    assert!(rig.s3.store.record(&table, 1, 1).await.unwrap().is_none());
+    assert_eq!(rig.source.with(|inner| inner.modes.clone()), [ChangesMode::All]);
+}
+
+/// The same by net changes, which say nothing of rows that are gone (E9).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_09_clean_up_during_a_read_of_net_changes_leaves_no_record() {
+    let mut rig = Rig::start().await;
+    rig.settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new() }];
+    let table = rig.source.table("t", vec![column("id", 1, SqlType::Int, Some(1)), column("n", 2, SqlType::Int, None)]);
+    rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    let insert = |n| rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, vec![Value::Int(n), Value::Int(n)])));
+    // Past the overlap, where net changes are not asked for yet (E5).
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(5.hours()).unwrap());
+    insert(1);
+    assert_eq!(rig.extract(&table).await.batches, 1);
+    insert(2);
+    insert(3);
+    clean_up_before_the_read(&rig, &table);
+    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::GAP));
+    assert!(rig.s3.store.record(&table, 1, 2).await.unwrap().is_none());
+    assert_eq!(rig.source.with(|inner| inner.modes.clone()), [ChangesMode::All, ChangesMode::Net]);
+}
+
+/// All that is captured but the newest transaction goes just before the changes are read.
+fn clean_up_before_the_read(rig: &Rig, table: &TableName) {
     let cleaned = table.clone();
     rig.source.before("changes", move |inner| {
         let max = inner.max();
@@ -107,8 +139,6 @@ async fn trace_09_clean_up_during_the_read_leaves_no_record() {
         table.min = max;
         table.changes.retain(|row| row.lsn >= max);
     });
-    assert!(fault(rig.engine().extract(one(&table)).await).is(&sync::GAP));
-    assert!(rig.s3.store.record(&table, 1, 1).await.unwrap().is_none());
 }
 
 /// Trace 26: a change captured between the reading of max and the probe lies above the window

@@ -11,6 +11,7 @@ use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{ApplyOutcome, LoadRange, Loader, NewColumns, Target};
 
 use super::one;
+use crate::support::recorder::Recorder;
 use crate::support::rig::{Rig, done, fault, id, row};
 
 /// The range of one recorded batch, for a loader with this fence.
@@ -132,7 +133,9 @@ async fn trace_13_a_record_whose_answer_was_lost_counts_once() {
 /// Trace 18: a range of empty batches only moves state without a COPY (L3).
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_18_empty_batches_move_state_without_a_copy() {
-    let rig = Rig::start().await;
+    let mut rig = Rig::start().await;
+    let recorder = Recorder::before(rig.redshift.addr()).await;
+    rig.settings.redshift.port = recorder.port;
     let table = rig.prepared().await;
     rig.load(&table).await;
     for _ in 0..3 {
@@ -143,12 +146,16 @@ async fn trace_18_empty_batches_move_state_without_a_copy() {
         assert_eq!(rig.extract(&table).await.batches, 1, "a quiet table that lags gets an empty record");
         assert_eq!(rig.extract(&table).await.batches, 0, "and no second one");
     }
+    let copies = || recorder.take().iter().filter(|statement| statement.trim_start().starts_with("COPY")).count();
+    copies();
     rig.load(&table).await;
+    assert_eq!(copies(), 0, "there is nothing to copy");
     let state = rig.target().state(&table).await.unwrap().unwrap();
     assert_eq!((state.applied_seq, state.staged), (Some(3), None));
     assert_eq!(state.applied_lsn, Some(rig.source.with(|inner| inner.max())));
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
     rig.sync(&table).await;
+    assert_eq!(copies(), 1, "the recorder sees what is copied");
     rig.assert_equal(&table).await;
 }
 

@@ -1,14 +1,16 @@
-//! Faults on order: connections cut at a chosen moment, listed and killed; deadlocks lost.
+//! Faults on order: connections cut at a chosen moment, listed and killed; deadlocks lost;
+//! statements that fall silent.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// When a connection is cut, or a transaction lost in a deadlock. Each order is for one fault and
-/// counts from when it is given, over all connections of the server.
+/// When a connection is cut, falls silent, or loses a transaction in a deadlock. Each order is for
+/// one fault and counts from when it is given, over all connections of the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cut {
     /// When the n-th request from now arrives (1 is the next one), before it runs.
@@ -24,6 +26,11 @@ pub enum Cut {
     VictimAtRequest(u64),
     /// The statement that sends the n-th row from now is the victim instead.
     VictimAtRow(u64),
+    /// The n-th request from now is taken and not run, and nothing is sent, until the silences are
+    /// ended ([`ConnectionFaults::end_silences`]) or the client is gone.
+    SilentAtRequest(u64),
+    /// The statement that sends the n-th row from now stops before it in the same way.
+    SilentAtRow(u64),
 }
 
 /// An order that was given; tells when it was carried out.
@@ -62,6 +69,15 @@ pub(super) enum Verdict {
     Cut,
     RunAndCut,
     Victim,
+    Silent,
+}
+
+/// What to do with a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RowVerdict {
+    Send,
+    Victim,
+    Silent,
 }
 
 struct Open {
@@ -89,7 +105,13 @@ pub struct ConnectionFaults {
     state: Mutex<State>,
     /// An order counts rows: nobody takes the lock for a row otherwise.
     rows_count: AtomicBool,
+    /// Times that the silences were ended.
+    ended: Mutex<u64>,
+    silence_ends: Condvar,
 }
+
+/// How often a silent session looks whether its client is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Session ids below belong to the server itself.
 const FIRST_ID: u16 = 51;
@@ -98,14 +120,30 @@ impl ConnectionFaults {
     /// Orders a cut.
     pub fn order(&self, cut: Cut) -> Ordered {
         let (happened, watch) = watch::channel(false);
-        self.rows_count.fetch_or(matches!(cut, Cut::VictimAtRow(_)), Ordering::SeqCst);
+        self.rows_count.fetch_or(counts_rows(&cut), Ordering::SeqCst);
         self.lock().orders.push(Order { cut, happened });
         Ordered(watch)
     }
 
-    /// Withdraws every order that has not been carried out.
+    /// Withdraws every order that has not been carried out, and ends the silences.
     pub fn clear(&self) {
         self.lock().orders.clear();
+        self.end_silences();
+    }
+
+    /// Statements that fell silent go on.
+    pub fn end_silences(&self) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.silence_ends.notify_all();
+    }
+
+    /// Holds a session's thread until the silences are ended or its client is gone.
+    pub(super) fn be_silent(&self, gone: impl Fn() -> bool) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *ended;
+        while *ended == before && !gone() {
+            ended = self.silence_ends.wait_timeout(ended, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// The open connections in the order of their ids.
@@ -175,14 +213,14 @@ impl ConnectionFaults {
         }
         let text = text();
         for order in &mut state.orders {
-            if let Cut::AtRequest(left) | Cut::VictimAtRequest(left) = &mut order.cut {
+            if let Cut::AtRequest(left) | Cut::VictimAtRequest(left) | Cut::SilentAtRequest(left) = &mut order.cut {
                 *left = left.saturating_sub(1);
             }
         }
         let hit = state.orders.iter().position(|order| match &order.cut {
-            Cut::AtRequest(left) | Cut::VictimAtRequest(left) => *left == 0,
+            Cut::AtRequest(left) | Cut::VictimAtRequest(left) | Cut::SilentAtRequest(left) => *left == 0,
             Cut::BeforeStatement(part) | Cut::AfterStatement(part) => text.contains(part.as_str()),
-            Cut::AfterPackets(_) | Cut::VictimAtRow(_) => false,
+            Cut::AfterPackets(_) | Cut::VictimAtRow(_) | Cut::SilentAtRow(_) => false,
         });
         let Some(at) = hit else { return Verdict::Run };
         let order = state.orders.remove(at);
@@ -190,30 +228,35 @@ impl ConnectionFaults {
         match order.cut {
             Cut::AfterStatement(_) => Verdict::RunAndCut,
             Cut::VictimAtRequest(_) => Verdict::Victim,
+            Cut::SilentAtRequest(_) => Verdict::Silent,
             _ => Verdict::Cut,
         }
     }
 
-    /// A row is about to be sent. Returns whether its statement is the victim of a deadlock instead.
-    pub(super) fn on_row(&self) -> bool {
+    /// A row is about to be sent.
+    pub(super) fn on_row(&self) -> RowVerdict {
         if !self.rows_count.load(Ordering::SeqCst) {
-            return false;
+            return RowVerdict::Send;
         }
         let mut state = self.lock();
-        let mut victim = false;
+        let mut verdict = RowVerdict::Send;
         state.orders.retain_mut(|order| {
-            let Cut::VictimAtRow(left) = &mut order.cut else { return true };
+            let (left, due) = match &mut order.cut {
+                Cut::VictimAtRow(left) => (left, RowVerdict::Victim),
+                Cut::SilentAtRow(left) => (left, RowVerdict::Silent),
+                _ => return true,
+            };
             *left = left.saturating_sub(1);
-            if *left > 0 || victim {
+            if *left > 0 || verdict != RowVerdict::Send {
                 return true;
             }
-            victim = true;
+            verdict = due;
             order.happened.send_replace(true);
             false
         });
-        let counts = state.orders.iter().any(|order| matches!(order.cut, Cut::VictimAtRow(_)));
+        let counts = state.orders.iter().any(|order| counts_rows(&order.cut));
         self.rows_count.store(counts, Ordering::SeqCst);
-        victim
+        verdict
     }
 
     /// `count` packets are about to be sent. Returns how many of them may go before the cut.
@@ -232,6 +275,10 @@ impl ConnectionFaults {
         });
         allowed
     }
+}
+
+fn counts_rows(cut: &Cut) -> bool {
+    matches!(cut, Cut::VictimAtRow(_) | Cut::SilentAtRow(_))
 }
 
 #[cfg(test)]
@@ -271,12 +318,14 @@ mod tests {
     #[test]
     fn rows_are_counted_from_the_order() {
         let faults = ConnectionFaults::default();
-        assert!(!faults.on_row());
-        let ordered = faults.order(Cut::VictimAtRow(2));
-        assert!(!faults.on_row() && !ordered.happened());
+        assert_eq!(faults.on_row(), RowVerdict::Send);
+        let (victim, silent) = (faults.order(Cut::VictimAtRow(2)), faults.order(Cut::SilentAtRow(3)));
+        assert_eq!(faults.on_row(), RowVerdict::Send);
+        assert!(!victim.happened() && !silent.happened());
         assert_eq!(faults.on_request(51, String::new), Verdict::Run);
-        assert!(faults.on_row() && ordered.happened());
-        assert!(!faults.on_row());
+        assert_eq!((faults.on_row(), victim.happened()), (RowVerdict::Victim, true));
+        assert_eq!((faults.on_row(), silent.happened()), (RowVerdict::Silent, true));
+        assert_eq!(faults.on_row(), RowVerdict::Send);
     }
 
     #[tokio::test]

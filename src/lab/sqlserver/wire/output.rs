@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::mpsc::Sender;
 
 use super::super::session::Cancelled;
-use super::faults::ConnectionFaults;
+use super::faults::{ConnectionFaults, RowVerdict};
 use super::packet::{Framer, HEADER, kind};
 
 /// Tokens gather to about this much before they are sent.
@@ -40,8 +40,12 @@ impl Signals {
         self.gone.store(true, Ordering::Release);
     }
 
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
     fn check(&self) -> Result<(), Cancelled> {
-        if self.attention_waits() || self.gone.load(Ordering::Acquire) { Err(Cancelled) } else { Ok(()) }
+        if self.attention_waits() || self.is_gone() { Err(Cancelled) } else { Ok(()) }
     }
 }
 
@@ -90,8 +94,23 @@ impl Output {
 
     /// Whether the statement that is about to send a row loses a deadlock instead.
     pub(super) fn loses_a_deadlock(&mut self) -> bool {
-        self.victim = self.victim || self.faults.on_row();
+        if !self.victim {
+            match self.faults.on_row() {
+                RowVerdict::Send => {}
+                RowVerdict::Victim => self.victim = true,
+                RowVerdict::Silent => {
+                    // What has gathered is on its way. A cut shows at the next check.
+                    let _ = self.send(false);
+                    self.fall_silent();
+                }
+            }
+        }
         self.victim
+    }
+
+    /// Waits until the silences are ended or the client is gone; an attention goes unheard, too.
+    pub(super) fn fall_silent(&self) {
+        self.faults.be_silent(|| self.signals.is_gone());
     }
 
     pub(super) fn take_victim(&mut self) -> bool {

@@ -65,6 +65,7 @@ impl Worker {
             Verdict::Run => {}
             Verdict::Cut => return false,
             Verdict::RunAndCut => self.output.mute(),
+            Verdict::Silent => self.output.fall_silent(),
             Verdict::Victim => {
                 let mut reply = Reply::new(&mut self.output, self.version);
                 reply.error(&deadlock_victim(self.id));
