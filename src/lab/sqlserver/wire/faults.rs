@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Cut {
     /// When the n-th request from now arrives (1 is the next one), before it runs.
     AtRequest(u64),
+    /// When the n-th request from now has run, before a byte of its answer is sent: a lost reply.
+    AfterRequest(u64),
     /// When n more packets have been sent.
     AfterPackets(u64),
     /// When a statement whose text contains this arrives, before it runs.
@@ -213,12 +215,13 @@ impl ConnectionFaults {
         }
         let text = text();
         for order in &mut state.orders {
-            if let Cut::AtRequest(left) | Cut::VictimAtRequest(left) | Cut::SilentAtRequest(left) = &mut order.cut {
+            if let Cut::AtRequest(left) | Cut::AfterRequest(left) | Cut::VictimAtRequest(left) | Cut::SilentAtRequest(left) = &mut order.cut
+            {
                 *left = left.saturating_sub(1);
             }
         }
         let hit = state.orders.iter().position(|order| match &order.cut {
-            Cut::AtRequest(left) | Cut::VictimAtRequest(left) | Cut::SilentAtRequest(left) => *left == 0,
+            Cut::AtRequest(left) | Cut::AfterRequest(left) | Cut::VictimAtRequest(left) | Cut::SilentAtRequest(left) => *left == 0,
             Cut::BeforeStatement(part) | Cut::AfterStatement(part) => text.contains(part.as_str()),
             Cut::AfterPackets(_) | Cut::VictimAtRow(_) | Cut::SilentAtRow(_) => false,
         });
@@ -226,7 +229,7 @@ impl ConnectionFaults {
         let order = state.orders.remove(at);
         order.happened.send_replace(true);
         match order.cut {
-            Cut::AfterStatement(_) => Verdict::RunAndCut,
+            Cut::AfterRequest(_) | Cut::AfterStatement(_) => Verdict::RunAndCut,
             Cut::VictimAtRequest(_) => Verdict::Victim,
             Cut::SilentAtRequest(_) => Verdict::Silent,
             _ => Verdict::Cut,

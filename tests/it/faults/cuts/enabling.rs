@@ -53,6 +53,11 @@ async fn each_request(cut: fn(u64) -> Cut) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answer_to_each_request_of_an_enable_is_lost() {
+    each_request(Cut::AfterRequest).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_server_is_lost_before_each_request_of_an_enable() {
     each_request(Cut::AtRequest).await;
 }
