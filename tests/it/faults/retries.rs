@@ -13,6 +13,7 @@ use db_to_redshift::source::Source;
 use crate::faults::cuts::{Machines, engine};
 use crate::support::lab_sql_server::Lab;
 use crate::support::pipeline::Pipeline;
+use crate::support::recorder::Recorder;
 use crate::support::rig::{Rig, done, fault, id, row};
 
 /// Every request of a job's tries at once, by the SDK.
@@ -125,33 +126,62 @@ async fn a_source_that_breaks_amid_a_read_is_read_again() {
     assert_eq!(rig.production().await, [(0, Some("first".to_owned()), Some(0)), (1, Some("a".to_owned()), Some(1))]);
 }
 
+const COPY: &str = "COPY \"d2r_staging\"";
+const DELETE: &str = "DELETE FROM \"public\"";
+const INSERT: &str = "INSERT INTO \"public\"";
+
 /// A load whose transaction is lost once to another one, at these statements of stage and apply and
-/// at each COMMIT, begins it again by itself.
+/// at their COMMITs, begins it again by itself.
 async fn one_conflict_is_outlived(action: Action) {
-    let rig = Rig::start().await;
+    let mut rig = Rig::start().await;
+    let recorder = Recorder::before(rig.redshift.addr()).await;
+    rig.settings.redshift.port = recorder.port;
     let table = rig.prepared().await;
     rig.load(&table).await;
-    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(0, "first", 0))));
-    rig.sync(&table).await;
-    let statements = ["COPY \"d2r_staging\"", "DELETE FROM \"public\"", "INSERT INTO \"public\""].map(|statement| (statement, 1));
-    // Fence, stage and apply have one each; what lies behind those is the log's.
-    let commits = [("COMMIT", 1), ("COMMIT", 2), ("COMMIT", 3)];
-    for (at, (statement, nth)) in (1..).zip(statements.into_iter().chain(commits)) {
-        let what = format!("{action:?} at {statement} {nth}");
+    let change = async |n| {
         rig.source.with(|inner| {
             inner.commit(|tran| {
-                tran.insert(&table, row(at, "new", at));
-                tran.update(&table, &id(at - 1), &[(2, Value::Int(at * 100))]);
+                tran.insert(&table, row(n, "new", n));
+                if n > 0 {
+                    tran.update(&table, &id(n - 1), &[(2, Value::Int(n * 100))]);
+                }
             })
         });
         rig.extract(&table).await;
+    };
+    // Without a conflict: which COMMIT is whose.
+    change(0).await;
+    recorder.take();
+    rig.load(&table).await;
+    let statements = recorder.take();
+    let commit_behind = |part: &str| {
+        let at = statements.iter().position(|statement| statement.contains(part)).unwrap();
+        1 + u32::try_from(statements[..at].iter().filter(|statement| statement.contains("COMMIT")).count()).unwrap()
+    };
+    // Statement, which of them, and what must be done a second time.
+    let places = [
+        (COPY, 1, COPY),
+        (DELETE, 1, DELETE),
+        (INSERT, 1, INSERT),
+        ("COMMIT", commit_behind(COPY), COPY),
+        ("COMMIT", commit_behind(INSERT), INSERT),
+    ];
+    for (n, (statement, nth, again)) in (1..).zip(places) {
+        let what = format!("{action:?} at {statement} {nth}");
+        change(n).await;
         let (engine, heard) = listening(engine(&rig, Arc::new(rig.source.clone()), 3));
         let planted = rig.redshift.faults().on(statement, nth, action);
+        recorder.take();
         assert_eq!(done(engine.load(std::slice::from_ref(&table)).await).batches, 1, "{what}");
         assert!(planted.was_hit(), "{what}");
+        let sent = recorder.take();
+        let count = |part: &str| sent.iter().filter(|statement| statement.contains(part)).count();
+        assert_eq!(count(again), 2, "{what}: {again} was not done again");
+        assert_eq!(count(COPY), 1 + usize::from(again == COPY), "{what}: what is staged stays so");
         drop(engine);
         let warnings = heard.await.unwrap();
-        assert!(warnings.len() == 1 && warnings[0].starts_with(&format!("try 1 of 4: {}", rs::CONFLICT.code)), "{what}: {warnings:?}");
+        let told = format!("try 1 of 4: {}", rs::CONFLICT.code);
+        assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{what}: {warnings:?}");
         rig.assert_equal(&table).await;
     }
 }

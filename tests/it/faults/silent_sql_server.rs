@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use db_to_redshift::config::SourceSettings;
+use db_to_redshift::engine::event::TableReport;
+use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::sqlserver::wire::faults::Cut;
-use db_to_redshift::model::TableName;
 use db_to_redshift::model::fault::{Class, src};
-use db_to_redshift::source::Source;
+use db_to_redshift::model::{Fault, TableName};
 use db_to_redshift::source::sqlserver::SqlServer;
+use db_to_redshift::source::{ChangesMode, ChangesRequest, Pages, Source};
 use tokio::net::TcpListener;
 
 use crate::faults::cuts::{Machines, engine};
@@ -60,11 +62,11 @@ impl Stage {
         engine(&self.rig, Arc::new(SqlServer::new(settings)), retries)
     }
 
-    async fn prepare(&self, retries: u32) -> Vec<db_to_redshift::engine::event::TableReport> {
-        self.engine(retries).prepare(slice::from_ref(&self.table), db_to_redshift::engine::prepare::PrepareOptions::default()).await
+    async fn prepare(&self, retries: u32) -> Vec<TableReport> {
+        self.engine(retries).prepare(slice::from_ref(&self.table), PrepareOptions::default()).await
     }
 
-    async fn sync(&self, retries: u32) -> Vec<db_to_redshift::engine::event::TableReport> {
+    async fn sync(&self, retries: u32) -> Vec<TableReport> {
         self.engine(retries).sync(slice::from_ref(&self.table)).await
     }
 
@@ -135,6 +137,56 @@ async fn a_job_outlives_a_sql_server_that_falls_silent_once() {
             break;
         }
     }
+}
+
+/// The net function sorts all it has before its first row, so it may be silent for longer, but not
+/// for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_sorts_may_be_silent_for_longer() {
+    let lab = Lab::start().await;
+    for sql in [
+        "EXEC sys.sp_cdc_enable_db",
+        "CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, n int NULL)",
+        "EXEC sys.sp_cdc_enable_table N'dbo', N't', NULL, @supports_net_changes = 1",
+        "INSERT dbo.t VALUES (1, 1), (2, 2)",
+    ] {
+        lab.write(sql);
+    }
+    let (timeout, table) = (Duration::from_secs(1), TableName::new("dbo", "t"));
+    let source = SqlServer::new(SourceSettings { timeout, ..lab.settings.clone() });
+    let instance = source.describe(slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0);
+    let instances = [instance.identity.instance.clone()];
+    let marks = source.watermarks(&instances).await.unwrap();
+    let request = ChangesRequest {
+        table,
+        instance: instance.identity.instance,
+        shape: instance.shape,
+        from: marks.min[0],
+        to: marks.max.unwrap(),
+        mode: ChangesMode::Net,
+    };
+    let read = async || {
+        let mut pages = source.changes(&request).await?;
+        let mut rows = 0;
+        while let Some(page) = pages.next_page().await? {
+            rows += page.len();
+        }
+        Ok::<_, Fault>(rows)
+    };
+    let mut silent = lab.wire.faults().order(Cut::SilentAtRow(1));
+    let (rows, ()) = tokio::join!(read(), async {
+        assert!(silent.wait().await);
+        tokio::time::sleep(3 * timeout).await;
+        lab.wire.faults().end_silences();
+    });
+    assert_eq!(rows.unwrap(), 2);
+
+    let silent = lab.wire.faults().order(Cut::SilentAtRow(1));
+    let started = Instant::now();
+    let met = read().await.unwrap_err();
+    let waited = started.elapsed();
+    assert!(silent.happened() && (20..40).contains(&waited.as_secs()), "{waited:?}");
+    assert!(met.is(&src::TIMED_OUT), "{met:?}");
 }
 
 /// A port that is open, as that of a server that hangs, or of something else.

@@ -2,6 +2,7 @@
 
 use db_to_redshift::engine::inspect::widen::WidenOptions;
 use db_to_redshift::engine::operate::Accepted;
+use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::sample;
 use db_to_redshift::model::fault::{operate, rs, sync};
 use db_to_redshift::model::{Column, Fault, RecordKind, SqlType, TableName, TableShape};
@@ -11,7 +12,7 @@ use super::{ids, log, one, outcome, record, recorded, state};
 use crate::support::column::column;
 use crate::support::memory_source::Inner;
 use crate::support::pipeline::Pipeline;
-use crate::support::rig::{Rig, fault, row};
+use crate::support::rig::{Rig, done, fault, row};
 
 async fn accept(rig: &Rig, table: &TableName, confirm: bool) -> Result<Accepted, Fault> {
     outcome(rig.engine().accept(one(table), confirm).await)
@@ -63,7 +64,7 @@ async fn a_column_that_was_added_needs_no_new_snapshot() {
 async fn a_string_that_became_longer_goes_on_with_the_new_columns() {
     let rig = Rig::start().await;
     let table = rig.source.table("t", strings());
-    rig.engine().prepare(one(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await;
+    rig.engine().prepare(one(&table), PrepareOptions::default()).await;
     rig.load(&table).await;
     let before = state(&rig, &table).await.column_hash;
     altered(&rig, &table, "ALTER TABLE dbo.t ALTER COLUMN note nvarchar(40) NULL", true, |columns| {
@@ -134,8 +135,8 @@ async fn columns_of_another_form_stop_an_extract() {
     for (what, _, edit) in other_forms() {
         let rig = Rig::start().await;
         let table = rig.source.table("t", many_kinds());
-        let opened = rig.engine().prepare(one(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await;
-        crate::support::rig::done(opened);
+        let opened = rig.engine().prepare(one(&table), PrepareOptions::default()).await;
+        done(opened);
         rig.source.with(|inner| {
             let instance = &mut inner.get(&table).instance;
             let mut columns = instance.shape.columns().to_vec();
@@ -157,7 +158,7 @@ async fn what_makes_rows_of_two_forms_needs_a_new_epoch() {
     for (what, alters_captured, edit) in other_forms().into_iter().chain([and_back]) {
         let rig = Rig::start().await;
         let table = rig.source.table("t", many_kinds());
-        rig.engine().prepare(one(&table), db_to_redshift::engine::prepare::PrepareOptions::default()).await;
+        rig.engine().prepare(one(&table), PrepareOptions::default()).await;
         altered(&rig, &table, "ALTER TABLE dbo.t …", alters_captured, edit);
         let refused = accept(&rig, &table, true).await.unwrap_err();
         assert!(refused.is(&sync::DRIFT), "{what}: {refused}");
