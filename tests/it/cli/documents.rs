@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use db_to_redshift::cli::document::KINDS;
+use db_to_redshift::engine::Run;
+use db_to_redshift::lab::redshift::Action;
+use db_to_redshift::model::TableName;
+use db_to_redshift::model::control::{Holder, Lease, LeaseKind};
+use db_to_redshift::store::ChangeStore;
+use db_to_redshift::target::Target;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_postgres::SimpleQueryMessage;
@@ -162,6 +169,7 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "lease", &["lease", "--release", "--json"]).await;
     printed.run(&pipeline, "retry", &["retry", "--json"]).await;
     printed.run(&pipeline, "recover", &["recover", "--json"]).await;
+    orders_with_something_to_do(&mut printed, &mut pipeline).await;
 
     let max = printed.0.iter().rev().find_map(|document| document["tables"][0]["report"]["applied_lsn"].as_str()).unwrap().to_owned();
     printed.run(&pipeline, "lsn", &["lsn", &max, "--json"]).await;
@@ -181,6 +189,19 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "status", &["status", "--json"]).await;
     printed.run(&pipeline, "dry-run", &["dry-run", "--json"]).await;
     printed.run(&pipeline, "runs", &["runs", "--json"]).await;
+    // What failed is tried again, in vain and with success.
+    std::fs::write(&pipeline.config, text).unwrap();
+    pipeline.sql.run("UPDATE dbo.Customer SET Phone = '+00 1' WHERE CustomerId = 1").unwrap();
+    pipeline.capture();
+    printed.run(&pipeline, "jobs", &["extract", "--table", "dbo.Customer", "--json"]).await;
+    let refused = pipeline.lab.redshift.faults().on("COPY \"d2r_staging\".\"dbo__customer\"", 1, Action::Refuse("42501", "on purpose"));
+    let again = printed.run(&pipeline, "retry", &["retry", "--table", "dbo.Customer", "--events", "--json"]).await;
+    let line = &again["tables"][0];
+    assert!(refused.was_hit() && line["failed_with"] == "SYNC-025" && line["outcome"] == "fault", "{again:#}");
+    let failed_with = line["fault"]["code"].clone();
+    let again = printed.run(&pipeline, "retry", &["retry", "--table", "dbo.Customer", "--json"]).await;
+    let line = &again["tables"][0];
+    assert!(line["failed_with"] == failed_with && line["job"] == "load" && line["rows"] == 1, "{again:#}");
 
     printed.run(&pipeline, "demo", &["demo", "--headless", "--rounds", "1", "--transactions", "5", "--events", "--json"]).await;
     // A lab says how to reach it, and stays.
@@ -192,10 +213,52 @@ async fn every_document_that_is_printed_is_valid() {
 
     let found = errors(&printed.0);
     assert!(found.is_empty(), "{}", found.join("\n"));
-    let all: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    // What the console writes is judged where the console is driven: console_pty::export.
+    let all: BTreeSet<&str> = KINDS.iter().filter(|kind| kind.by != ["console"]).map(|kind| kind.name).collect();
     assert_eq!(printed.kinds(), all, "every kind of document was printed");
     let events = values(&printed.0, "event");
     assert!(["started", "recorded", "staged", "applied", "finished"].iter().all(|event| events.contains(event)), "{events:?}");
+}
+
+/// The orders of an operator, each with the thing that it is for.
+async fn orders_with_something_to_do(printed: &mut Printed, pipeline: &mut Pipeline) {
+    let name = "dbo.Country";
+    let table: TableName = name.parse().unwrap();
+    // Leases: of a process of ours that ended, of somebody else's, and of a job elsewhere.
+    let engine = pipeline.engine().await;
+    let ended = Holder { pid: 1 << 23, ..Run::new("load", false).holder };
+    let others = Holder { user: "rosalind".into(), ..ended.clone() };
+    let elsewhere = Holder { host: "elsewhere".into(), machine: None, ..others.clone() };
+    let (release, take, force) = (&["--release"][..], &["--take-over", "--confirm"][..], &["--take-over", "--force", name][..]);
+    for (holder, how) in [(ended, release), (others, take), (elsewhere, force)] {
+        let present = engine.store.lease(&table, LeaseKind::Load).await.unwrap();
+        let lease = Lease { holder: Some(holder.clone()), beat: 1, at: Timestamp::now() };
+        engine.store.put_lease(&table, LeaseKind::Load, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
+        let list = printed.run(pipeline, "lease-list", &["lease", "--json"]).await;
+        assert_eq!(list["leases"][0]["lease"]["holder"]["user"], holder.user, "{list:#}");
+        let freed = printed.run(pipeline, "lease", &[&["lease", "--table", name, "--json"], how].concat()).await;
+        assert_eq!(freed["tables"][0]["result"]["leases"][0]["holder"]["host"], holder.host, "{freed:#}");
+    }
+
+    // A column more: the stream goes on without it, and another capture instance has it.
+    pipeline.sql.run("ALTER TABLE dbo.Country ADD Continent nvarchar(20) NULL").unwrap();
+    pipeline.capture();
+    for (order, is) in [("accept-schema", "batch"), ("recapture", "made")] {
+        let asked = printed.run(pipeline, order, &[order, "--table", name, "--json"]).await;
+        assert_eq!(asked["tables"][0]["fault"]["code"], "SYNC-040", "{asked:#}");
+        let done = printed.run(pipeline, order, &[order, "--table", name, "--confirm", "--json"]).await;
+        assert!(!done["tables"][0]["result"][is].is_null(), "{done:#}");
+    }
+
+    // The state is that of a server with another name.
+    let client = crate::support::lab::redshift(&pipeline.lab).await;
+    let state = engine.target.names(&table).state;
+    client.batch_execute(&format!("UPDATE {state} SET source_server = 'QUAY-1'")).await.unwrap();
+    let asked = printed.run(pipeline, "adopt", &["adopt", "--table", name, "--json"]).await;
+    assert_eq!(asked["tables"][0]["fault"]["code"], "SYNC-040", "{asked:#}");
+    let adopted = printed.run(pipeline, "adopt", &["adopt", "--table", name, "--confirm", "--json"]).await;
+    let result = &adopted["tables"][0]["result"];
+    assert_eq!((&result["was"]["source"]["server"], &result["diverged"]), (&json!("QUAY-1"), &json!(true)), "{adopted:#}");
 }
 
 /// The validator refuses what is wrong: otherwise the test above could not fail.
