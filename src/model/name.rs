@@ -56,7 +56,6 @@ fn read_part(text: &str) -> Option<(String, &str)> {
 
 /// `{:#}` is the name as a POSIX shell takes it, for commands that people copy.
 impl fmt::Display for TableName {
-    #[expect(clippy::recursive_format_impl, reason = "the alternate form quotes the plain one")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
             return self.spell(f);

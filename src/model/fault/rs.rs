@@ -115,7 +115,7 @@ pub const COPY_SOURCE: Page = Page {
     code: "RS-011",
     title: "COPY cannot read the files in S3",
     class: Class::Failed,
-    evidence: &["sqlstate", "manifest", "table", "column"],
+    evidence: &["sqlstate", "code", "meaning", "manifest", "table", "column"],
     meaning: "A manifest or part file was not found, or the role or keys of the COPY may not read it. The transaction was rolled back.",
     next: &[
         "the COPY role or keys need s3:GetObject and s3:ListBucket on the bucket, and kms:Decrypt where it is encrypted",

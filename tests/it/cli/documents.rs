@@ -169,7 +169,7 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "lease", &["lease", "--release", "--json"]).await;
     printed.run(&pipeline, "retry", &["retry", "--json"]).await;
     printed.run(&pipeline, "recover", &["recover", "--json"]).await;
-    orders_with_something_to_do(&mut printed, &mut pipeline).await;
+    Box::pin(orders_with_something_to_do(&mut printed, &mut pipeline)).await;
 
     let max = printed.0.iter().rev().find_map(|document| document["tables"][0]["report"]["applied_lsn"].as_str()).unwrap().to_owned();
     printed.run(&pipeline, "lsn", &["lsn", &max, "--json"]).await;
