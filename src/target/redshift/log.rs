@@ -66,7 +66,9 @@ pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: u
 }
 
 /// The newest lines of every table of a pipeline, at most three a table: that of production's
-/// position, that of staging, and that of another event, whose own seq says nothing.
+/// position, that of staging, and that of another event, whose own seq says nothing. The clock has
+/// whole seconds: of two lines of one second the one with the longer reason counts, since a reason
+/// is added to the older ones.
 #[must_use]
 pub fn newest(log: &Relation, pipeline: &str) -> String {
     let list: Vec<_> = POSITION_EVENTS.iter().map(|event| literal(event)).collect();
@@ -75,7 +77,8 @@ pub fn newest(log: &Relation, pipeline: &str) -> String {
   FROM (
         SELECT *,
                ROW_NUMBER() OVER (PARTITION BY "table_name", "__d2r_kind"
-                                  ORDER BY "epoch" DESC, "__d2r_seq" DESC, "logged_at" DESC, "run") AS "__d2r_newest"
+                                  ORDER BY "epoch" DESC, "__d2r_seq" DESC, "logged_at" DESC,
+                                           COALESCE(LEN("diverged_why"), 0) DESC, "run") AS "__d2r_newest"
           FROM (
                 SELECT *,
                        CASE WHEN "event" IN ({}) THEN 0 WHEN "event" = {} THEN 1 ELSE 2 END AS "__d2r_kind",
