@@ -122,8 +122,11 @@ impl ConnectionFaults {
     /// Orders a cut.
     pub fn order(&self, cut: Cut) -> Ordered {
         let (happened, watch) = watch::channel(false);
+        let mut state = self.lock();
+        // Under the lock: a row that is counted just now must not switch the counting off again.
         self.rows_count.fetch_or(counts_rows(&cut), Ordering::SeqCst);
-        self.lock().orders.push(Order { cut, happened });
+        state.orders.push(Order { cut, happened });
+        drop(state);
         Ordered(watch)
     }
 
