@@ -206,7 +206,7 @@ impl Order {
         if place.profile != "default" && !place.profile.is_empty() {
             words.push(format!("--profile {}", shell(&place.profile)));
         }
-        words.extend(tables.iter().map(|table| format!("--table {}", shell(&table.to_string()))));
+        words.extend(tables.iter().map(|table| format!("--table {table:#}")));
         match self {
             Self::Pause { why } => words.push(format!("--reason {}", shell(why))),
             Self::Prepare { new_epoch: true } => words.push("--new-epoch".into()),
