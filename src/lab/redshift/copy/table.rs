@@ -11,6 +11,8 @@ use super::values::{Kind, Target};
 pub(super) struct Table {
     pub oid: u32,
     pub name: String,
+    /// Row-level security is on for the session's user.
+    pub secured: bool,
     /// In the order of the file's fields.
     pub columns: Vec<Target>,
 }
@@ -19,7 +21,7 @@ pub(super) struct Table {
 pub(super) async fn read(backend: &mut Backend, copy: &CopyStatement) -> io::Result<Result<Table, SqlError>> {
     let sql = format!(
         "SELECT c.oid, c.relname, c.relkind, has_table_privilege(c.oid, 'INSERT'), a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity,
-                pg_catalog.lab_type_name(c.oid, a.attnum, a.atttypid, a.atttypmod)
+                pg_catalog.lab_type_name(c.oid, a.attnum, a.atttypid, a.atttypmod), row_security_active(c.oid)
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -74,7 +76,7 @@ fn columns(rows: &[Row], copy: &CopyStatement) -> Result<Table, SqlError> {
             })
             .collect::<Result<_, _>>()?,
     };
-    Ok(Table { oid: text(first, 0).parse().unwrap_or(0), name, columns })
+    Ok(Table { oid: text(first, 0).parse().unwrap_or(0), name, secured: text(first, 10) == "t", columns })
 }
 
 fn kind(name: &str, modifier: i32, full: &str) -> Result<Kind, SqlError> {

@@ -150,6 +150,66 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', relation::regclass, column_name, kind);
 END $$;
 
+---------------------------------------------------------------------------- row-level security
+-- A policy filters what is there, and never what comes in. Where it is on, PostgreSQL too shows nothing without a policy.
+CREATE TABLE pg_catalog.lab_rls_policy (policy_name text PRIMARY KEY, qualifies text NOT NULL);
+CREATE TABLE pg_catalog.lab_ignores_rls (role_name text PRIMARY KEY);
+CREATE FUNCTION pg_catalog.lab_create_rls_policy(policy text, expression text) RETURNS void LANGUAGE sql SECURITY DEFINER AS
+$$ INSERT INTO pg_catalog.lab_rls_policy VALUES (policy, expression) $$;
+CREATE FUNCTION pg_catalog.lab_grant_ignore_rls(grantee text) RETURNS void LANGUAGE sql SECURITY DEFINER AS
+$$ INSERT INTO pg_catalog.lab_ignores_rls VALUES (grantee) ON CONFLICT DO NOTHING $$;
+
+CREATE FUNCTION pg_catalog.lab_sees_all() RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT EXISTS (SELECT FROM pg_catalog.lab_ignores_rls i JOIN pg_catalog.pg_roles r ON r.rolname = i.role_name
+                   WHERE pg_has_role(r.oid, 'USAGE')) $$;
+
+-- These two are called by the owner.
+CREATE FUNCTION pg_catalog.lab_row_level_security(relation text, wanted boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('DROP POLICY IF EXISTS lab_everybody ON %s', relation);
+  IF wanted THEN
+    EXECUTE format('CREATE POLICY lab_everybody ON %s USING (pg_catalog.lab_sees_all()) WITH CHECK (true)', relation);
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
+  ELSE
+    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', relation);
+  END IF;
+END $$;
+CREATE FUNCTION pg_catalog.lab_attach_rls_policy(policy text, relation text, grantee text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  expression text;
+BEGIN
+  SELECT p.qualifies INTO expression FROM pg_catalog.lab_rls_policy p WHERE p.policy_name = policy;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('RLS policy "%s" does not exist', policy);
+  END IF;
+  EXECUTE format('CREATE POLICY lab_attached ON %s TO %s USING (%s) WITH CHECK (true)', relation, grantee, expression);
+END $$;
+
+CREATE FUNCTION pg_catalog.lab_is_guarded(relation oid) RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT row_security_active(relation) AND NOT pg_catalog.lab_sees_all() AND EXISTS (
+     SELECT FROM pg_policy p CROSS JOIN LATERAL unnest(p.polroles) AS g (grantee)
+      WHERE p.polrelid = relation AND p.polname = 'lab_attached' AND (g.grantee = 0::oid OR pg_has_role(g.grantee, 'USAGE'))) $$;
+
+-- PostgreSQL's plan, in which a guarded scan has Redshift's name. Filters might tell the policy.
+CREATE FUNCTION pg_catalog.lab_explain(query text) RETURNS TABLE ("QUERY PLAN" text) LANGUAGE plpgsql AS $$
+DECLARE
+  node text;
+  scanned text;
+  guarded boolean := false;
+BEGIN
+  FOR node IN EXECUTE 'EXPLAIN (VERBOSE) ' || query LOOP
+    scanned := substring(node FROM 'Seq Scan on ((?:"(?:[^"]|"")+"|[^ ".]+)(?:\.(?:"(?:[^"]|"")+"|[^ ".]+))?)');
+    IF pg_catalog.lab_is_guarded(to_regclass(scanned)) THEN
+      guarded := true;
+      node := replace(node, 'Seq Scan on ' || scanned, 'XN RLS SecureScan ' || (SELECT relname FROM pg_class WHERE oid = to_regclass(scanned)));
+    END IF;
+    IF node !~ '^ *Output:' AND NOT (guarded AND node ~ '^ *(One-Time )?Filter:') THEN
+      "QUERY PLAN" := node;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+END $$;
+
 ---------------------------------------------------------------------------- load errors and history
 CREATE SEQUENCE pg_catalog.lab_query_id START 1001;
 
@@ -239,7 +299,7 @@ CREATE VIEW pg_catalog.stv_slices AS SELECT 0 AS node, slice, slice AS localslic
 CREATE VIEW pg_catalog.stv_db_isolation_level AS
 SELECT oid::integer AS db_id, datname::text AS db_name, 'Snapshot Isolation'::text AS isolation_level FROM pg_database WHERE NOT datistemplate;
 
-GRANT SELECT ON pg_catalog.lab_attributes, pg_catalog.lab_encodings, pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history, pg_catalog.pg_table_def,
+GRANT SELECT ON pg_catalog.lab_attributes, pg_catalog.lab_encodings, pg_catalog.lab_rls_policy, pg_catalog.lab_ignores_rls, pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history, pg_catalog.pg_table_def,
   pg_catalog.svv_tables, pg_catalog.svv_columns, pg_catalog.svv_table_info, pg_catalog.svv_transactions, pg_catalog.stv_slices,
   pg_catalog.stv_db_isolation_level TO PUBLIC;
 

@@ -47,6 +47,10 @@ pub(super) fn table(tokens: &[Token], in_transaction: bool) -> Result<Altered, S
             Ok(Altered::Pass(format!("ALTER TABLE {name} ADD COLUMN {}", column.definition())))
         }
         "alter" => widen(&name, action, in_transaction),
+        "row" if word(1, "level") && word(2, "security") && action.len() == 4 && (word(3, "on") || word(3, "off")) => {
+            let relation = super::rewrite::quote(&name);
+            Ok(Altered::Pass(format!("SELECT pg_catalog.lab_row_level_security({relation}, {})", word(3, "on"))))
+        }
         "drop" | "rename" | "owner" => Ok(Altered::Pass(spaced(tokens))),
         other => Err(SqlError::not_served(format!("ALTER TABLE … {}", other.to_ascii_uppercase()))),
     }

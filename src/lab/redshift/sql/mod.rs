@@ -9,5 +9,6 @@ pub(super) mod names;
 pub(super) mod plan;
 pub(super) mod refuse;
 pub(super) mod rewrite;
+pub(super) mod security;
 pub(super) mod settings;
 pub(super) mod types;

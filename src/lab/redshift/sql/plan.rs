@@ -6,7 +6,7 @@ use super::alter::{self, Altered};
 use super::lexer::{Token, dense, lex, spaced, statements, text};
 use super::rewrite::{self, Context};
 use super::settings::{self, Effect};
-use super::{create, refuse};
+use super::{create, refuse, security};
 
 #[derive(Debug)]
 pub(in super::super) struct Planned {
@@ -52,6 +52,9 @@ fn one(tokens: &[Token], context: &Context<'_>) -> Result<Work, SqlError> {
     let words = dense(&rewritten);
     let word = |at: usize, word: &str| words.get(at).is_some_and(|token: &Token| token.is(word));
     let Some(first) = words.first() else { return Ok(Work::pass(String::new())) };
+    if let Some((sql, tag)) = security::statement(&rewritten, &words)? {
+        return Ok(Work::Instead { sql, tag });
+    }
     Ok(match first.text.to_ascii_lowercase().as_str() {
         // The grammar of COPY reads literals itself.
         "copy" => Work::Copy(Box::new(options::read(&dense(tokens), context)?)),
@@ -61,7 +64,7 @@ fn one(tokens: &[Token], context: &Context<'_>) -> Result<Work, SqlError> {
             Work::Pass { sql, after, effect: None }
         }
         "alter" if word(1, "table") => match alter::table(&words, context.in_transaction)? {
-            Altered::Pass(sql) if sql.starts_with("SELECT pg_catalog.lab_widen") => Work::Instead { sql, tag: "ALTER TABLE" },
+            Altered::Pass(sql) if sql.starts_with("SELECT pg_catalog.lab_") => Work::Instead { sql, tag: "ALTER TABLE" },
             Altered::Pass(sql) => Work::pass(sql),
             Altered::Append { to, from } => Work::Append { to, from },
         },
@@ -82,6 +85,7 @@ fn one(tokens: &[Token], context: &Context<'_>) -> Result<Work, SqlError> {
             Work::Pass { sql, after: None, effect }
         }
         "show" => Work::pass(settings::show(&words)?),
+        "explain" => Work::pass(security::explain(&rewritten)),
         "cancel" => Work::Instead { sql: format!("SELECT pg_cancel_backend({})", spaced(&words[1..])), tag: "CANCEL" },
         "delete" if !word(1, "from") => Work::pass(format!("DELETE FROM {}", spaced(&words[1..]))),
         _ => Work::pass(text(&rewritten)),

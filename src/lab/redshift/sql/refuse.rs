@@ -24,6 +24,7 @@ const KNOWN: &[&str] = &[
     "show",
     "truncate",
     "lock",
+    "attach",
     "copy",
     "vacuum",
     "analyze",
@@ -52,7 +53,7 @@ pub(super) fn check(tokens: &[Token]) -> Result<(), SqlError> {
         if first.is_any(&["savepoint", "release", "listen", "notify", "unlisten", "reindex", "cluster", "discard", "do"]) {
             return Err(not_supported(tokens));
         }
-        if first.is_any(&["unload", "merge", "call", "use"]) {
+        if first.is_any(&["unload", "merge", "call", "use", "detach"]) {
             return Err(SqlError::not_served(first.text.to_ascii_uppercase()));
         }
         return Err(SqlError::syntax(&first.text));
@@ -100,7 +101,7 @@ pub(super) fn check(tokens: &[Token]) -> Result<(), SqlError> {
 fn create(tokens: &[Token]) -> Result<(), SqlError> {
     let what = tokens.iter().skip(1).find(|token| !token.is_any(&["or", "replace", "local", "temp", "temporary"]));
     match what {
-        Some(what) if what.is_any(&["table", "schema", "view", "user", "group"]) => Ok(()),
+        Some(what) if what.is_any(&["table", "schema", "view", "user", "group", "role", "rls"]) => Ok(()),
         Some(what)
             if what.is_any(&[
                 "index",
