@@ -263,6 +263,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         let lacking = self.target.lacking(tables).await;
         privileges::lines("target", "schemas, production, staging, state", tables, lacking, found);
+        match self.target.check_hidden(tables).await {
+            Ok(hidden) => {
+                for (table, fault) in hidden {
+                    found.add(table.to_string(), "row-level security", Found::Fault(fault));
+                }
+            }
+            Err(fault) => found.warn("target", "row-level security", format!("it cannot be asked for: {fault}")),
+        }
         true
     }
 

@@ -168,6 +168,10 @@ pub trait Target: Send + Sync + 'static {
     /// table with text in its key.
     fn check_collations(&self, tables: &[(TableName, TableShape)]) -> impl Future<Output = Result<Vec<Fault>, Fault>> + Send;
 
+    /// Refuses each production that is there of which the target may hide rows from the user: a load
+    /// would double what it cannot delete. One statement for each.
+    fn check_hidden(&self, tables: &[TableName]) -> impl Future<Output = Result<Vec<(TableName, Fault)>, Fault>> + Send;
+
     /// What the user lacks to prepare and load the given tables, in a fixed number of round trips.
     fn lacking(&self, tables: &[TableName]) -> impl Future<Output = Result<Lacking, Fault>> + Send;
 

@@ -39,6 +39,7 @@ mod operate;
 mod policies;
 mod privileges;
 mod progress;
+mod row_level_security;
 mod soak;
 mod source_lab;
 mod source_lab_large_types;

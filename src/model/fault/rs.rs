@@ -363,6 +363,20 @@ pub const NOT_YET_WIDE: Page = Page {
     next: &["db-to-redshift widen --table <table> --column <column> --confirm # for each column", "db-to-redshift load --table <table>"],
 };
 
+pub const HIDDEN_ROWS: Page = Page {
+    code: "RS-034",
+    title: "row-level security hides rows of production",
+    class: Class::Human,
+    evidence: &["production", "user", "put in", "seen"],
+    meaning: "Policies decide which rows of production redshift.user sees. Redshift applies them to SELECT and DELETE, not to INSERT and COPY: a row that is hidden would stay, and its new version would stand beside it. What a policy lets through cannot be asked, so any policy on this user is refused. Nothing was changed.",
+    next: &[
+        "GRANT IGNORE RLS TO ROLE <role>; GRANT ROLE <role> TO <user>; # as a superuser or with sys:secadmin: <user> is redshift.user, other users see what they saw",
+        "db-to-redshift check # says which productions are still guarded",
+        "then: db-to-redshift load --table <table>",
+        "db-to-redshift verify --table <table> # afterwards: whether rows that were hidden earlier stand twice",
+    ],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &COMMIT_UNKNOWN,
@@ -397,4 +411,5 @@ pub const PAGES: &[&Page] = &[
     &COPY_EXPIRED,
     &CASE_INSENSITIVE,
     &NOT_YET_WIDE,
+    &HIDDEN_ROWS,
 ];

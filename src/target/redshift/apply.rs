@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::connect::Session;
 use super::ddl::Layout;
-use super::delsert::{count_batches, delete_all, delete_staged_keys, insert_survivors};
+use super::delsert::{count_batches, count_staged_keys, delete_all, delete_staged_keys, insert_survivors};
+use super::hidden;
 use super::kept;
 use super::locked::{self, Locked};
 use super::names::Names;
@@ -21,6 +22,7 @@ pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &
         return Err(locked::moved(&locked.row, names));
     }
     let session = &mut locked.session;
+    hidden::require_open(session, &names.production).await?;
     if !holds(&batches(session, names).await?, range) {
         session.run("empty staging", &delete_all(&names.staging)).await?;
         locked::move_state(session, names, &state::set_unstaged(&names.state, range.fence, range.epoch)).await?;
@@ -33,6 +35,11 @@ pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &
     let deleted = session.run("delete staged keys", &delete_staged_keys(names, &layout)).await?.affected;
     fail_point!("apply.delete.after");
     let inserted = session.run("insert survivors", &insert_survivors(names, &layout)).await?.affected;
+    // Where the new rows cannot be seen, the old ones could not be deleted either and stand beside them.
+    // Without new rows nothing can be missed, and nothing is doubled.
+    if inserted > 0 {
+        hidden::require_seen(session, &names.production, &count_staged_keys(names, &layout), inserted).await?;
+    }
     let why = (lost_kept > 0).then(|| format!("{lost_kept} untouched large values were found nowhere: NULL was loaded"));
     let moved =
         Moved { epoch: range.epoch, from: range.from, to: range.to, lsn_to: range.lsn_to, deleted, inserted, diverged: why.as_deref() };

@@ -24,6 +24,18 @@ pub fn delete_staged_keys(names: &Names, layout: &Layout) -> String {
     format!("DELETE FROM {production}\n USING {staging}\n WHERE {}", layout.same_key(&production, &staging))
 }
 
+/// The rows of production with a staged key: after [`insert_survivors`] all that it inserted, by the
+/// comparison of [`delete_staged_keys`]. EXISTS counts a row once, however often its key is staged.
+#[must_use]
+pub fn count_staged_keys(names: &Names, layout: &Layout) -> String {
+    format!(
+        "SELECT COUNT(*)\n  FROM {} AS \"p\"\n WHERE EXISTS (SELECT 1 FROM {} AS \"s\" WHERE {})",
+        names.production.sql(),
+        names.staging.sql(),
+        layout.same_key("\"p\"", "\"s\"")
+    )
+}
+
 /// Inserts the last row of each key, unless it is a delete.
 #[must_use]
 pub fn insert_survivors(names: &Names, layout: &Layout) -> String {
@@ -70,6 +82,16 @@ mod tests {
         DELETE FROM "sales"."lines"
          USING "staging"."dbo__lines"
          WHERE "sales"."lines"."orderid" = "staging"."dbo__lines"."orderid" AND "sales"."lines"."line" = "staging"."dbo__lines"."line"
+        "#);
+    }
+
+    #[test]
+    fn what_was_inserted_is_counted_by_the_whole_key() {
+        let (names, layout) = lines();
+        insta::assert_snapshot!(count_staged_keys(&names, &layout), @r#"
+        SELECT COUNT(*)
+          FROM "sales"."lines" AS "p"
+         WHERE EXISTS (SELECT 1 FROM "staging"."dbo__lines" AS "s" WHERE "p"."orderid" = "s"."orderid" AND "p"."line" = "s"."line")
         "#);
     }
 

@@ -4,6 +4,7 @@ use super::catalogue;
 use super::copy::{Copy, CopyAccessSource};
 use super::ddl::Layout;
 use super::delsert::{delete_all, insert_survivors};
+use super::hidden;
 use super::locked::{self, Locked};
 use super::names::{Names, Relation};
 use super::state::{self, Opened};
@@ -34,6 +35,7 @@ pub async fn open(
         *oid = catalogue::oid(session, relation).await?.ok_or_else(|| missing(relation))?;
     }
     let [production_oid, staging_oid] = oids;
+    hidden::require_open(session, &names.production).await?;
     session.run("empty staging", &delete_all(&names.staging)).await?;
     let applied = match &open.load {
         OpenLoad::Start { trusted } => {
@@ -116,12 +118,14 @@ async fn replace(
     if !fold {
         let copy = Copy { into: &names.production, columns: layout.column_names().collect(), manifest_url, null_marker };
         copy.run(session, access, open.rows).await?;
+        hidden::require_seen(session, &names.production, &count_production(names), open.rows).await?;
         return Ok(Applied { deleted, inserted: open.rows, lost_kept: 0 });
     }
     let staging = layout.staging_columns();
     let columns = staging.iter().map(|column| column.name.as_str()).collect();
     Copy { into: &names.staging, columns, manifest_url, null_marker }.run(session, access, open.rows).await?;
     let inserted = session.run("insert survivors", &insert_survivors(names, layout)).await?.affected;
+    hidden::require_seen(session, &names.production, &count_production(names), inserted).await?;
     session.run("empty staging", &delete_all(&names.staging)).await?;
     Ok(Applied { deleted, inserted, lost_kept: 0 })
 }

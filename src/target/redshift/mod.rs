@@ -16,6 +16,7 @@ mod declared;
 mod delsert;
 mod epoch;
 mod error;
+mod hidden;
 mod kept;
 mod load_errors;
 mod loader;
@@ -111,6 +112,10 @@ impl Target for Redshift {
 
     async fn check_collations(&self, tables: &[(TableName, TableShape)]) -> Result<Vec<Fault>, Fault> {
         collation::check_all(self.settings(), tables).await
+    }
+
+    async fn check_hidden(&self, tables: &[TableName]) -> Result<Vec<(TableName, Fault)>, Fault> {
+        hidden::check_all(self.settings(), tables).await
     }
 
     async fn lacking(&self, tables: &[TableName]) -> Result<Lacking, Fault> {

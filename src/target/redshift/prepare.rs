@@ -10,6 +10,7 @@ use super::connect::Session;
 use super::ddl::{self, Layout};
 use super::delsert::delete_all;
 use super::error::{Kind, SqlError};
+use super::hidden;
 use super::locked::{self, Locked};
 use super::names::Names;
 use super::{production, shapes, state};
@@ -190,6 +191,7 @@ async fn check_production(
     loaded: Option<&TableName>,
     did: &mut Vec<String>,
 ) -> Result<(), Fault> {
+    hidden::require_open(session, &names.production).await?;
     let found = catalogue::columns(session, &names.production).await?;
     let more = production::check(names, layout, &found, loaded)?;
     if !more.is_empty() {

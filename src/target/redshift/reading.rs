@@ -9,6 +9,7 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
 use super::canonical;
 use super::connect::Session;
 use super::error::SqlError;
+use super::hidden;
 use super::names::{self, Names};
 use super::quote::{ident, ident_list, literal};
 use crate::config::RedshiftSettings;
@@ -62,9 +63,10 @@ pub struct RedshiftRows {
     ended: bool,
 }
 
-/// Starts to read the given columns of production.
+/// Starts to read the given columns of production: of all its rows, or of none.
 pub async fn production(settings: &RedshiftSettings, names: &Names, shape: &TableShape) -> Result<RedshiftRows, Fault> {
     let mut session = Session::open(settings).await?;
+    hidden::require_open(&mut session, &names.production).await?;
     exact(&mut session).await?;
     session.set_limit(settings.timeout.saturating_mul(PATIENCE)).await?;
     let columns = shape.columns().to_vec();

@@ -5,10 +5,10 @@
 
 use super::copy::{self, Copy, CopyAccess};
 use super::ddl::Layout;
-use super::delsert::{count_batches, delete_all, delete_staged_keys, insert_survivors};
+use super::delsert::{count_batches, count_staged_keys, delete_all, delete_staged_keys, insert_survivors};
 use super::names::{Names, Relation};
 use super::state::{self, Moved, Opened};
-use super::{epoch, kept, locked, log, maintenance};
+use super::{epoch, hidden, kept, locked, log, maintenance};
 use crate::model::state::StagedRange;
 use crate::model::{Fault, TableName, TargetState};
 use crate::target::{LoadRange, LogLine, NextLoad, NextStep, OpenEpoch, OpenLoad, STAGED_EVENT, SqlStatement, SqlTransaction};
@@ -16,6 +16,8 @@ use crate::target::{LoadRange, LogLine, NextLoad, NextStep, OpenEpoch, OpenLoad,
 /// How the rows of two statements get into a third.
 const FIGURES: &str = "with the rows that the statements before deleted and inserted, in place of 0";
 const IF_FLAGGED: &str = "only when the count before is above 0";
+const ALL_SEEN: &str = "must be the rows that were put in, else all is rolled back";
+const IF_INSERTED: &str = "only when rows were inserted: must be their number, else all is rolled back";
 
 struct Script<'a> {
     names: &'a Names,
@@ -73,6 +75,11 @@ impl Script<'_> {
         self.run("read state", state::select(&self.names.state));
     }
 
+    fn look_for_policies(&mut self) {
+        let note = "must not name an RLS SecureScan, else all is rolled back";
+        self.push("look for row-level security", hidden::plan_sql(&self.names.production), Some(note));
+    }
+
     fn commit(&mut self) {
         self.run("commit", "COMMIT".to_owned());
     }
@@ -105,6 +112,7 @@ impl Script<'_> {
     fn apply(&mut self, table: &TableName, range: &LoadRange, line: &LogLine) -> Result<(), Fault> {
         let (names, layout) = (self.names, Layout::new(table, &range.shape)?);
         self.begin("apply staging to production");
+        self.look_for_policies();
         self.push("count batches in staging", count_batches(names), Some("must be the rows of the records, else staging is filled again"));
         if let Some(count) = kept::count_flagged(names, &layout) {
             self.run("count kept values", count);
@@ -118,6 +126,7 @@ impl Script<'_> {
         }
         self.run("delete staged keys", delete_staged_keys(names, &layout));
         self.run("insert survivors", insert_survivors(names, &layout));
+        self.push("count what was put in", count_staged_keys(names, &layout), Some(IF_INSERTED));
         let moved =
             Moved { epoch: range.epoch, from: range.from, to: range.to, lsn_to: range.lsn_to, deleted: 0, inserted: 0, diverged: None };
         self.push("update state", state::set_applied(&names.state, range.fence, &moved), Some(FIGURES));
@@ -130,6 +139,7 @@ impl Script<'_> {
     fn open(&mut self, table: &TableName, open: &OpenEpoch, line: &LogLine, access: &CopyAccess) -> Result<(), Fault> {
         let (names, layout) = (self.names, Layout::new(table, &open.shape)?);
         self.begin("open the epoch");
+        self.look_for_policies();
         self.run("empty staging", delete_all(&names.staging));
         match &open.load {
             OpenLoad::Start { trusted: true } => {}
@@ -140,6 +150,7 @@ impl Script<'_> {
                 self.run("empty production", delete_all(&names.production));
                 if let Some(manifest_url) = manifest_url {
                     self.copy(&names.production, layout.column_names().collect(), manifest_url, &open.null_marker, access);
+                    self.push("count what was put in", epoch::count_production(names), Some(ALL_SEEN));
                 }
             }
             OpenLoad::Staging { manifest_url } => {
@@ -149,6 +160,7 @@ impl Script<'_> {
                     let columns = staging.iter().map(|column| column.name.as_str()).collect();
                     self.copy(&names.staging, columns, manifest_url, &open.null_marker, access);
                     self.run("insert survivors", insert_survivors(names, &layout));
+                    self.push("count what was put in", epoch::count_production(names), Some(ALL_SEEN));
                     self.run("empty staging", delete_all(&names.staging));
                 }
             }

@@ -47,6 +47,8 @@ provocations! {
     [rs::ANSWER] => a_state_that_cannot_be_read,
     [rs::CASE_INSENSITIVE] => a_key_column_without_regard_to_case,
     [rs::COPY_EXPIRED] => a_copy_with_expired_credentials,
+    [rs::HIDDEN_ROWS] => a_production_that_a_policy_guards,
+    [rs::HIDDEN_ROWS] => a_production_that_nobody_is_let_into,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,6 +295,22 @@ async fn a_state_that_cannot_be_read() -> Fault {
     let (lab, mut loader, _) = ready().await;
     lab.sql().await.rows(r#"UPDATE "d2r"."shop__orders__state" SET "applied_lsn" = 'elsewhere'"#).await;
     loader.locked_state().await.unwrap_err()
+}
+
+async fn a_production_that_a_policy_guards() -> Fault {
+    let (lab, mut loader, range) = staged().await;
+    let sql = lab.sql().await;
+    sql.rows("CREATE RLS POLICY p WITH (customer VARCHAR(60)) USING (customer = 'card 4711')").await;
+    sql.rows(r#"ATTACH RLS POLICY p ON "shop"."orders" TO PUBLIC"#).await;
+    sql.rows(r#"ALTER TABLE "shop"."orders" ROW LEVEL SECURITY ON"#).await;
+    loader.apply(&range).await.unwrap_err()
+}
+
+/// Row-level security without a policy for the loader.
+async fn a_production_that_nobody_is_let_into() -> Fault {
+    let (lab, mut loader, range) = staged().await;
+    lab.sql().await.rows(r#"ALTER TABLE "shop"."orders" ROW LEVEL SECURITY ON"#).await;
+    loader.apply(&range).await.unwrap_err()
 }
 
 /// Temporary keys that end between two loads.

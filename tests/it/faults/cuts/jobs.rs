@@ -14,7 +14,7 @@ use crate::support::rig::Rig;
 
 /// Statements or requests that both jobs have, as they were last seen. Fewer: the enumeration lost
 /// some, or a job does: then the counts want to be set anew.
-const REDSHIFT_STATEMENTS: u32 = 127;
+const REDSHIFT_STATEMENTS: u32 = 131;
 const REDSHIFT_COMMITS: u32 = 12;
 const S3_REQUESTS: u32 = 94;
 

@@ -248,9 +248,9 @@ macro_rules! every_cut {
 }
 
 every_cut! {
-    a_new_epoch_over_loaded_rows: NewEpoch, (26, 1, 23);
-    the_load_that_replaces_production: Replace, (39, 4, 24);
-    a_start_that_trusts: Start, (33, 2, 26);
+    a_new_epoch_over_loaded_rows: NewEpoch, (27, 1, 23);
+    the_load_that_replaces_production: Replace, (41, 4, 24);
+    a_start_that_trusts: Start, (34, 2, 26);
     a_skip: Skip, (28, 3, 7);
     an_adopt: Adopt, (19, 1, 3);
     a_widening: Widen, (40, 2, 13);
@@ -258,6 +258,6 @@ every_cut! {
     a_truncated_production: TruncateProduction, (23, 1, 7);
     an_accepted_schema: Accept, (0, 0, 15);
     a_pause: Pause, (0, 0, 4);
-    a_clean_up_after_extract: CleanUpAfterExtract, (67, 7, 56);
-    a_clean_up_after_load: CleanUpAfterLoad, (67, 7, 56);
+    a_clean_up_after_extract: CleanUpAfterExtract, (69, 7, 56);
+    a_clean_up_after_load: CleanUpAfterLoad, (69, 7, 56);
 }
