@@ -64,3 +64,4 @@ mod tsql_computed;
 mod tsql_security;
 mod tsql_start;
 mod tsql_types;
+mod tsql_withheld;

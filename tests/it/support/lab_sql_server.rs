@@ -6,6 +6,7 @@ use std::time::Duration;
 use db_to_redshift::config::{CleanUpPolicy, Secret, SourceSettings, Tls};
 use db_to_redshift::lab::direct::Direct;
 use db_to_redshift::lab::sqlserver::cdc::Cdc;
+use db_to_redshift::lab::sqlserver::engine::catalog::{self, Policy};
 use db_to_redshift::lab::sqlserver::engine::server::{Server, User};
 use db_to_redshift::lab::sqlserver::engine::session::EngineSessions;
 use db_to_redshift::lab::sqlserver::session::Sessions;
@@ -19,6 +20,13 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 const USER: &str = "keeper";
 const PASSWORD: &str = "Roast-7-beans";
+
+/// Switches the security policy `rules.a]b` of a table on or off. While it is on, only the rows for
+/// which the condition holds are seen, by anybody.
+pub fn set_policy(server: &Server, database: &str, table: (&str, &str), condition: &str, enabled: bool) {
+    let connection = server.database(database).unwrap().connect().unwrap();
+    catalog::set_policy(&connection, &Policy { name: ("rules", "a]b"), table, condition, enabled }).unwrap();
+}
 
 /// One server, one database, capture run by hand.
 pub struct Lab {

@@ -12,8 +12,9 @@
 //! OUTPUT, temporary tables, cursors, views, checks and foreign keys, indexes on computed columns, TOP
 //! WITH TIES, correlated APPLY over tables. What differs in silence: lock hints mean nothing and readers
 //! never wait for a writer (they read what is committed); a unique index takes several NULLs; a
-//! column outside GROUP BY is not refused; catalogue views show also what a login has no right to;
-//! an UPDATE or DELETE wants SELECT as well.
+//! column outside GROUP BY is not refused; catalogue views show also what a login has no right to,
+//! but for security policies; an UPDATE or DELETE wants SELECT as well; masks are coarser
+//! ([`compile::mask`]).
 //!
 //! What CDC needs of it:
 //! - [`server::Server`] holds the databases; [`server::Database::connect`] opens a connection with

@@ -17,7 +17,7 @@ const VIEWS: &[(&str, &str, &str)] = &[
         "SELECT name, object_id, NULL AS principal_id, schema_id, parent_object_id,
                 substr(kind || '  ', 1, 2) AS type,
                 CASE kind WHEN 'U' THEN 'USER_TABLE' WHEN 'S' THEN 'SYSTEM_TABLE' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT'
-                          WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT' END AS type_desc,
+                          WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT' WHEN 'SP' THEN 'SECURITY_POLICY' END AS type_desc,
                 create_date, modify_date, is_ms_shipped, 0 AS is_published, 0 AS is_schema_published
            FROM __lab_objects",
     ),
@@ -32,12 +32,38 @@ const VIEWS: &[(&str, &str, &str)] = &[
     ),
     (
         "sys.columns",
-        "object_id int, name nvarchar(128), column_id int, system_type_id tinyint, user_type_id int, max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128), is_nullable bit, is_ansi_padded bit, is_rowguidcol bit, is_identity bit, is_computed bit, is_filestream bit, is_replicated bit, is_hidden bit, is_sparse bit, is_column_set bit, generated_always_type tinyint, default_object_id int",
+        "object_id int, name nvarchar(128), column_id int, system_type_id tinyint, user_type_id int, max_length smallint, precision tinyint, scale tinyint, collation_name nvarchar(128), is_nullable bit, is_ansi_padded bit, is_rowguidcol bit, is_identity bit, is_computed bit, is_filestream bit, is_replicated bit, is_hidden bit, is_masked bit, is_sparse bit, is_column_set bit, generated_always_type tinyint, default_object_id int",
         "SELECT object_id, name, column_id, system_type_id, CASE type WHEN 'hierarchyid' THEN 128 WHEN 'geometry' THEN 129 WHEN 'geography' THEN 130 ELSE system_type_id END AS user_type_id, max_length, precision, scale,
                 collation AS collation_name, is_nullable, 1 AS is_ansi_padded, 0 AS is_rowguidcol, is_identity, is_computed,
-                0 AS is_filestream, 0 AS is_replicated, 0 AS is_hidden, 0 AS is_sparse, 0 AS is_column_set,
+                0 AS is_filestream, 0 AS is_replicated, 0 AS is_hidden,
+                EXISTS (SELECT 1 FROM __lab_masks m WHERE m.object_id = __lab_columns.object_id AND m.column_id = __lab_columns.column_id) AS is_masked,
+                0 AS is_sparse, 0 AS is_column_set,
                 0 AS generated_always_type, 0 AS default_object_id
            FROM __lab_columns",
+    ),
+    // Of what it inherits from sys.columns only the names.
+    (
+        "sys.masked_columns",
+        "object_id int, name nvarchar(128), column_id int, is_masked bit, masking_function nvarchar(4000)",
+        "SELECT c.object_id, c.name, c.column_id, 1 AS is_masked, m.function AS masking_function
+           FROM __lab_masks m JOIN __lab_columns c ON c.object_id = m.object_id AND c.column_id = m.column_id",
+    ),
+    // Policies show to ALTER ANY SECURITY POLICY and to VIEW DEFINITION, which counts here on the database alone.
+    (
+        "sys.security_policies",
+        "name nvarchar(128), object_id int, principal_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60), create_date datetime, modify_date datetime, is_ms_shipped bit, is_enabled bit, is_not_for_replication bit",
+        "SELECT o.name, o.object_id, NULL AS principal_id, o.schema_id, 0 AS parent_object_id, 'SP' AS type, 'SECURITY_POLICY' AS type_desc,
+                o.create_date, o.modify_date, 0 AS is_ms_shipped, p.is_enabled, 0 AS is_not_for_replication
+           FROM __lab_objects o JOIN __lab_policies p ON p.object_id = o.object_id
+          WHERE lab_allows(NULL, 'DATABASE', 'VIEW DEFINITION') OR lab_allows(NULL, 'DATABASE', 'ALTER ANY SECURITY POLICY')",
+    ),
+    (
+        "sys.security_predicates",
+        "object_id int, security_predicate_id int, target_object_id int, predicate_definition nvarchar(max), predicate_type int, predicate_type_desc nvarchar(60)",
+        "SELECT object_id, 1 AS security_predicate_id, target_id AS target_object_id,
+                condition AS predicate_definition, 0 AS predicate_type, 'FILTER' AS predicate_type_desc
+           FROM __lab_policies
+          WHERE lab_allows(NULL, 'DATABASE', 'VIEW DEFINITION') OR lab_allows(NULL, 'DATABASE', 'ALTER ANY SECURITY POLICY')",
     ),
     (
         "sys.identity_columns",

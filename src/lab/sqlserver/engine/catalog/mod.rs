@@ -4,15 +4,17 @@
 //! transactions. Every function here works on any connection of [`super::server::Database`];
 //! those that write want an open write transaction.
 
+mod policy;
 mod read;
 mod tables;
 mod write;
 
+pub use policy::{Policy, set_policy};
 pub use read::{Catalogue, catalogue, columns, find_table, table_by_id, version};
 pub use tables::{create_storage, meta, set_meta};
 pub use write::{
     add_column, alter_column, create_index, create_schema, create_table, drop_column, drop_index, drop_table, note_index, set_cdc_enabled,
-    set_identity_last, set_snapshot_allowed, set_tracked,
+    set_identity_last, set_mask, set_snapshot_allowed, set_tracked,
 };
 
 use crate::lab::sqlserver::types::DataType;
@@ -42,6 +44,8 @@ pub struct Column {
     /// `None`: the database's collation (character types), or no collation.
     pub collation: Option<String>,
     pub computed: Option<Computed>,
+    /// The masking function, as in `default()`.
+    pub mask: Option<String>,
 }
 
 /// The definition of a computed column. No row holds its value, not even of a persisted one: a
@@ -57,7 +61,7 @@ impl Column {
     /// A nullable column, or a NOT NULL one, without identity or default.
     #[must_use]
     pub fn new(name: &str, data_type: DataType, nullable: bool) -> Self {
-        Self { id: 0, name: name.into(), data_type, nullable, identity: None, default: None, collation: None, computed: None }
+        Self { id: 0, name: name.into(), data_type, nullable, identity: None, default: None, collation: None, computed: None, mask: None }
     }
 
     /// Whether rows hold a value of it: a computed column is no column of the SQLite table.
@@ -116,6 +120,8 @@ pub struct Table {
     /// In the order of their ids.
     pub columns: Vec<Column>,
     pub indexes: Vec<Index<i32>>,
+    /// What holds of the rows that an enabled security policy lets be seen, as T-SQL text.
+    pub filter: Option<String>,
 }
 
 impl Table {

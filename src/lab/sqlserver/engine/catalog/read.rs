@@ -64,7 +64,8 @@ pub fn table_by_id(conn: &Connection, object_id: i32) -> rusqlite::Result<Option
 pub fn columns(conn: &Connection, object_id: i32) -> rusqlite::Result<Vec<Column>> {
     conn.prepare_cached(
         "SELECT column_id, name, type, max_length, precision, scale, collation, is_nullable, is_identity,
-                seed_value, increment_value, last_value, default_text, definition, is_persisted
+                seed_value, increment_value, last_value, default_text, definition, is_persisted,
+                (SELECT m.function FROM __lab_masks m WHERE m.object_id = ?1 AND m.column_id = __lab_columns.column_id)
            FROM __lab_columns WHERE object_id = ?1 ORDER BY column_id",
     )?
     .query_map([object_id], |row| {
@@ -83,6 +84,7 @@ pub fn columns(conn: &Connection, object_id: i32) -> rusqlite::Result<Vec<Column
             identity,
             default: row.get(12)?,
             computed,
+            mask: row.get(15)?,
         })
     })?
     .collect()
@@ -111,7 +113,8 @@ fn indexes(conn: &Connection, object_id: i32) -> rusqlite::Result<Vec<Index<i32>
 
 fn read_tables(conn: &Connection, condition: &str, parameters: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Arc<Table>>> {
     let sql = format!(
-        "SELECT o.object_id, s.name, o.name, o.kind, o.is_ms_shipped, o.is_tracked_by_cdc
+        "SELECT o.object_id, s.name, o.name, o.kind, o.is_ms_shipped, o.is_tracked_by_cdc,
+                (SELECT p.condition FROM __lab_policies p WHERE p.target_id = o.object_id AND p.is_enabled = 1)
            FROM __lab_objects o JOIN __lab_schemas s ON s.schema_id = o.schema_id
           WHERE o.kind IN ('U', 'S') AND {condition}"
     );
@@ -128,6 +131,7 @@ fn read_tables(conn: &Connection, condition: &str, parameters: &[&dyn rusqlite::
                 tracked_by_cdc: row.get(5)?,
                 columns: columns(conn, object_id)?,
                 indexes: indexes(conn, object_id)?,
+                filter: row.get(6)?,
             }))
         })?
         .collect()

@@ -71,6 +71,20 @@ CREATE TABLE IF NOT EXISTS __lab_index_columns (
     PRIMARY KEY (object_id, index_id, key_ordinal)
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS __lab_masks (
+    object_id INTEGER NOT NULL,
+    column_id INTEGER NOT NULL,
+    function  TEXT    NOT NULL,
+    PRIMARY KEY (object_id, column_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS __lab_policies (
+    object_id  INTEGER PRIMARY KEY,
+    target_id  INTEGER NOT NULL UNIQUE,
+    condition  TEXT    NOT NULL,
+    is_enabled INTEGER NOT NULL
+);
+
 INSERT OR IGNORE INTO __lab_meta (key, value)
 VALUES ('catalogue_version', 1), ('next_object_id', 1013578649), ('rowversion', 2000),
        ('is_cdc_enabled', 0), ('snapshot_isolation_state', 0),

@@ -44,6 +44,7 @@ pub fn create_table(conn: &Connection, def: &TableDef) -> rusqlite::Result<i32> 
         tracked_by_cdc: false,
         columns,
         indexes: vec![],
+        filter: None,
     };
     for index in &def.indexes {
         create_index(conn, &table, index)?;
@@ -103,7 +104,7 @@ pub fn drop_index(conn: &Connection, table: &Table, name: &str) -> rusqlite::Res
 
 pub fn drop_table(conn: &Connection, table: &Table) -> rusqlite::Result<()> {
     conn.execute_batch(&format!("DROP TABLE {}", table.sql_name()))?;
-    for of in ["__lab_columns", "__lab_indexes", "__lab_index_columns", "__lab_objects"] {
+    for of in ["__lab_columns", "__lab_masks", "__lab_indexes", "__lab_index_columns", "__lab_objects"] {
         conn.execute(&format!("DELETE FROM {of} WHERE object_id = ?1"), [table.object_id])?;
     }
     conn.execute("DELETE FROM __lab_objects WHERE parent_object_id = ?1", [table.object_id])?;
@@ -130,11 +131,26 @@ pub fn drop_column(conn: &Connection, table: &Table, column: &Column) -> rusqlit
     if column.is_stored() {
         conn.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", table.sql_name(), quote(&column.name)))?;
     }
-    conn.execute("DELETE FROM __lab_columns WHERE object_id = ?1 AND column_id = ?2", params![table.object_id, column.id])?;
+    for of in ["__lab_columns", "__lab_masks"] {
+        conn.execute(&format!("DELETE FROM {of} WHERE object_id = ?1 AND column_id = ?2"), params![table.object_id, column.id])?;
+    }
     changed(conn)
 }
 
-/// Sets the declared type and nullability; the caller has rewritten the stored values.
+/// Masks a column, or takes its mask away.
+pub fn set_mask(conn: &Connection, object_id: i32, column_id: i32, function: Option<&str>) -> rusqlite::Result<()> {
+    match function {
+        Some(function) => conn.execute(
+            "INSERT OR REPLACE INTO __lab_masks (object_id, column_id, function) VALUES (?1, ?2, ?3)",
+            params![object_id, column_id, function],
+        )?,
+        None => conn.execute("DELETE FROM __lab_masks WHERE object_id = ?1 AND column_id = ?2", params![object_id, column_id])?,
+    };
+    changed(conn)
+}
+
+/// Sets the declared type and nullability; the caller has rewritten the stored values. A mask goes
+/// unless it is said again.
 pub fn alter_column(conn: &Connection, table: &Table, column_id: i32, data_type: &DataType, nullable: bool) -> rusqlite::Result<()> {
     let (max_length, precision, scale) = type_name::sizes(data_type);
     conn.execute(
@@ -152,7 +168,7 @@ pub fn alter_column(conn: &Connection, table: &Table, column_id: i32, data_type:
             nullable
         ],
     )?;
-    changed(conn)
+    set_mask(conn, table.object_id, column_id, None)
 }
 
 /// `sys.tables.is_tracked_by_cdc`.
@@ -219,10 +235,20 @@ fn insert_column(conn: &Connection, object_id: i32, id: i32, column: &Column) ->
         ],
     )?;
     conn.execute("UPDATE __lab_objects SET max_column_id = ?2 WHERE object_id = ?1", params![object_id, id])?;
+    if let Some(function) = &column.mask {
+        set_mask(conn, object_id, id, Some(function))?;
+    }
     Ok(())
 }
 
-fn new_object(conn: &Connection, schema_id: i32, name: &str, kind: &str, ms_shipped: bool, parent: i32) -> rusqlite::Result<i32> {
+pub(super) fn new_object(
+    conn: &Connection,
+    schema_id: i32,
+    name: &str,
+    kind: &str,
+    ms_shipped: bool,
+    parent: i32,
+) -> rusqlite::Result<i32> {
     // The distance between ids is the server's own habit; it keeps ids from looking like row numbers.
     let object_id: i32 =
         conn.query_row("UPDATE __lab_meta SET value = value + 16000057 WHERE key = 'next_object_id' RETURNING value", [], |row| {
@@ -236,7 +262,7 @@ fn new_object(conn: &Connection, schema_id: i32, name: &str, kind: &str, ms_ship
     Ok(object_id)
 }
 
-fn changed(conn: &Connection) -> rusqlite::Result<()> {
+pub(super) fn changed(conn: &Connection) -> rusqlite::Result<()> {
     conn.prepare_cached("UPDATE __lab_meta SET value = value + 1 WHERE key = 'catalogue_version'")?.execute([])?;
     Ok(())
 }

@@ -14,6 +14,7 @@ impl Compiler<'_> {
     /// A column of a table in scope; a computed one by its expression over the row.
     pub(super) fn column(&mut self, table: &ScopeTable, column: &ScopeColumn) -> Result<Typed> {
         table.require(&column.name)?;
+        self.masked |= column.masked;
         let found = Typed {
             sql: column.sql.clone(),
             data_type: column.data_type.clone(),

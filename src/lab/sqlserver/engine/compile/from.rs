@@ -2,7 +2,7 @@
 
 use super::super::catalog::{Column, ROWID, Table, same_name};
 use super::super::extension::Relation;
-use super::super::{collation, views};
+use super::super::{collation, parse, views};
 use super::{Compiler, Output, Result, Scope, ScopeColumn, ScopeTable, column_sql, not_supported, output_name, push};
 use crate::lab::sqlserver::session::Message;
 use crate::lab::sqlserver::types::{DataType, Datum};
@@ -148,6 +148,7 @@ impl Compiler<'_> {
         };
         let mut columns = vec![];
         for (i, (name, expr)) in outputs.into_iter().enumerate() {
+            self.masked = false;
             let value = self.expr(expr, scope)?;
             let name = alias.columns.get(i).map_or(name, |c| c.name.value.clone());
             columns.push(ScopeColumn {
@@ -157,6 +158,7 @@ impl Compiler<'_> {
                 collation: value.collation,
                 sql: value.sql,
                 computed: None,
+                masked: self.masked,
             });
         }
         scope.tables.push(ScopeTable { name: alias.name.value.clone(), schema: None, columns, row: None, closed: Vec::new() });
@@ -211,8 +213,13 @@ impl Compiler<'_> {
         let schema = alias.is_none().then(|| name.schema.clone());
         let closed = self.require_select(&name)?;
         if let Some(table) = self.context.catalogue.table(&name.schema, &name.name) {
-            let scope = ScopeTable { closed, ..stored_in_scope(&own, &table, shown, schema) };
-            return Ok((format!("{} AS {own}", table.sql_name()), scope));
+            let mut scope = ScopeTable { closed, ..stored_in_scope(&own, &table, shown, schema) };
+            self.mark_masked(&table, &mut scope);
+            let rows = match &table.filter {
+                Some(condition) => self.behind_filter(&table, condition)?,
+                None => table.sql_name(),
+            };
+            return Ok((format!("{rows} AS {own}"), scope));
         }
         let full = format!("{}.{}", name.schema, name.name).to_lowercase();
         let relation = if let Some(relation) = views::find(&full) {
@@ -224,6 +231,15 @@ impl Compiler<'_> {
         };
         let relation = relation.ok_or_else(|| name.invalid())?;
         Ok(relation_in_scope(&own, &relation, shown, schema))
+    }
+
+    /// The rows of a table for which the predicate of a security policy holds, for every login. The
+    /// predicate reads what is closed or masked, too.
+    fn behind_filter(&mut self, table: &Table, condition: &str) -> Result<String> {
+        let row = self.alias();
+        let scope = Scope { tables: vec![stored_in_scope(&row, table, table.name.clone(), None)], parent: None };
+        let holds = self.predicate(&parse::expression(condition)?, &scope)?;
+        Ok(format!("(SELECT * FROM {} AS {row} WHERE {holds})", table.sql_name()))
     }
 
     /// SELECT on what is named; the catalogue views are open to everybody. Returns the columns of
@@ -320,6 +336,7 @@ fn outputs_in_scope(own: &str, columns: &[Output], alias: Option<&TableAlias>, n
                 collation: c.collation,
                 sql: format!("{own}.{}", output_name(i)),
                 computed: None,
+                masked: false,
             })
             .collect(),
         row: None,
@@ -341,6 +358,7 @@ pub(super) fn columns_in_scope(own: &str, columns: &[Column]) -> Vec<ScopeColumn
         collation: c.is_text().then(|| collation::sqlite_name(c.collation.as_deref().unwrap_or(collation::DEFAULT))),
         sql: column_sql(own, &c.name),
         computed: c.computed.as_ref().map(|computed| computed.expression.clone()),
+        masked: false,
     };
     columns.iter().map(in_scope).collect()
 }
@@ -356,6 +374,7 @@ fn relation_in_scope(own: &str, relation: &Relation, name: String, schema: Optio
             collation: None,
             sql: column_sql(own, &c.name),
             computed: None,
+            masked: false,
         })
         .collect();
     (format!("({}) AS {own}", relation.sql), ScopeTable { name, schema, columns, row: None, closed: Vec::new() })

@@ -10,6 +10,7 @@ pub mod expr;
 pub mod from;
 mod keyset;
 mod literal;
+pub mod mask;
 mod method;
 mod mutation;
 mod predicate;
@@ -123,6 +124,8 @@ pub struct ScopeColumn {
     pub sql: String,
     /// The expression of a computed column, which has no `sql`.
     pub computed: Option<String>,
+    /// The login sees a mask in place of its values.
+    pub masked: bool,
 }
 
 /// A table in FROM.
@@ -199,12 +202,14 @@ pub struct Compiler<'a> {
     ctes: Vec<(String, String, Vec<Output>)>,
     aliases: usize,
     reusable: bool,
+    /// A masked column was read since the output began.
+    masked: bool,
 }
 
 impl<'a> Compiler<'a> {
     #[must_use]
     pub fn new(context: &'a Context<'a>) -> Self {
-        Self { context, params: vec![], ctes: vec![], aliases: 0, reusable: true }
+        Self { context, params: vec![], ctes: vec![], aliases: 0, reusable: true, masked: false }
     }
 
     /// Wraps up what was translated.

@@ -23,12 +23,16 @@ impl Compiler<'_> {
             return Err(not_supported("SELECT … INTO"));
         }
         let mut scope = Scope { tables: vec![], parent };
+        let masked = self.masked;
         let from = self.from(&select.from, &mut scope)?;
+        self.masked = masked;
         let mut assigns = vec![];
         let mut items = vec![];
         for item in &select.projection {
             self.item(item, &scope, &mut items, &mut assigns)?;
         }
+        // What conditions read is not seen.
+        let masked = self.masked;
         if !assigns.is_empty() && assigns.len() != items.len() {
             return Err(Message::error(
                 141,
@@ -81,6 +85,7 @@ impl Compiler<'_> {
             }
         };
         sql.push_str(&limit.sql());
+        self.masked = masked;
         let columns = items
             .into_iter()
             .map(|i| Output { name: i.name, data_type: i.value.data_type, nullable: i.value.nullable, collation: i.value.collation })
@@ -134,7 +139,7 @@ impl Compiler<'_> {
             other => return Err(super::syntax(&other.to_string())),
         };
         // The catalogue's spelling of a column wins over the query's.
-        let value = self.expr(expr, scope)?;
+        let value = self.output(|this| this.expr(expr, scope))?;
         items.push(Item { expr: Some(expr), name, value });
         Ok(())
     }
@@ -166,7 +171,7 @@ impl Compiler<'_> {
 
     fn expand(&mut self, table: &super::ScopeTable, items: &mut Vec<Item<'_>>) -> Result<()> {
         for c in &table.columns {
-            let value = self.column(table, c)?;
+            let value = self.output(|this| this.column(table, c))?;
             items.push(Item { expr: None, name: c.name.clone(), value });
         }
         Ok(())

@@ -248,6 +248,8 @@ fn column(c: &mut Cursor<'_>, table: &str) -> Result<(Column, Vec<Index<String>>
                 c.expect("VALUES")?;
             }
             constraint = None;
+        } else if c.eat("MASKED") {
+            column.mask = Some(mask(c)?);
         } else if c.eat("ROWGUIDCOL") || c.eat("SPARSE") {
         } else if c.is("PRIMARY") || c.is("UNIQUE") {
             if let Some(mut key) = key(c, table, constraint.take())? {
@@ -263,6 +265,24 @@ fn column(c: &mut Cursor<'_>, table: &str) -> Result<(Column, Vec<Index<String>>
             return Ok((column, keys));
         }
     }
+}
+
+/// `WITH (FUNCTION = 'default()')` behind MASKED.
+fn mask(c: &mut Cursor<'_>) -> Result<String> {
+    c.expect("WITH")?;
+    c.expect_token(&Token::LParen)?;
+    c.expect("FUNCTION")?;
+    c.expect_token(&Token::Eq)?;
+    let function = match c.token() {
+        Token::SingleQuotedString(text) | Token::NationalStringLiteral(text) => text.to_ascii_lowercase(),
+        _ => return Err(c.unexpected()),
+    };
+    if function != "default()" {
+        return Err(unsupported(c, &format!("The masking function {function}")));
+    }
+    c.at += 1;
+    c.expect_token(&Token::RParen)?;
+    Ok(function)
 }
 
 fn create_index(c: &mut Cursor<'_>) -> Result<Body> {
@@ -313,23 +333,34 @@ fn alter_table(c: &mut Cursor<'_>, start: usize) -> Result<Body> {
         }
     } else if c.eat("ALTER") {
         c.expect("COLUMN")?;
-        let column = c.identifier()?;
-        if (c.is("ADD") || c.is("DROP")) && c.is_at(c.at + 1, "PERSISTED") {
-            return Err(unsupported(c, "PERSISTED in ALTER COLUMN"));
-        }
-        let data_type = data_type(c)?;
-        if c.eat("COLLATE") {
-            return Err(unsupported(c, "A change of a column's collation"));
-        }
-        let not_null = c.eat("NOT");
-        if not_null {
-            c.expect("NULL")?;
-        } else {
-            c.eat("NULL");
-        }
-        AlterChange::Alter { column, data_type, nullable: !not_null }
+        alter_column(c)?
     } else {
         return Err(unsupported(c, "This form of ALTER TABLE"));
     };
     Ok(Body::AlterTable(AlterTable { name, change, text: c.source(start, c.at) }))
+}
+
+fn alter_column(c: &mut Cursor<'_>) -> Result<AlterChange> {
+    let column = c.identifier()?;
+    if c.is("ADD") || c.is("DROP") {
+        let adds = c.is("ADD");
+        c.at += 1;
+        c.expect("MASKED").map_err(|_| unsupported(c, "This form of ALTER COLUMN"))?;
+        let function = if adds { Some(mask(c)?) } else { None };
+        return Ok(AlterChange::Mask { column, function });
+    }
+    let data_type = data_type(c)?;
+    if c.eat("COLLATE") {
+        return Err(unsupported(c, "A change of a column's collation"));
+    }
+    if c.is("MASKED") {
+        return Err(unsupported(c, "A mask beside a type in ALTER COLUMN"));
+    }
+    let not_null = c.eat("NOT");
+    if not_null {
+        c.expect("NULL")?;
+    } else {
+        c.eat("NULL");
+    }
+    Ok(AlterChange::Alter { column, data_type, nullable: !not_null })
 }

@@ -215,4 +215,9 @@ pub enum AlterChange {
         data_type: DataType,
         nullable: bool,
     },
+    /// `ALTER COLUMN c ADD MASKED WITH (FUNCTION = '…')`, or `DROP MASKED`.
+    Mask {
+        column: String,
+        function: Option<String>,
+    },
 }

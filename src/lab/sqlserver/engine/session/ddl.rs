@@ -1,11 +1,12 @@
 //! DDL.
 
 use super::super::catalog::{self, Column, Index, ObjectKind, ROWID, Table, TableDef, quote, same_name};
-use super::super::codec;
 use super::super::compile::from::Name;
+use super::super::compile::mask::default_mask;
 use super::super::extension::{Ddl, DdlKind};
 use super::super::parse::{self, AlterChange, AlterTable, Body, CreateTable};
 use super::super::value::large;
+use super::super::{codec, type_name};
 use super::computed::ALL_ROWS;
 use super::insert::{stored_value, unique};
 use super::{EngineSession, Run};
@@ -214,6 +215,14 @@ impl EngineSession {
                 let kind = DdlKind::AlterColumn { column_id: column.id };
                 self.around(&table, kind, &alter.text, |s| s.alter_column(&table, column, data_type, *nullable))?;
             }
+            AlterChange::Mask { column, function } => {
+                let (column, function) = (found(&table, column)?, function.as_deref());
+                check_mask(&table, column, function)?;
+                self.keep_for_computed(&table, column, "ALTER COLUMN")?;
+                let (object_id, column_id) = (table.object_id, column.id);
+                let kind = DdlKind::AlterColumn { column_id };
+                self.around(&table, kind, &alter.text, |s| Ok(catalog::set_mask(&s.conn, object_id, column_id, function)?))?;
+            }
         }
         Ok(())
     }
@@ -347,7 +356,28 @@ fn check_key(columns: &[Column], key: &Index<String>, table: &str) -> Result<(),
     }
 }
 
+/// Whether a mask may be added to a column, or taken away: it is a change of the table's schema that
+/// an index of the column stands in the way of.
+fn check_mask(table: &Table, column: &Column, function: Option<&str>) -> Result<(), Message> {
+    let name = &column.name;
+    if !column.is_stored() {
+        return Err(Message::error(4928, format!("Cannot alter column '{name}' because it is 'COMPUTED'.")));
+    }
+    if function.is_none() && column.mask.is_none() {
+        return Err(Message::error(16_007, format!("The column '{name}' does not have a data masking function.")));
+    }
+    if table.indexes.iter().any(|index| index.columns.contains(&column.id)) {
+        let text = format!("ALTER TABLE ALTER COLUMN {name} failed because one or more objects access this column.");
+        return Err(Message::error(4922, text));
+    }
+    check_column(&Column { mask: function.map(str::to_owned), ..column.clone() })
+}
+
 fn check_column(column: &Column) -> Result<(), Message> {
+    if column.mask.is_some() && default_mask(&column.data_type).is_none() {
+        let name = type_name::name(&column.data_type);
+        return Err(Message::error(40510, format!("A mask of a column of type {name} is not supported in this version of SQL Server.")));
+    }
     if column.name.eq_ignore_ascii_case(ROWID) {
         return Err(Message::error(40510, "This column name is not supported in this version of SQL Server."));
     }
