@@ -131,6 +131,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         } else {
             found.warn("source", "snapshot isolation", "not allowed: prepare can only open an epoch with --mode start");
         }
+        if let Some(grant) = &server.policies_unseen {
+            found.warn("source", "security policies", format!("not visible to this login, so one that filters rows goes unseen: {grant}"));
+        }
         match self.source.health().await {
             Ok(health) => health_lines(&health, found),
             Err(fault) => found.warn("source", "capture", format!("its state cannot be read: {fault}")),
@@ -161,6 +164,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let marks = self.source.watermarks(&instances).await;
         for table in facts {
             let name = table.name.to_string();
+            for fault in &table.withheld {
+                found.add(&name, "rows and values", Found::Fault(fault.clone()));
+            }
             let Some(instance) = table.instances.first() else {
                 let command = if server.cdc_enabled {
                     format!("db-to-redshift enable --table {:#}", table.name)

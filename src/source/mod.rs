@@ -28,6 +28,9 @@ pub struct ServerFacts {
     pub snapshot_isolation: bool,
     /// Whether the connection is encrypted, from `sys.dm_exec_connections`; `None` if not readable.
     pub encrypted: Option<bool>,
+    /// The statement that would show this login the policies that filter rows; `None`: it sees them,
+    /// or the server has no such thing.
+    pub policies_unseen: Option<String>,
 }
 
 /// A user table, tracked or not.
@@ -77,6 +80,9 @@ pub struct TableFacts {
     /// Names of its columns in their order, without the computed ones.
     pub columns: Vec<String>,
     pub instances: Vec<CaptureInstance>,
+    /// What keeps a plain read from showing this login all that stands in the table, a fault each.
+    /// The read itself would not fail: rows would be missing, or values be others.
+    pub withheld: Vec<Fault>,
 }
 
 /// A line of `cdc.ddl_history`.
@@ -222,7 +228,8 @@ pub trait Source: Send + Sync + 'static {
     fn tables(&self) -> impl Future<Output = Result<Vec<SourceTable>, Fault>> + Send;
 
     /// Columns, keys and capture instances of the given tables, in that order, in a fixed number
-    /// of round trips. A table that does not exist has a fault of its own that names the nearest
+    /// of round trips, and what is withheld from the login where [`Self::scan`] and [`Self::reread`]
+    /// would not say so. A table that does not exist has a fault of its own that names the nearest
     /// one: it never stops the others. A fault of the whole source is the outer error.
     fn describe(&self, tables: &[TableName]) -> impl Future<Output = Result<Vec<Result<TableFacts, Fault>>, Fault>> + Send;
 

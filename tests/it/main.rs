@@ -65,3 +65,4 @@ mod tsql_security;
 mod tsql_start;
 mod tsql_types;
 mod tsql_withheld;
+mod withheld;

@@ -44,6 +44,7 @@ fn facts(name: &str, columns: &[&str]) -> TableFacts {
         altered: None,
         columns: columns.iter().map(|name| (*name).to_owned()).collect(),
         instances: vec![instance],
+        withheld: Vec::new(),
     }
 }
 

@@ -78,7 +78,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok(Subject { table: table.clone(), state, epoch, applied_seq, applied_lsn, applied, identity })
     }
 
-    /// The capture instance of the stream, if it still is what the records were made from.
+    /// The capture instance of the stream, if it still is what the records were made from, and if the
+    /// source shows all of the table.
     async fn instance_of(&self, subject: &Subject) -> Result<CaptureInstance, Fault> {
         let server = self.source.start_up().await?;
         let table = &subject.table;
@@ -93,6 +94,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let left = || Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"));
         let facts = described.into_iter().next().unwrap_or_else(|| Err(left()))?;
         let instance = guards::tracked_instance(&facts, server.cdc_enabled, &subject.applied.capture)?;
+        guards::nothing_withheld(&facts)?;
         if instance.shape.hash() != subject.applied.column_hash || !instance.missing.is_empty() {
             return Err(Fault::new(&sync::DRIFT, format!("the columns of {table} are not those that production was loaded with")));
         }

@@ -97,6 +97,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         self.safe_point(table)?;
         let Some(instance) = facts.instances.first() else { return Err(not_tracked(server, facts)) };
         guards::tracked_instance(facts, server.cdc_enabled, &instance.identity)?;
+        guards::nothing_withheld(facts)?;
         if self.settings.changes_of(table) == Changes::Net {
             guards::allow_net(table, net_refusal(&instance.shape, instance.supports_net_changes).as_ref())?;
         }

@@ -181,8 +181,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         sink.finish().await
     }
 
-    /// Before the PUT of record 0: the intent stands, the source is the one that was scanned, the
-    /// instance and its columns are unchanged, and clean-up has not passed the bound.
+    /// Before the PUT of record 0: the intent stands, the source is the one that was scanned and
+    /// withholds nothing, the instance and its columns are unchanged, and clean-up has not passed the
+    /// bound.
     async fn check_before_record(&self, opening: &Opening<'_>, lsn_to: Lsn, l0: (Lsn, &MappingFacts)) -> Result<Standing, Fault> {
         let (table, then) = (&opening.facts.name, opening.instance);
         intent::check(&*self.store, table, self.run.id).await?;
@@ -191,6 +192,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let marks = self.source.watermarks(std::slice::from_ref(&then.identity.instance)).await?;
         let facts = facts.into_iter().next().unwrap_or_else(|| Err(Fault::new(&sync::NOT_TRACKED, format!("{table} left the source"))))?;
         let now = guards::tracked_instance(&facts, marks.cdc_enabled, &then.identity)?;
+        guards::nothing_withheld(&facts)?;
         let min = marks.min.first().copied().unwrap_or(Lsn::ZERO);
         let max = guards::readable(table, now, min, marks.max)?;
         if min > lsn_to.next() {

@@ -274,6 +274,36 @@ pub const SHORT_ANSWER: Page = Page {
     next: &["nothing: it is tried again", "if it comes back: look for a proxy between this machine and SQL Server", "db-to-redshift check"],
 };
 
+pub const ROWS_FILTERED: Page = Page {
+    code: "SRC-026",
+    title: "a security policy filters the table's rows",
+    class: Class::Human,
+    evidence: &["policy", "object"],
+    meaning: "Row-level security leaves rows out of every plain read and says nothing, for dbo too, while change tables show them all: a \
+              snapshot would lack rows, and a row that is read again would count as deleted. Which rows this login sees cannot be told \
+              from outside, and there is no way yet to vouch for it. The table is not read; nothing was recorded.",
+    next: &[
+        "leave the table out: mode = \"skip\" under [[table]]",
+        "if its readers can go through a view, move the filter there: ALTER SECURITY POLICY <policy> DROP FILTER PREDICATE ON <table>",
+        "db-to-redshift check # looks again",
+    ],
+};
+
+pub const VALUES_MASKED: Page = Page {
+    code: "SRC-027",
+    title: "columns are masked for this login",
+    class: Class::Human,
+    evidence: &["columns", "object"],
+    meaning: "Dynamic data masking gives this login xxxx, 0 or 1900-01-01 in place of values and says nothing, while change tables hold \
+              the values. Masks would be carried as data, and a row with a masked key never be found again. The table is not read; nothing \
+              was recorded.",
+    next: &[
+        "GRANT UNMASK TO [<user>] -- since SQL Server 2022 also ON <schema>.<table> alone",
+        "leave the columns out when capture is enabled: sys.sp_cdc_enable_table with @captured_column_list",
+        "db-to-redshift check # looks again",
+    ],
+};
+
 pub const PAGES: &[&Page] = &[
     &CONNECT,
     &LOGIN,
@@ -300,4 +330,6 @@ pub const PAGES: &[&Page] = &[
     &PROTOCOL,
     &CA_FILE,
     &SHORT_ANSWER,
+    &ROWS_FILTERED,
+    &VALUES_MASKED,
 ];

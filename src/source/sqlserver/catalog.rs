@@ -3,19 +3,26 @@
 use super::cells::{self, Cells};
 use super::error::Place;
 use super::health;
+use super::quote;
 use super::session::{self, Sessions};
 use crate::model::fault::src;
 use crate::model::{Fault, SourceIdentity, TableName};
 use crate::source::{ServerFacts, SourceTable};
 
 /// Who answers. `SERVERPROPERTY` gives a sql_variant, hence the casts.
+///
+/// Security policies show to ALTER ANY SECURITY POLICY and to VIEW DEFINITION (manual:
+/// sys.security_policies). A permission that the server does not know is NULL.
 pub const SERVER: &str = "\
 SELECT ISNULL(@@SERVERNAME, CAST(SERVERPROPERTY(N'ServerName') AS nvarchar(128))) AS server_name,
        d.name AS database_name,
        CAST(SERVERPROPERTY(N'ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY(N'Edition') AS nvarchar(128)) AS edition,
        d.is_cdc_enabled,
-       d.snapshot_isolation_state
+       d.snapshot_isolation_state,
+       HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'VIEW DEFINITION') AS views_definitions,
+       HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'ALTER ANY SECURITY POLICY') AS alters_policies,
+       USER_NAME() AS user_name
   FROM sys.databases AS d
  WHERE d.database_id = DB_ID();";
 
@@ -85,6 +92,8 @@ pub async fn start_up(sessions: &Sessions) -> Result<ServerFacts, Fault> {
         Some(row) => Cells::new(&row, &place).text_or_null("encrypt_option")?.map(|option| option.eq_ignore_ascii_case("TRUE")),
         None => None,
     };
+    let sees_policies = row.flag("views_definitions")? || row.number_or_null("alters_policies")? != Some(0);
+    let user = row.text_or_null("user_name")?.unwrap_or_default();
     Ok(ServerFacts {
         identity: SourceIdentity {
             server: row.text("server_name")?,
@@ -98,6 +107,7 @@ pub async fn start_up(sessions: &Sessions) -> Result<ServerFacts, Fault> {
         // 0 off, 1 on, 2 and 3 on the way.
         snapshot_isolation: row.number_or_null("snapshot_isolation_state")? == Some(1),
         encrypted,
+        policies_unseen: (!sees_policies).then(|| format!("GRANT VIEW DEFINITION TO {};", quote::name(&user))),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Columns, keys and capture instances of tables: the texts, and how the answers fit together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tiberius::Row;
 
@@ -8,7 +8,9 @@ use super::catalog;
 use super::cells::Cells;
 use super::columns;
 use super::error::Place;
+use super::quote;
 use super::session::Sessions;
+use super::withheld::{self, Withheld};
 use crate::model::{CaptureIdentity, Column, Fault, Lsn, SqlType, TableName, TableShape, Unfit};
 use crate::source::{CaptureInstance, SourceTable, TableFacts};
 
@@ -153,6 +155,7 @@ struct Found {
     captured: HashMap<i32, Vec<Captured>>,
     keys: HashMap<i32, HashMap<i32, u8>>,
     ddl: HashMap<i32, Lsn>,
+    withheld: Withheld,
 }
 
 pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Result<TableFacts, Fault>>, Fault> {
@@ -189,6 +192,7 @@ pub async fn tables(sessions: &Sessions, names: &[TableName]) -> Result<Vec<Resu
             }
         }
     }
+    found.withheld = withheld::read(sessions).await?;
     Ok(wanted.into_iter().map(|table| table.map(|table| found.facts(&table))).collect())
 }
 
@@ -248,7 +252,21 @@ impl Found {
             altered: table.altered,
             columns: self.of_table(table.object_id).iter().filter(|column| !column.computed).map(|column| column.name.clone()).collect(),
             instances: self.instances.get(&table.object_id).map(of_table).unwrap_or_default(),
+            withheld: self.withheld(table),
         }
+    }
+
+    /// From the captured columns of the table, and from its change tables.
+    fn withheld(&self, table: &SourceTable) -> Vec<Fault> {
+        let (name, id) = (&table.name, table.object_id);
+        let instances = self.instances.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let captured = |instance: &Instance| self.captured.get(&instance.identity.object_id).into_iter().flatten().map(|one| one.id);
+        let captured: HashSet<i32> = instances.iter().flat_map(captured).collect();
+        let mut faults = self.withheld.of(&name.to_string(), &quote::table(name), id, |column| captured.contains(&column));
+        for CaptureIdentity { instance, object_id, .. } in instances.iter().map(|instance| &instance.identity) {
+            faults.extend(self.withheld.of(&format!("the changes of {name}"), &quote::change_table(instance), *object_id, |_| true));
+        }
+        faults
     }
 
     fn of_table(&self, source_object_id: i32) -> &[SourceColumn] {

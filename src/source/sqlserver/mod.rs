@@ -25,6 +25,7 @@ pub mod reread;
 pub mod session;
 pub mod snapshot;
 pub mod times;
+pub mod withheld;
 
 use std::sync::Arc;
 

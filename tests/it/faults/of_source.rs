@@ -50,6 +50,9 @@ provocations! {
     [src::PROTOCOL] => a_server_of_another_kind,
     [src::SHORT_ANSWER] => a_scan_that_breaks_off_without_a_word,
     [src::CA_FILE] => an_authority_that_is_not_there,
+    [src::ROWS_FILTERED] => a_policy_that_filters_rows,
+    [src::ROWS_FILTERED] => a_policy_that_filters_changes,
+    [src::VALUES_MASKED] => a_column_that_is_masked,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,6 +157,56 @@ async fn a_server_without_encryption() -> Fault {
 async fn an_authority_that_is_not_there() -> Fault {
     let server = Scripted::default().serve(Options::default()).await;
     SqlServer::new(settings(&server, trusting("/nowhere/ca.pem".into()))).clock().await.unwrap_err()
+}
+
+/// What the source withholds of `dbo.Orders`.
+async fn withheld(source: &SqlServer) -> Vec<Fault> {
+    source.describe(&[dbo("Orders")]).await.unwrap().remove(0).unwrap().withheld
+}
+
+/// What a policy on an object means for the owner of the database, while it is on.
+async fn filtered(schema: &str, name: &str) -> Fault {
+    let lab = tracked().await;
+    lab.set_policy((schema, name), "id > 9", false);
+    assert!(withheld(&lab.source).await.is_empty());
+    lab.set_policy((schema, name), "id > 9", true);
+    let fault = withheld(&lab.source).await.remove(0);
+    let told: Vec<(&str, &str)> = fault.facts().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(told, [("policy", "[rules].[a]]b]"), ("object", format!("[{schema}].[{name}]").as_str())], "{fault:?}");
+    // A login that does not see it is told what would show it.
+    let reader = lab.reader();
+    assert!(withheld(&reader).await.is_empty());
+    let grant = reader.start_up().await.unwrap().policies_unseen.unwrap();
+    lab.write(&grant);
+    assert_eq!((withheld(&reader).await.len(), reader.start_up().await.unwrap().policies_unseen), (1, None), "{grant}");
+    lab.set_policy((schema, name), "id > 9", false);
+    assert!(withheld(&lab.source).await.is_empty());
+    fault
+}
+
+async fn a_policy_that_filters_rows() -> Fault {
+    filtered("dbo", "Orders").await
+}
+
+async fn a_policy_that_filters_changes() -> Fault {
+    filtered("cdc", "dbo_Orders_CT").await
+}
+
+async fn a_column_that_is_masked() -> Fault {
+    let lab = tracked().await;
+    let reader = lab.reader();
+    lab.write("ALTER TABLE dbo.Orders ALTER COLUMN note ADD MASKED WITH (FUNCTION = 'default()')");
+    assert!(withheld(&lab.source).await.is_empty(), "not from an owner");
+    let fault = withheld(&reader).await.remove(0);
+    let wanted = "GRANT UNMASK TO [reader];";
+    assert_eq!(fault.actions().next(), Some(wanted), "{fault:?}");
+    // What is proposed helps, and so does the narrower permission.
+    for (grant, revoke) in [(wanted, "REVOKE UNMASK FROM reader"), ("GRANT UNMASK ON dbo.Orders (note) TO reader", "SELECT 1")] {
+        lab.write(grant);
+        assert!(withheld(&reader).await.is_empty(), "{grant}");
+        lab.write(revoke);
+    }
+    fault
 }
 
 /// The fault of the clean-up mark where the server answers with this error.

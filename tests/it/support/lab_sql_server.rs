@@ -33,6 +33,7 @@ pub struct Lab {
     pub source: SqlServer,
     pub database: String,
     pub cdc: Arc<Cdc>,
+    server: Arc<Server>,
     sessions: Arc<EngineSessions>,
     pub settings: SourceSettings,
     pub wire: wire::Server,
@@ -46,7 +47,7 @@ impl Lab {
         let users = vec![User { name: USER.into(), password: PASSWORD.into() }];
         let server = Arc::new(Server::open(folder.path(), &[&database], users).unwrap());
         let cdc = Cdc::attach(&server).unwrap();
-        let sessions = Arc::new(EngineSessions::new(server, false));
+        let sessions = Arc::new(EngineSessions::new(Arc::clone(&server), false));
         let wire = wire::serve(Arc::clone(&sessions) as Arc<dyn Sessions>, Options::default()).await.unwrap();
         let settings = SourceSettings {
             host: "127.0.0.1".into(),
@@ -58,7 +59,7 @@ impl Lab {
             cleanup: CleanUpPolicy::Never,
             timeout: Duration::from_mins(1),
         };
-        Self { source: SqlServer::new(settings.clone()), database, cdc, sessions, settings, wire, _folder: folder }
+        Self { source: SqlServer::new(settings.clone()), database, cdc, server, sessions, settings, wire, _folder: folder }
     }
 
     pub fn source_with_pages(&self, rows: u32) -> SqlServer {
@@ -128,6 +129,11 @@ impl Lab {
         self.write("CREATE LOGIN reader WITH PASSWORD = 'Roast-7-beans'");
         self.write("CREATE USER reader FOR LOGIN reader");
         SqlServer::new(SourceSettings { user: "reader".into(), ..self.settings.clone() })
+    }
+
+    /// As [`set_policy`].
+    pub fn set_policy(&self, table: (&str, &str), condition: &str, enabled: bool) {
+        set_policy(&self.server, &self.database, table, condition, enabled);
     }
 
     /// The first column of a query, which is text.

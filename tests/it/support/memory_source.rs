@@ -30,6 +30,7 @@ pub struct Table {
     pub older: Option<CaptureInstance>,
     pub tracked: bool,
     pub altered: Option<DateTime>,
+    pub withheld: Vec<Fault>,
     pub ddl: Vec<DdlNote>,
     pub min: Lsn,
     pub rows: BTreeMap<Vec<u8>, Vec<Value>>,
@@ -186,6 +187,7 @@ impl MemorySource {
                     older: None,
                     tracked: true,
                     altered: None,
+                    withheld: Vec::new(),
                     ddl: Vec::new(),
                     min: start,
                     rows: BTreeMap::new(),
@@ -326,6 +328,7 @@ impl Source for MemorySource {
             cdc_enabled: true,
             snapshot_isolation: true,
             encrypted: None,
+            policies_unseen: None,
         })
     }
 
@@ -355,6 +358,7 @@ impl Source for MemorySource {
                         altered: table.altered,
                         columns: table.instance.shape.columns().iter().map(|column| column.name.clone()).collect(),
                         instances: [table.instance.clone()].into_iter().chain(table.older.clone()).collect(),
+                        withheld: table.withheld.clone(),
                     })
                 };
                 tables.iter().map(facts).collect()

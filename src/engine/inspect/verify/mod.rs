@@ -71,6 +71,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             self.examine(&subject, &instance, isolation, &group, limits, &mut in_flight, &mut findings).await?;
             lease.check(table)?;
         }
+        // What the source began to withhold meanwhile is no difference.
+        self.instance_of(&subject).await?;
         let unexamined = suspects.iter().map(|(_, rows)| rows).sum();
         let mut report = VerifyReport::new(&subject, &here, &there, &findings);
         report.in_flight = in_flight.len() as u64;
