@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::args::{AcceptSchema, Global};
 use super::connect::LiveEngine;
-use super::{reports, select, watch};
+use super::{output, reports, select, watch};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 
@@ -22,7 +22,7 @@ pub async fn run(global: &Global, accept: &AcceptSchema, (engine, events): (Arc<
             "{}  batch {batch} of epoch {} goes on with the columns as they are now. Next: {}",
             report.table,
             result.epoch,
-            result.next.join("; ")
+            output::advice(&result.next.join("; "))
         ),
     }))
 }

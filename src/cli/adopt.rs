@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::args::{Adopt, Global};
 use super::connect::LiveEngine;
-use super::{reports, select, watch};
+use super::{output, reports, select, watch};
 use crate::engine::event::EventReceiver;
 use crate::engine::operate::AdoptOrder;
 use crate::model::Fault;
@@ -25,7 +25,14 @@ pub async fn run(global: &Global, adopt: &Adopt, (engine, events): (Arc<LiveEngi
             let diverged = if result.diverged { ", and counts as diverged" } else { "" };
             format!(
                 "{}  belongs to {}/{} under {} now (before: {}/{} under {}){diverged}. Next: {}",
-                report.table, now.server, now.database, result.now.root, then.server, then.database, was.root, result.next
+                report.table,
+                now.server,
+                now.database,
+                result.now.root,
+                then.server,
+                then.database,
+                was.root,
+                output::advice(&result.next)
             )
         }
     }))

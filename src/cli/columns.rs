@@ -50,7 +50,7 @@ fn print(map: &ColumnMap) {
     }
     for fault in map.refusals.iter().chain(&map.store_fault).chain(&map.target_fault) {
         output::line(format_args!("  TROUBLE  {} {}", fault.code, fault.what));
-        fault.next.iter().for_each(|next| output::line(format_args!("  Next: {next}")));
+        fault.next.iter().for_each(|next| output::line(format_args!("  Next: {}", output::advice(next))));
     }
 }
 

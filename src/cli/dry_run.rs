@@ -14,7 +14,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     let tables = select::tables(&engine, &global.tables, select::From::Store).await?;
     let mut reports: Vec<(TableName, Result<DryRunReport, Fault>)> = Vec::new();
     for table in tables {
-        let report = engine.dry_run(&table).await;
+        let report = engine.dry_run(&table).await.map_err(|fault| fault.about(&table));
         reports.push((table, report));
     }
     if global.json {
@@ -100,6 +100,6 @@ fn print(report: &DryRunReport) {
         output::text(output::table(&rows));
     }
     for action in report.columns.iter().flat_map(|column| &column.next) {
-        output::line(format_args!("Next: {action}"));
+        output::line(format_args!("Next: {}", output::advice(action)));
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::{Global, LoadErrors};
 use super::connect::LiveEngine;
 use super::document::Document;
-use super::{exit, output};
+use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::store::ChangeStore;
@@ -27,7 +27,11 @@ impl Document for LoadErrorList {
 }
 
 pub async fn run(global: &Global, options: &LoadErrors, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
-    let errors = engine.target.load_errors(&engine.store.root(), options.most, options.show_values).await?;
+    let errors = if global.tables.is_empty() {
+        engine.target.load_errors(&engine.store.root(), options.most, options.show_values).await?
+    } else {
+        of_tables(&engine, &global.tables, options).await?
+    };
     if global.json {
         output::document(&LoadErrorList { load_errors: errors });
         return Ok(exit::DONE);
@@ -49,4 +53,18 @@ pub async fn run(global: &Global, options: &LoadErrors, (engine, _events): (Arc<
         }
     }
     Ok(exit::DONE)
+}
+
+/// The newest errors of the pipeline among which those of a table are looked for.
+const LOOKED_AT: usize = 1_000;
+
+/// Those of the tables' own files, the newest first.
+async fn of_tables(engine: &Arc<LiveEngine>, patterns: &[String], options: &LoadErrors) -> Result<Vec<LoadError>, Fault> {
+    let mut errors = Vec::new();
+    for table in select::tables(engine, patterns, select::From::Store).await? {
+        errors.extend(Box::pin(engine.load_errors(&table, options.most.max(LOOKED_AT), options.show_values)).await?);
+    }
+    errors.sort_by(|a, b| b.at.cmp(&a.at));
+    errors.truncate(options.most);
+    Ok(errors)
 }

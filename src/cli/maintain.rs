@@ -23,7 +23,7 @@ pub async fn run(global: &Global, what: &Maintain, (engine, _events): (Arc<LiveE
     let mut reports: Vec<(TableName, Result<UpkeepReport, Fault>)> = Vec::new();
     // One after the other: a cluster runs one VACUUM at a time.
     for table in tables {
-        let report = engine.upkeep(&table, &what).await;
+        let report = engine.upkeep(&table, &what).await.map_err(|fault| fault.about(&table));
         if !global.json {
             match &report {
                 Ok(report) => output::line(format_args!("{table}: {}", report.did)),

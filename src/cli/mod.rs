@@ -69,6 +69,7 @@ use self::connect::LiveEngine;
 /// Runs a command and returns the exit code of the process.
 pub async fn run(cli: Cli) -> u8 {
     let global = cli.global.clone();
+    output::called(&global);
     let Some(command) = cli.command.or_else(console::by_default) else { return console::no_command() };
     // A job stops at the first signal by itself; reading commands have nothing to put in order.
     let patience = if command.stops_by_itself() { 2 } else { 1 };
@@ -95,6 +96,10 @@ pub async fn run(cli: Cli) -> u8 {
 async fn dispatch(global: &Global, command: Command) -> Result<u8, Fault> {
     if global.read_only && command.writes() {
         return Err(Fault::new(&cfg::READ_ONLY, format!("{} writes, and --read-only forbids it", command.name())));
+    }
+    if !global.tables.is_empty() && !command.takes_tables() {
+        let what = format!("{} is not about single tables", command.name());
+        return Err(Fault::new(&cfg::BAD_ARGUMENT, what).next("leave --table out"));
     }
     match &command {
         Command::Console(options) => Box::pin(console::run(global, options)).await,

@@ -12,12 +12,37 @@ use serde::Serialize;
 
 use super::args::Global;
 use super::document::{Document, Ended, Named};
-use crate::model::Fault;
+use crate::model::typed::shell;
+use crate::model::{Fault, TableName};
 
 pub use crate::model::words::{bytes, count};
 
 /// The first failure of standard output; nothing is written after it.
 static BROKEN: OnceLock<io::Error> = OnceLock::new();
+
+/// The options with which the program found its configuration.
+static CALLED: OnceLock<String> = OnceLock::new();
+
+/// Remembers how the program was called, so that advice is for the same configuration and profile.
+pub fn called(global: &Global) {
+    let config = global.config.as_ref().map(|path| format!(" --config {}", shell(&path.display().to_string())));
+    let profile = global.profile.as_ref().map(|profile| format!(" --profile {}", shell(profile)));
+    // Set once, at the start.
+    let _ = CALLED.set([config, profile].into_iter().flatten().collect());
+}
+
+/// Commands of an advice, for the configuration and the profile of this call.
+#[must_use]
+pub fn advice(action: &str) -> String {
+    with_options(action, CALLED.get().map_or("", String::as_str))
+}
+
+fn with_options(action: &str, options: &str) -> String {
+    if action.contains("db-to-redshift --config ") {
+        return action.to_owned();
+    }
+    action.replace("db-to-redshift ", &format!("db-to-redshift{options} "))
+}
 
 /// A line of the result.
 pub fn line(line: impl Display) {
@@ -67,6 +92,13 @@ pub fn talk_text(text: impl Display) {
 
 /// Shows a fault that ended a command: a document on standard output, or text on standard error.
 pub fn show_fault(global: &Global, fault: &Fault) {
+    // What is about one table names it.
+    let one = match global.tables.as_slice() {
+        [table] => table.parse::<TableName>().ok(),
+        _ => None,
+    };
+    let named = one.map(|table| fault.clone().about(&table));
+    let fault = named.as_ref().unwrap_or(fault);
     if global.json {
         document(&Ended { fault });
     } else {
@@ -90,7 +122,7 @@ pub fn fault_text(fault: &Fault) -> String {
     }
     let _ = writeln!(text, "  Meaning: {}", fault.page().meaning);
     for action in fault.actions() {
-        let _ = writeln!(text, "  Next: {action}");
+        let _ = writeln!(text, "  Next: {}", advice(action));
     }
     text
 }
@@ -140,5 +172,16 @@ mod tests {
         for part in ["SYNC-002", "changes are gone", "low-water mark  7", "Meaning:", "Next: do this"] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+    }
+    #[test]
+    fn advice_is_for_the_same_configuration() {
+        let action = "after adopt: db-to-redshift prepare --new-epoch # see db-to-redshift.toml";
+        assert_eq!(with_options(action, ""), action);
+        let other = "db-to-redshift --config <path> check";
+        assert_eq!(with_options(other, " --config a.toml"), other, "no option twice");
+        assert_eq!(
+            with_options(action, " --profile 'prod'"),
+            "after adopt: db-to-redshift --profile 'prod' prepare --new-epoch # see db-to-redshift.toml"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::args::{Global, Recapture};
 use super::connect::LiveEngine;
-use super::{reports, select, watch};
+use super::{output, reports, select, watch};
 use crate::engine::event::EventReceiver;
 use crate::engine::operate::RecaptureOrder;
 use crate::model::Fault;
@@ -25,7 +25,7 @@ pub async fn run(global: &Global, recapture: &Recapture, (engine, events): (Arc<
             report.table,
             result.newest,
             if result.added.is_empty() { "what changed".to_owned() } else { result.added.join(", ") },
-            result.next.join("; ")
+            output::advice(&result.next.join("; "))
         ),
     }))
 }

@@ -9,6 +9,7 @@ use super::args::Global;
 use super::connect::LiveEngine;
 use super::document::Document;
 use super::{exit, output};
+use crate::config::settings::matches;
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::control::RunRecord;
@@ -26,8 +27,15 @@ impl Document for RunList {
     const VERSION: u32 = 1;
 }
 
+/// The newest runs among which those of some tables are looked for.
+const LOOKED_AT: usize = 1_000;
+
 pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
-    let runs = engine.store.runs(most, &[]).await?;
+    let read = if global.tables.is_empty() { most } else { most.max(LOOKED_AT) };
+    let mut runs = engine.store.runs(read, &[]).await?;
+    let named = |table: &str| global.tables.iter().any(|pattern| matches(pattern, table));
+    runs.retain(|run| global.tables.is_empty() || run.tables.iter().any(|table| named(&table.table.to_string())));
+    runs.truncate(most);
     if global.json {
         output::document(&RunList { runs });
         return Ok(exit::DONE);

@@ -15,7 +15,7 @@ pub async fn run(global: &Global, skip: &Skip, (engine, events): (Arc<LiveEngine
     let order = SkipOrder { table: table.clone(), batch: skip.batch, why, confirm: skip.confirm.clone() };
     let shown = watch::follow(events, watch::Show::choose(global.events, global.json));
     let outcome = engine.skip(&order).await;
-    let skipped = [Report { table, outcome }];
+    let skipped = [Report::new(table, outcome)];
     // A look is no order.
     if skip.batch.is_some() {
         reports::note(&engine, &skipped).await;

@@ -171,7 +171,7 @@ fn notes(status: &TableStatus) -> Vec<String> {
         notes.push(format!("{table} is paused by {} since {}: {}", paused.by, paused.since.strftime("%Y-%m-%d %H:%M:%SZ"), paused.why));
     }
     if status.verdict <= Verdict::Stuck {
-        notes.extend(status.next.iter().map(|next| format!("{table} next: {next}")));
+        notes.extend(status.next.iter().map(|next| format!("{table} next: {}", output::advice(next))));
     }
     notes
 }

@@ -101,7 +101,11 @@ fn details(table: &TableName, report: &VerifyReport) {
         output::line(format_args!("{table}: {note}"));
     }
     if report.verdict == Verdict::Different {
-        output::line(format_args!("Next: db-to-redshift verify --table {table:#} --show-keys names the keys"));
-        output::line(format_args!("Next: db-to-redshift prepare --new-epoch --table {table:#} replaces production by a new snapshot"));
+        for next in [
+            format!("db-to-redshift verify --table {table:#} --show-keys # names the keys"),
+            format!("db-to-redshift prepare --new-epoch --table {table:#} # replaces production by a new snapshot"),
+        ] {
+            output::line(format_args!("Next: {}", output::advice(&next)));
+        }
     }
 }

@@ -22,19 +22,15 @@ pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEng
         let verb = if report.done { "ran" } else { "would run" };
         report.statements.iter().for_each(|sql| output::line(format_args!("{verb}: {sql}")));
         if report.diverged {
-            output::line(format_args!(
-                "the tables have other oids now: the table counts as diverged. Next: db-to-redshift verify --table {table:#}"
-            ));
+            let next = output::advice(&format!("db-to-redshift verify --table {table:#}"));
+            output::line(format_args!("the tables have other oids now: the table counts as diverged. Next: {next}"));
         }
-        if report.done {
-            output::line(format_args!("Next: db-to-redshift load --table {table:#}"));
+        let next = if report.done {
+            format!("db-to-redshift load --table {table:#}")
         } else {
-            output::line(format_args!(
-                "Next: db-to-redshift widen --table {table:#} --column {} --to {} --confirm",
-                shell(&report.column),
-                report.to
-            ));
-        }
+            format!("db-to-redshift widen --table {table:#} --column {} --to {} --confirm", shell(&report.column), report.to)
+        };
+        output::line(format_args!("Next: {}", output::advice(&next)));
     }
     Ok(if report.diverged { exit::HUMAN } else { exit::DONE })
 }

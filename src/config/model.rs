@@ -290,9 +290,16 @@ fn tables(sections: &[Section<'_>]) -> Option<Vec<TableRule>> {
         let skip = section.or("mode", false, choice(MODE));
         let changes = section.or("changes", Changes::All, choice(CHANGES));
         let columns = section.names("columns", "column", choice(POLICIES));
+        let sees_all_rows = section.or("sees_all_rows", false, boolean);
         section.close();
-        let rule = name.zip(skip).zip(changes).zip(columns);
-        rules.push(rule.map(|(((name, skip), changes), columns)| TableRule { name, skip, changes, columns }));
+        let rule = name.zip(skip).zip(changes).zip(columns).zip(sees_all_rows);
+        rules.push(rule.map(|((((name, skip), changes), columns), sees_all_rows)| TableRule {
+            name,
+            skip,
+            changes,
+            columns,
+            sees_all_rows,
+        }));
     }
     rules.into_iter().collect()
 }

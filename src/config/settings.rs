@@ -21,7 +21,7 @@ pub struct Settings {
     pub pipeline: String,
     /// The profile's name; `default` without profiles.
     pub profile: String,
-    /// Asks before anything that writes.
+    /// The console only reads until the profile's name is typed. Commands do not ask.
     pub protected: bool,
     /// The database that changes come from.
     pub source: SourceSettings,
@@ -60,6 +60,12 @@ impl Settings {
     #[must_use]
     pub fn policies_of(&self, table: &TableName) -> &[(String, Unfit)] {
         self.rule_of(table).map(|rule| rule.columns.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether an operator vouches that security policies hide no row of a table.
+    #[must_use]
+    pub fn sees_all_rows(&self, table: &TableName) -> bool {
+        self.rule_of(table).is_some_and(|rule| rule.sees_all_rows)
     }
 
     /// The last rule that matches: it alone holds for the table.
@@ -287,6 +293,8 @@ pub struct TableRule {
     pub changes: Changes,
     /// What becomes of values that are too long for the target, by column.
     pub columns: Vec<(String, Unfit)>,
+    /// An operator vouches that the security policies on the tables let this login see every row.
+    pub sees_all_rows: bool,
 }
 
 /// Which rows are asked for (rule E5).

@@ -79,8 +79,14 @@ impl From<&Finding> for FindingDocument {
 struct Findings(Vec<Finding>);
 
 impl Findings {
+    /// What a fault of a table advises names the table.
     fn add(&mut self, area: impl Into<String>, what: &str, result: Found) {
-        self.0.push(Finding { area: area.into(), what: what.to_owned(), result });
+        let area = area.into();
+        let result = match (result, area.parse::<TableName>()) {
+            (Found::Fault(fault), Ok(table)) => Found::Fault(fault.about(&table)),
+            (result, _) => result,
+        };
+        self.0.push(Finding { area, what: what.to_owned(), result });
     }
 
     fn good(&mut self, area: impl Into<String>, what: &str, seen: impl Into<String>) {

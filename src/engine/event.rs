@@ -199,6 +199,14 @@ pub struct TableReport {
     pub order: Option<PrepareOptions>,
 }
 
+impl TableReport {
+    /// What the fault advises names the table.
+    #[must_use]
+    pub fn new(job: Job, table: TableName, outcome: Result<Outcome, Fault>, order: Option<PrepareOptions>) -> Self {
+        Self { outcome: outcome.map_err(|fault| fault.about(&table)), job, table, order }
+    }
+}
+
 /// A job that ended well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Outcome {

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::engine::event::Job;
-use crate::model::fault::{rs, sync};
+use crate::model::fault::{rs, src, sync};
 use crate::model::{CommitRecord, Fault, TableName, TableShape, Unfit};
 use crate::source::{Source, TableFacts};
 use crate::store::ChangeStore;
@@ -61,6 +61,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub(crate) async fn describe(&self, tables: &[TableName]) -> Result<Vec<Result<TableFacts, Fault>>, Fault> {
         let mut facts = self.source.describe(tables).await?;
         for table in facts.iter_mut().flatten() {
+            if self.settings.sees_all_rows(&table.name) {
+                table.withheld.retain(|fault| !fault.is(&src::ROWS_FILTERED));
+            }
             for instance in &mut table.instances {
                 instance.shape = lay_over(&self.settings, &table.name, &instance.shape);
             }
@@ -119,7 +122,13 @@ mod tests {
         let columns = |columns: &[(&str, Unfit)]| columns.iter().map(|(name, policy)| ((*name).to_owned(), *policy)).collect();
         rules
             .iter()
-            .map(|(name, policies)| TableRule { name: (*name).to_owned(), skip: false, changes: Changes::All, columns: columns(policies) })
+            .map(|(name, policies)| TableRule {
+                name: (*name).to_owned(),
+                skip: false,
+                changes: Changes::All,
+                columns: columns(policies),
+                sees_all_rows: false,
+            })
             .collect()
     }
 

@@ -126,10 +126,9 @@ mod tests {
         assert_eq!(pause(BACK_OFF, 1), Duration::from_millis(200));
         assert_eq!(pause(BACK_OFF, 3), Duration::from_millis(800));
         assert_eq!(pause(BACK_OFF, 100), BACK_OFF_MOST);
-        for _ in 0..100 {
-            let pause = jittered(BACK_OFF);
-            assert!((BACK_OFF / 2..=BACK_OFF).contains(&pause), "{pause:?}");
-        }
+        let pauses: std::collections::BTreeSet<_> = (0..100).map(|_| jittered(BACK_OFF)).collect();
+        assert!(pauses.iter().all(|pause| (BACK_OFF / 2..=BACK_OFF).contains(pause)), "{pauses:?}");
+        assert!(pauses.len() > 10, "workers that met would meet again: {pauses:?}");
     }
 
     #[tokio::test]

@@ -169,6 +169,8 @@ pub struct CaptureHealth {
     pub latency_seconds: Option<i64>,
     pub last_commit_cdc_time: Option<DateTime>,
     pub failed_sessions: Option<i64>,
+    /// Errors of the newest scan of the log.
+    pub newest_errors: Option<i64>,
     /// Retention of the clean-up job.
     pub retention: Option<Duration>,
     /// The newest `sys.dm_cdc_errors` row: number and message.

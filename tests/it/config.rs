@@ -65,7 +65,7 @@ fn a_short_file_suffices_and_the_defaults_hold() {
 fn example_keys() -> BTreeMap<String, usize> {
     let (mut section, mut keys) = (String::new(), BTreeMap::new());
     for line in EXAMPLE.lines() {
-        if let Some(name) = line.strip_prefix('[') {
+        if let Some(name) = line.strip_prefix('#').unwrap_or(line).strip_prefix('[') {
             section = format!("{}.", name.trim_matches(['[', ']']));
         } else if let Some((key, _)) = line.strip_prefix('#').unwrap_or(line).split_once(" = ")
             && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -79,7 +79,7 @@ fn example_keys() -> BTreeMap<String, usize> {
 /// The example with every key that may be left out put in.
 fn whole_example() -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest.to_owned(),
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest.to_owned(),
         _ => line.to_owned(),
     };
     EXAMPLE.lines().map(|line| uncomment(line) + "\n").collect()
@@ -103,16 +103,16 @@ fn the_example_is_valid_with_and_without_its_commented_keys() {
     let plain = load(EXAMPLE, None).unwrap();
     let whole = load(&whole_example(), None).unwrap();
     assert_eq!(plain.warnings, [""; 0]);
-    assert_eq!(plain.tables.len(), 3);
-    assert!(plain.tables[1].skip && !plain.tables[0].skip);
+    assert!(plain.tables.is_empty(), "what `init` writes leaves no table out");
+    assert!(plain.console.keys.is_empty(), "and no key");
+    assert!(whole.tables[1].skip && !whole.tables[0].skip);
     let policies = [("notes".to_owned(), Unfit::Truncate), ("scan".to_owned(), Unfit::Null)];
-    assert_eq!(plain.tables[2].columns, policies);
+    assert_eq!(whole.tables[2].columns, policies);
     assert!(whole.s3.credentials.is_some() && whole.redshift.copy_role.is_some());
     // What the example shows as a default is the default.
     assert_eq!(format!("{:?}", whole.extract), format!("{:?}", plain.extract));
     assert_eq!(format!("{:?}", whole.load), format!("{:?}", plain.load));
     assert_eq!(format!("{:?}", whole.store), format!("{:?}", plain.store));
-    assert_eq!(whole.tables, plain.tables);
     let (a, b) = (&whole, &plain);
     assert_eq!((a.protected, a.source.port, a.source.cleanup), (b.protected, b.source.port, b.source.cleanup));
     assert_eq!((a.source.timeout, a.redshift.timeout), (b.source.timeout, b.redshift.timeout));
@@ -125,7 +125,7 @@ fn the_example_is_valid_with_and_without_its_commented_keys() {
 
 #[test]
 fn a_profile_lies_over_the_file() {
-    let settings = load(EXAMPLE, Some("prod")).unwrap();
+    let settings = load(&whole_example(), Some("prod")).unwrap();
     assert_eq!(settings.profile, "prod");
     assert!(settings.protected);
     assert_eq!(settings.source.host, "sql-prod.example.com");
@@ -139,7 +139,7 @@ fn a_profile_lies_over_the_file() {
     assert_eq!((settings.tables.len(), settings.tables[0].name.as_str(), settings.tables[0].changes), (1, "b.c", Changes::Net));
     assert!(!settings.protected);
     assert!(load(&text, None).unwrap().protected, "[profile.default] holds without --profile");
-    assert_eq!(problems(EXAMPLE, Some("prd")), [problem(0, "the profile `prd` is not known: did you mean `prod`?")]);
+    assert_eq!(problems(&whole_example(), Some("prd")), [problem(0, "the profile `prd` is not known: did you mean `prod`?")]);
 }
 
 #[test]

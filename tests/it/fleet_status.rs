@@ -173,6 +173,23 @@ async fn the_first_hop_is_the_latency_of_capture() {
     assert_eq!(said["tables"][0]["hops"]["capture"]["lag_seconds"], told, "{said}");
 }
 
+/// A scan of the log that fails is told at once, and no longer once one has succeeded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_the_log_that_fails_is_told() {
+    let (mut pipeline, _) = Pipeline::sample(8).await;
+    pipeline.prepared().await;
+    let database = pipeline.lab.options().source_database.clone();
+    let cdc = pipeline.lab.sqlserver.cdc.clone();
+    cdc.fail_capture(&database, Some((22_863, "Failed to insert rows into Change Data Capture change tables."))).unwrap();
+    pipeline.sql.run("EXEC sys.sp_cdc_scan").unwrap_err();
+    let engine = pipeline.engine().await;
+    let down = engine.fleet(None).await.systems.source.capture.down;
+    assert!(down.as_deref().is_some_and(|down| down.contains("the newest scan of the log failed: 22863")), "{down:?}");
+    cdc.fail_capture(&database, None).unwrap();
+    pipeline.capture();
+    assert_eq!(engine.fleet(None).await.systems.source.capture.down, None);
+}
+
 /// Clean-up counts back from the newest commit: a table that nobody extracts runs out of time.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_countdown_warns_at_half_and_then_there_is_a_gap() {

@@ -61,7 +61,7 @@ async fn a_row_that_would_come_out_of_hiding_is_not_doubled() {
     let sql = lab.sql().await;
     hide_bob(&sql).await;
     assert_eq!(sql.one(r#"SELECT COUNT(*) FROM "shop"."orders""#).await, "1", "the policy holds for the owner, too");
-    let fault = assert_refused(&lab, loader.apply(&next)).await;
+    let fault = Box::pin(assert_refused(&lab, loader.apply(&next))).await;
     assert_eq!(fact(&fault, "user").as_deref(), Some("loader"), "{fault:?}");
 
     sql.rows(fault.actions().next().unwrap()).await;
@@ -80,7 +80,7 @@ async fn a_new_epoch_does_not_double_what_is_hidden() {
     let folded = OpenLoad::Staging { manifest_url: lab.upload(2, Layout::Changes, &[(0, rows)]).await };
     for load in [straight.clone(), folded, OpenLoad::Start { trusted: false }, OpenLoad::Start { trusted: true }] {
         let count = if matches!(load, OpenLoad::Start { .. }) { 0 } else { 3 };
-        assert_refused(&lab, loader.open_epoch(&open(2, next.fence, load, count))).await;
+        Box::pin(assert_refused(&lab, loader.open_epoch(&open(2, next.fence, load, count)))).await;
     }
     sql.rows(OFF).await;
     let applied = loader.open_epoch(&open(2, next.fence, straight, 3)).await.unwrap();
@@ -96,14 +96,14 @@ async fn rows_that_were_put_in_must_be_seen() {
     let sql = lab.sql().await;
     sql.rows(ON).await;
     assert!(!sql.rows(r#"EXPLAIN SELECT COUNT(*) FROM "shop"."orders""#).await.concat().concat().contains("SecureScan"));
-    let fault = assert_refused(&lab, loader.apply(&next)).await;
+    let fault = Box::pin(assert_refused(&lab, loader.apply(&next))).await;
     assert_eq!((fact(&fault, "put in").as_deref(), fact(&fault, "seen").as_deref()), (Some("2"), Some("0")), "{fault:?}");
 
     let rows = vec![full(1, 1, "Ada", "a"), full(2, 2, "Bea", "c"), full(3, 3, "Eve", "e"), full(4, 3, "Eve", "e")];
     let straight = OpenLoad::Production { manifest_url: lab.upload(2, Layout::Production, &[(0, rows[..3].to_vec())]).await };
     let folded = OpenLoad::Staging { manifest_url: lab.upload(2, Layout::Changes, &[(0, rows)]).await };
     for (load, count) in [(straight.clone(), 3), (folded, 4)] {
-        let fault = assert_refused(&lab, loader.open_epoch(&open(2, next.fence, load, count))).await;
+        let fault = Box::pin(assert_refused(&lab, loader.open_epoch(&open(2, next.fence, load, count)))).await;
         assert_eq!((fact(&fault, "put in").as_deref(), fact(&fault, "seen").as_deref()), (Some("3"), Some("0")), "{fault:?}");
     }
 

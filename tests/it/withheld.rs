@@ -255,3 +255,24 @@ async fn only_a_server_that_lacks_the_views_withholds_nothing_by_default() {
     let faults = withheld::read(&sessions).await.unwrap().of("dbo.t", "[dbo].[t]", 7, |_| true);
     assert!(faults.len() == 1 && faults[0].facts()[0] == ("policy".to_owned(), "[p]".to_owned()), "{faults:?}");
 }
+
+/// A policy that lets the login see everything is vouched for in the configuration. Nobody can tell it
+/// from one that does not: what it then hides counts as deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_an_operator_vouches_for_stops_nothing() {
+    let mut pipeline = pipeline().await;
+    let table = table();
+    let one = slice::from_ref(&table);
+    set_policy(&pipeline.lab.sqlserver.engine, sample::DATABASE, ("dbo", "t"), "tenant > 0", true);
+    nothing_begins(&pipeline.engine().await, &src::ROWS_FILTERED).await;
+    let text = std::fs::read_to_string(&pipeline.config).unwrap() + "\n[[table]]\nname = \"dbo.t\"\nsees_all_rows = true\n";
+    std::fs::write(&pipeline.config, text).unwrap();
+    let engine = pipeline.engine().await;
+    assert!(!told(&engine.check(one).await, &src::ROWS_FILTERED));
+    pipeline.prepare(one).await;
+    pipeline.sql.run_all(CHANGES).unwrap();
+    pipeline.capture();
+    done(engine.sync(one).await);
+    assert_eq!(production(&pipeline).await, ["1|1|z", "2|2|b", "3|2|again", "4|2|d"]);
+    pipeline.assert_equal(one).await;
+}

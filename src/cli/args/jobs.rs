@@ -26,7 +26,7 @@ pub struct Prepare {
 pub enum Mode {
     /// Copy the table as it is, then its changes.
     Snapshot,
-    /// Carry changes only, into an empty table.
+    /// Carry changes only, into an empty table: rows that stand in the source already never come.
     Start,
 }
 

@@ -64,11 +64,13 @@ pub enum Command {
     /// Open the console: every table's CDC, change files and staging, and its jobs. The default on a terminal.
     ///
     /// Arrow keys move, Enter opens, `?` helps, `q` quits. Only upper-case letters change anything,
-    /// and each asks first.
+    /// and each shows first what it will do; only a retry runs at once, since it is safe to repeat.
     Console(Console),
     /// List the console's keys, as the configuration has them, or check a change of them.
     Keys,
-    /// Look at connections, permissions and unfinished work; change nothing.
+    /// Look at connections, permissions and unfinished work; change nothing but a probe object.
+    ///
+    /// The probe in S3 tells whether conditional writes are honoured. It is deleted again.
     Check,
     /// Create bucket, target tables and state, and open an epoch for each table.
     Prepare(Prepare),
@@ -257,6 +259,12 @@ impl Command {
             Self::Console(_) => true,
             other => other.writes(),
         }
+    }
+
+    /// Whether `--table` chooses among what it is about.
+    #[must_use]
+    pub fn takes_tables(&self) -> bool {
+        !matches!(self, Self::Console(_) | Self::Lsn(_) | Self::Buckets)
     }
 
     /// Whether it changes anything in the three systems.

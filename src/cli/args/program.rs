@@ -36,7 +36,7 @@ pub struct Explain {
 
 #[derive(Args, Debug, Clone)]
 pub struct Schema {
-    /// Name of the document, as in `status` or `status/1`; without it the documents are listed.
+    /// Name of the document, as in `status` or `status/2`; without it the documents are listed.
     pub name: Option<String>,
 }
 

@@ -7,13 +7,17 @@ use crate::model::status::SILENT_AFTER;
 use crate::model::{Fault, Lsn};
 use crate::source::{CaptureHealth, MappingFacts, Source};
 
-/// Why capture counts as down, or `None`: what the server says of its agent, and how old the newest
-/// captured commit is by the server's own clock. A clock that was set back, or an agent that the
-/// login may not see, proves nothing.
+/// Why capture counts as down, or `None`: what the server says of its agent and of the newest scan
+/// of its log, and how old the newest captured commit is by the server's own clock. A clock that was
+/// set back, or an agent that the login may not see, proves nothing.
 #[must_use]
-pub fn why_down(agent_running: Option<bool>, newest: Option<DateTime>, clock: DateTime) -> Option<String> {
-    if agent_running == Some(false) {
+pub fn why_down(health: &CaptureHealth, newest: Option<DateTime>, clock: DateTime) -> Option<String> {
+    if health.agent_running == Some(false) {
         return Some("SQL Server Agent is stopped".to_owned());
+    }
+    if health.newest_errors.is_some_and(|errors| errors > 0) {
+        let last = health.last_error.as_ref().map_or_else(String::new, |(number, message)| format!(": {number}, {message}"));
+        return Some(format!("the newest scan of the log failed{last}"));
     }
     let silence = clock.duration_since(newest?).as_secs();
     (silence > SILENT_AFTER).then(|| format!("nothing was captured for {} minutes, not even the dummy row of an idle log", silence / 60))
@@ -33,7 +37,7 @@ impl Seen {
     /// [`why_down`] as of the look.
     #[must_use]
     pub fn why_down(&self) -> Option<String> {
-        why_down(self.health.agent_running, self.newest, self.clock)
+        why_down(&self.health, self.newest, self.clock)
     }
 }
 

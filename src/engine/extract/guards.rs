@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 
 use crate::engine::check::net_refusal;
 use crate::engine::{Engine, policy};
-use crate::model::fault::{src, sync};
+use crate::model::fault::{operate, src, sync};
 use crate::model::{CaptureIdentity, CommitRecord, Fault, Lsn, MappingRow, RecordKind, SourceIdentity, TableName};
 use crate::source::{CaptureInstance, MappingFacts, ProbeRange, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
@@ -232,6 +232,16 @@ pub fn still_stands(table: &TableName, (end, then): (Lsn, &MappingFacts), max: L
         .evidence("max LSN now", max)
         .evidence("mapping row before", shown(then.newest.as_ref()))
         .evidence("mapping row now", shown(now.newest.as_ref())))
+}
+
+/// Capture has passed the time at which the table was altered last.
+pub fn captured_past(table: &TableName, altered: DateTime, captured: Option<DateTime>) -> Result<(), Fault> {
+    if captured.is_some_and(|captured| captured > altered) {
+        return Ok(());
+    }
+    Err(Fault::new(&operate::DDL_NOT_CAPTURED, format!("capture has not passed the last change of {table}"))
+        .evidence("altered", altered)
+        .evidence("captured up to", captured.map_or_else(|| "unknown".to_owned(), |captured| captured.to_string())))
 }
 
 fn shown(row: Option<&MappingRow>) -> String {

@@ -59,7 +59,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         for table in tables {
             let Some(outcome) = reports.remove(table) else { continue };
             self.finished(Job::Extract, table, &outcome, started).await;
-            ordered.push(TableReport { job: Job::Extract, table: table.clone(), outcome, order: None });
+            ordered.push(TableReport::new(Job::Extract, table.clone(), outcome, None));
         }
         ordered
     }

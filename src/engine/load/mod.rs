@@ -43,7 +43,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             self.events.send(Event::Started { job: Job::Load, table: table.clone() }).await;
             let outcome = self.load_table(&table).await.map(|loaded| loaded.outcome);
             self.finished(Job::Load, &table, &outcome, started).await;
-            TableReport { job: Job::Load, table, outcome, order: None }
+            TableReport::new(Job::Load, table, outcome, None)
         })
         .await;
         self.sweep_runs(&reports).await;

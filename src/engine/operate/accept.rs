@@ -21,7 +21,7 @@ use crate::engine::event::Job;
 use crate::engine::extract::guards::{self, Changed};
 use crate::engine::extract::stream::Stream;
 use crate::engine::{Engine, TOOL};
-use crate::model::fault::operate::{CONFIRM, DDL_NOT_CAPTURED};
+use crate::model::fault::operate::CONFIRM;
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
 use crate::model::typed::shell;
@@ -62,7 +62,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     Some(accepted) => Ok(accepted),
                     None => self.accept_table(&table, confirm).await,
                 };
-                Report { table, outcome }
+                Report::new(table, outcome)
             }
         })
         .await
@@ -117,13 +117,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn noted_all(&self, head: &CommitRecord, changed: &Changed) -> Result<(), Fault> {
         let Some(altered) = changed.altered.filter(|altered| head.altered != Some(*altered)) else { return Ok(()) };
         let captured = self.source.mapping(changed.max).await?.time();
-        if captured.is_some_and(|captured| captured > altered) {
-            return Ok(());
-        }
-        Err(Fault::new(&DDL_NOT_CAPTURED, format!("capture has not passed the last change of {}", head.table))
-            .evidence("altered", altered)
-            .evidence("captured up to", captured.map_or_else(|| "unknown".to_owned(), |captured| captured.to_string()))
-            .next(format!("db-to-redshift accept-schema --table {:#} # in a few minutes", head.table)))
+        guards::captured_past(&head.table, altered, captured)
+            .map_err(|fault| fault.next(format!("db-to-redshift accept-schema --table {:#} # in a few minutes", head.table)))
     }
 
     async fn accept_under_lease(&self, stream: &mut Stream) -> Result<Accepted, Fault> {

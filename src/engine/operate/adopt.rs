@@ -53,10 +53,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub async fn adopt(self: &Arc<Self>, tables: &[TableName], order: AdoptOrder) -> Vec<Report<Adopted>> {
         let server = match self.source.start_up().await {
             Ok(server) => server.identity,
-            Err(fault) => return tables.iter().map(|table| Report { table: table.clone(), outcome: Err(fault.clone()) }).collect(),
+            Err(fault) => return tables.iter().map(|table| Report::new(table.clone(), Err(fault.clone()))).collect(),
         };
         let server = &server;
-        let adopt = |table: TableName| async move { Report { outcome: self.adopt_table(&table, server, order).await, table } };
+        let adopt = |table: TableName| async move {
+            let outcome = self.adopt_table(&table, server, order).await;
+            Report::new(table, outcome)
+        };
         abreast(tables.iter().cloned(), self.settings.load.parallel, adopt).await
     }
 

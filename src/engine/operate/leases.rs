@@ -57,7 +57,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
                 let outcome = self.held(&table).await.map(|held| held.into_iter().map(|(line, _, _)| line).collect());
-                Report { table, outcome }
+                Report::new(table, outcome)
             })
             .buffered(AT_ONCE)
             .collect()
@@ -84,7 +84,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// on this machine that have ended.
     pub async fn release_leases(&self, tables: &[TableName]) -> Vec<Report<Freed>> {
         futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Report { outcome: self.release_table(&table).await, table } })
+            .map(|table| async move {
+                let outcome = self.release_table(&table).await;
+                Report::new(table, outcome)
+            })
             .buffered(AT_ONCE)
             .collect()
             .await
@@ -114,7 +117,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub async fn take_over(&self, tables: &[TableName], order: &TakeOver) -> Vec<Report<Freed>> {
         // All at once: each may have to be watched for a minute.
         futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Report { outcome: self.take_over_table(&table, order).await, table } })
+            .map(|table| async move {
+                let outcome = self.take_over_table(&table, order).await;
+                Report::new(table, outcome)
+            })
             .buffered(tables.len().max(1))
             .collect()
             .await
@@ -186,5 +192,5 @@ fn ask(table: &TableName, line: &LeaseLine) -> Fault {
     let what = format!("the {} lease of {table} is watched for 60 s and freed if nobody renews it", line.kind.as_str());
     describe(Fault::new(&CONFIRM, what), line)
         .next(format!("db-to-redshift lease --take-over --confirm --table {table:#}"))
-        .next(format!("db-to-redshift lease --take-over --force {table:#} --table {table:#} takes it even from a job that is at work"))
+        .next(format!("db-to-redshift lease --take-over --force {table:#} --table {table:#} # takes it even from a job that is at work"))
 }

@@ -41,6 +41,14 @@ pub struct Report<R> {
     pub outcome: Result<R, Fault>,
 }
 
+impl<R> Report<R> {
+    /// What the fault advises names the table.
+    #[must_use]
+    pub fn new(table: TableName, outcome: Result<R, Fault>) -> Self {
+        Self { outcome: outcome.map_err(|fault| fault.about(&table)), table }
+    }
+}
+
 /// A reason must say something: it is what the next person reads.
 fn reason(text: &str) -> Result<String, Fault> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -36,7 +36,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// clear of clean-up.
     pub async fn pause(&self, tables: &[TableName], why: &str) -> Vec<Report<PauseChange>> {
         futures::stream::iter(tables.iter().cloned())
-            .map(|table| async move { Report { outcome: self.pause_table(&table, why).await, table } })
+            .map(|table| async move {
+                let outcome = self.pause_table(&table, why).await;
+                Report::new(table, outcome)
+            })
             .buffered(AT_ONCE)
             .collect()
             .await
@@ -57,7 +60,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
                 let outcome = control::change(&*self.store, &table, |control| Ok(Resumed { was: control.paused.take() })).await;
-                Report { table, outcome }
+                Report::new(table, outcome)
             })
             .buffered(AT_ONCE)
             .collect()

@@ -62,7 +62,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Ok(facts) => self.recapture_table(&facts, order).await,
                 Err(fault) => Err(fault),
             };
-            Report { table, outcome }
+            Report::new(table, outcome)
         })
         .await
     }

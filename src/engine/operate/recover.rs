@@ -34,7 +34,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Applies what is staged, loads what is recorded, completes the batch log, deletes files,
     /// records and manifests that nobody needs, and removes void intents.
     pub async fn recover(self: &Arc<Self>, tables: &[TableName]) -> Vec<Report<Recovered>> {
-        let recover = |table: TableName| async move { Report { outcome: self.recover_table(&table).await, table } };
+        let recover = |table: TableName| async move {
+            let outcome = self.recover_table(&table).await;
+            Report::new(table, outcome)
+        };
         abreast(tables.iter().cloned(), self.settings.load.parallel, recover).await
     }
 

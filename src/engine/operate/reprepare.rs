@@ -53,7 +53,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             let Some(unprepared) = self.unprepared(table, failed.remove(table)).await? else { continue };
             let Some(order) = unprepared.order.filter(|order| repeat.takes(*order)) else {
                 let outcome = Err(by_hand(table, &unprepared));
-                let report = TableReport { job: Job::Prepare, table: table.clone(), outcome, order: unprepared.order };
+                let report = TableReport::new(Job::Prepare, table.clone(), outcome, unprepared.order);
                 reports.push((unprepared.why, report));
                 continue;
             };

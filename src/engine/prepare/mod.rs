@@ -14,7 +14,7 @@ use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::extract::guards;
 use crate::engine::{lease, operate, policy};
 use crate::model::control::LeaseKind;
-use crate::model::fault::sync;
+use crate::model::fault::{rs, sync};
 pub use crate::model::order::{OpenMode, PrepareOptions};
 use crate::model::{Epoch, Fault, TableName};
 use crate::source::{CaptureInstance, ServerFacts, Source, TableFacts};
@@ -34,7 +34,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// epochs as batches.
     pub async fn prepare(self: &Arc<Self>, tables: &[TableName], options: PrepareOptions) -> Vec<TableReport> {
         let started = Instant::now();
-        let report = |table, outcome| TableReport { job: Job::Prepare, table, outcome, order: Some(options) };
+        let report = |table, outcome| TableReport::new(Job::Prepare, table, outcome, Some(options));
         let Some(first) = tables.first() else { return Vec::new() };
         let mut retries = self.retries(Job::Prepare, first);
         let looked = loop {
@@ -163,8 +163,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let state = self.target.state(table).await?;
         let loaded_before = state.as_ref().is_some_and(|state| state.epoch > 0);
-        // An open epoch whose state is gone would be loaded anew, over rows that somebody else owns.
-        if open.is_some() && state.is_none() && !options.replace && !options.trusted {
+        // An open epoch whose state is gone would be loaded anew, over rows that somebody else owns:
+        // to trust them takes an epoch that begins behind them.
+        if open.is_some() && state.is_none() && !options.replace {
             let rows = self.target.production_rows(table).await?.unwrap_or(0);
             if rows > 0 {
                 return Err(
@@ -176,7 +177,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         // The snapshot that was ordered brings the values of new columns for every row.
         let replaced = options.mode == OpenMode::Snapshot && (loaded_before || options.replace);
         let new_columns = if open.is_none() && replaced { NewColumns::Add } else { NewColumns::Refuse };
-        let prepared = self.target.prepare(table, shape, &self.identity(&server.identity), new_columns).await?;
+        let prepared = self.target.prepare(table, shape, &self.identity(&server.identity), new_columns).await;
+        let again = |fault: Fault| fault.next(format!("{} # once production is as proposed", options.command(table)));
+        let prepared = prepared.map_err(|fault| if fault.is(&rs::PRODUCTION_DIFFERS) { again(fault) } else { fault })?;
         for text in prepared.did {
             self.events.note(Job::Prepare, table, text).await;
         }

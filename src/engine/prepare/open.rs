@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use uuid::Uuid;
 
 use crate::engine::event::{Event, Job};
-use crate::engine::extract::guards;
 use crate::engine::extract::parts::PartSink;
+use crate::engine::extract::{capture, guards};
 use crate::engine::{Engine, TOOL, lease};
+use crate::model::fault::operate::DDL_NOT_CAPTURED;
 use crate::model::fault::sync;
 use crate::model::record::{Layout, RECORD_VERSION, RowCounts};
-use crate::model::{CommitRecord, Epoch, Fault, Keep, Lsn, PartFile, RecordKind, StagedOp, StagedRow};
+use crate::model::{Column, CommitRecord, Epoch, Fault, Keep, Lsn, PartFile, RecordKind, SqlType, StagedOp, StagedRow};
 use crate::source::{MappingFacts, Pages, ScanIsolation, Source, TableFacts};
 use crate::store::{Attempt, ChangeStore, RecordPut};
 use crate::target::Target;
@@ -21,7 +22,10 @@ use super::{OpenMode, Opening, intent};
 
 /// How long a fresh capture instance may take to begin.
 const WARM_UP: Duration = Duration::from_mins(1);
-/// How often its bounds are read meanwhile.
+/// How long capture may take to pass a change of the table's definition: an idle database notes the
+/// time every five minutes only.
+const CATCH_UP: Duration = Duration::from_mins(6);
+/// How often the bounds are read meanwhile.
 const WARM_UP_LOOK: Duration = Duration::from_millis(500);
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
@@ -132,21 +136,58 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         })
     }
 
-    /// min, then max, each read in a statement of its own, once both are there.
+    /// min, then max, each read in a statement of its own, once both are there and capture has passed
+    /// the last change of the definition.
     async fn bounds(&self, opening: &Opening<'_>) -> Result<(Lsn, Lsn), Fault> {
         let (table, instance) = (&opening.facts.name, opening.instance);
         let instances = [instance.identity.instance.clone()];
-        let started = Instant::now();
+        let (started, mut told) = (Instant::now(), false);
         loop {
             self.safe_point(table)?;
             let min = self.source.watermarks(&instances).await?.min.first().copied().unwrap_or(Lsn::ZERO);
             let max = self.source.watermarks(&instances).await?.max;
-            match guards::readable(table, instance, min, max) {
-                Ok(max) => return Ok((min, max)),
-                Err(fault) if !fault.is(&sync::WARMING_UP) || started.elapsed() >= WARM_UP => return Err(fault),
-                Err(_) => tokio::time::sleep(WARM_UP_LOOK).await,
+            let readable = match guards::readable(table, instance, min, max) {
+                Ok(max) => self.definition_captured(opening, max).await.map(|()| (min, max)),
+                Err(fault) => Err(fault),
+            };
+            let patience = match &readable {
+                Err(fault) if fault.is(&sync::WARMING_UP) => WARM_UP,
+                Err(fault) if fault.is(&DDL_NOT_CAPTURED) => CATCH_UP,
+                _ => return readable,
+            };
+            if started.elapsed() >= patience {
+                return readable;
             }
+            if patience == CATCH_UP && !std::mem::replace(&mut told, true) {
+                // Nobody waits for a capture that does not come.
+                if capture::Look::default().seen(&*self.source, max).await?.why_down().is_some() {
+                    return readable;
+                }
+                let text = "waits until capture has passed the last change of the definition; in an idle database some five minutes";
+                self.events.note(Job::Prepare, table, text).await;
+            }
+            tokio::time::sleep(WARM_UP_LOOK).await;
         }
+    }
+
+    /// Rows that were captured before the definition changed would be read by the new one: a NULL
+    /// that stood for an untouched large value would count as a NULL once the column is no longer
+    /// large. So the stream begins behind the change. Enabling capture is no such change.
+    async fn definition_captured(&self, opening: &Opening<'_>, max: Lsn) -> Result<(), Fault> {
+        let (facts, instance) = (opening.facts, opening.instance);
+        let enabled = SignedDuration::from_secs(30);
+        // A change of the type's name is missing from the captured columns, and refused.
+        let was_large =
+            |column: &Column| matches!(column.sql_type, SqlType::VarChar { .. } | SqlType::NVarChar { .. } | SqlType::VarBinary { .. });
+        if !instance.shape.columns().iter().any(was_large) {
+            return Ok(());
+        }
+        let Some(altered) = facts.altered.filter(|altered| altered.duration_since(instance.identity.create_date) > enabled) else {
+            return Ok(());
+        };
+        let captured = self.source.mapping(max).await?.time();
+        guards::captured_past(&facts.name, altered, captured)
+            .map_err(|fault| fault.next(format!("{} # in a few minutes", opening.options.command(&facts.name))))
     }
 
     /// The server's clock plus two hours: enough for a clock that is set back by one (rule R6).

@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_fault_names_its_table_unless_several_met_it() {
         let table = |name| TableName::new("dbo", name);
-        let own = Fault::new(&s3::DENIED, "no access").evidence("key", "a");
+        let own = Fault::new(&s3::DENIED, "no access").evidence("object", "a");
         let shared = Fault::new(&rs::CONNECT, "nobody answers");
         let read =
             vec![(table("a"), Err(own.clone())), (table("b"), Err(shared.clone())), (table("c"), Err(shared.clone())), (table("d"), Ok(4))];

@@ -130,7 +130,9 @@ fn verdict(
 fn next(table: &TableName, verdict: Verdict, retention: Option<&Countdown>, stuck: Option<&Stuck>) -> Vec<String> {
     let ours = |command: &str| format!("db-to-redshift {command} --table {table:#}");
     match verdict {
-        Verdict::Diverged | Verdict::Gap => vec![ours("prepare --new-epoch")],
+        // What was only marked may be equal: a verify tells, and takes the mark away.
+        Verdict::Diverged => vec![ours("verify"), ours("prepare --new-epoch")],
+        Verdict::Gap => vec![ours("prepare --new-epoch")],
         Verdict::Lagging => {
             let minutes = retention.map_or(0, |retention| retention.retention_seconds / 60 * 2).min(MOST_RETENTION_MINUTES);
             vec![ours("sync"), format!("EXEC sys.sp_cdc_change_job @job_type = N'cleanup', @retention = {minutes};")]

@@ -19,7 +19,7 @@ use crate::source::FleetFacts;
 fn source_system(facts: &FleetFacts) -> SourceSystem {
     let health = &facts.health;
     let newest_commit = facts.newest.as_ref().map(|row| row.end_time);
-    let down = why_down(health.agent_running, newest_commit, facts.clock);
+    let down = why_down(health, newest_commit, facts.clock);
     SourceSystem {
         fault: None,
         cdc_enabled: Some(facts.cdc_enabled),

@@ -6,7 +6,7 @@ pub const NOT_FOUND: Page = Page {
     code: "CFG-001",
     title: "no configuration file",
     class: Class::Config,
-    evidence: &["file"],
+    evidence: &["file", "looked"],
     meaning: "Nothing was read and nothing was changed.",
     next: &["db-to-redshift init # writes a commented file to start from", "db-to-redshift --config <path> check # names an existing one"],
 };
@@ -35,7 +35,7 @@ pub const READ_ONLY: Page = Page {
     class: Class::Config,
     evidence: &["profile"],
     meaning: "Nothing was changed: --read-only forbids everything that writes, and so does the console in a protected profile until it is unlocked.",
-    next: &["leave --read-only out", "db-to-redshift status # only reads", "db-to-redshift check # only reads"],
+    next: &["leave --read-only out", "db-to-redshift status # only reads", "db-to-redshift tables # only reads"],
 };
 
 pub const NO_SUCH_CODE: Page = Page {
@@ -53,7 +53,7 @@ pub const NOT_WRITTEN: Page = Page {
     class: Class::Config,
     evidence: &["error"],
     meaning: "Nothing was changed. A file that exists is never overwritten.",
-    next: &["db-to-redshift init <path> # with another path"],
+    next: &["db-to-redshift bundle --out <path> # or init <path>, or man --out <folder>: the same command with another path"],
 };
 
 pub const BAD_ARGUMENT: Page = Page {

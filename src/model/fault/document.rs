@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn a_document_keeps_every_fact_in_its_order() {
-        let fault = Fault::new(&sync::GAP, "changes are gone").evidence("line 3", "a").evidence("line 3", "b").next("do this");
+        let fault = Fault::new(&sync::GAP, "changes are gone").evidence("snapshot at", "a").evidence("snapshot at", "b").next("do this");
         let document: FaultDocument = serde_json::from_str(&serde_json::to_string(&fault).unwrap()).unwrap();
         assert_eq!(document, FaultDocument::from(&fault));
         assert_eq!(document.evidence.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(document.next[0], "do this");
         assert_eq!(document.to_string(), fault.to_string());
-        assert_eq!(fault.to_string(), "SYNC-002: changes are gone (line 3=a, line 3=b)");
+        assert_eq!(fault.to_string(), "SYNC-002: changes are gone (snapshot at=a, snapshot at=b)");
         assert_eq!(Fault::new(&sync::GAP, "gone").to_string(), "SYNC-002: gone");
     }
 }

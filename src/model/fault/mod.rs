@@ -12,8 +12,11 @@ pub mod s3;
 pub mod src;
 pub mod sync;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use super::TableName;
 
 pub use document::{Fact, FaultDocument};
 
@@ -47,6 +50,17 @@ pub struct Page {
     /// Commands or acts, the safest first. A command stands at the end, after `: `, or before
     /// ` # ` and a word on what it does, so that a shell takes it as it is.
     pub next: &'static [&'static str],
+}
+
+impl Page {
+    /// Whether a fact of this name may stand in such a fault.
+    #[must_use]
+    pub fn names(&self, fact: &str) -> bool {
+        self.evidence.iter().any(|name| match name.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?.1))) {
+            Some((before, after)) => fact.len() > before.len() + after.len() && fact.starts_with(before) && fact.ends_with(after),
+            None => *name == fact,
+        })
+    }
 }
 
 /// Pages that belong together.
@@ -91,6 +105,8 @@ struct Inner {
     what: String,
     evidence: Vec<(String, String)>,
     next: Vec<String>,
+    /// The actions of the page, with the table's name once it is known.
+    general: Vec<Cow<'static, str>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -98,13 +114,17 @@ impl Fault {
     /// `what` says what happened, where, in one sentence.
     #[must_use]
     pub fn new(page: &'static Page, what: impl Into<String>) -> Self {
-        Self(Box::new(Inner { page, what: what.into(), evidence: Vec::new(), next: Vec::new(), source: None }))
+        let general = page.next.iter().copied().map(Cow::Borrowed).collect();
+        Self(Box::new(Inner { page, what: what.into(), evidence: Vec::new(), next: Vec::new(), general, source: None }))
     }
 
-    /// Adds a fact: a number, a name, an LSN, a time. Never a cell value, never a secret.
+    /// Adds a fact: a number, a name, an LSN, a time. Never a cell value, never a secret. Its page
+    /// must name it, so that nothing is shown that the dictionary does not know.
     #[must_use]
     pub fn evidence(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
-        self.0.evidence.push((name.into(), value.to_string()));
+        let name = name.into();
+        debug_assert!(self.page().names(&name), "the page of {} does not name its evidence {name:?}", self.code());
+        self.0.evidence.push((name, value.to_string()));
         self
     }
 
@@ -112,6 +132,19 @@ impl Fault {
     #[must_use]
     pub fn next(mut self, action: impl Into<String>) -> Self {
         self.0.next.push(action.into());
+        self
+    }
+
+    /// Puts the table's name where its actions say `<table>`, so that they are commands.
+    #[must_use]
+    pub fn about(mut self, table: &TableName) -> Self {
+        let name = format!("{table:#}");
+        for action in &mut self.0.next {
+            *action = action.replace(TABLE, &name);
+        }
+        for action in self.0.general.iter_mut().filter(|action| action.contains(TABLE)) {
+            *action = Cow::Owned(action.replace(TABLE, &name));
+        }
         self
     }
 
@@ -153,10 +186,20 @@ impl Fault {
         &self.0.evidence
     }
 
-    /// This case's actions, then the page's.
+    /// This case's actions, then those of the page that say something else.
     pub fn actions(&self) -> impl Iterator<Item = &str> {
-        self.0.next.iter().map(String::as_str).chain(self.0.page.next.iter().copied())
+        let own = self.0.next.iter().map(String::as_str);
+        let general = self.0.general.iter().map(Cow::as_ref);
+        own.chain(general.filter(|action| !self.0.next.iter().any(|own| command(own) == command(action))))
     }
+}
+
+/// Stands in a page's actions for the table that they are about.
+const TABLE: &str = "<table>";
+
+/// An action without the words on what it does.
+fn command(action: &str) -> &str {
+    action.split_once(" # ").map_or(action, |(command, _)| command)
 }
 
 impl fmt::Display for Fault {
@@ -197,5 +240,29 @@ mod tests {
             assert!(names.len() == page.evidence.len() && names.iter().all(|name| !name.contains(',')), "{}", page.code);
         }
         assert!(page("src-001").is_some() && page("XX-999").is_none());
+    }
+
+    #[test]
+    fn what_varies_in_the_name_of_a_fact_matches_and_nothing_else() {
+        let page = Page { evidence: &["column <name>", "<what> here", "rows"], ..super::sync::GAP };
+        for (fact, named) in [
+            ("column notes", true),
+            ("database guid here", true),
+            ("rows", true),
+            ("column ", false),
+            ("columns", false),
+            ("row", false),
+            (" here", false),
+        ] {
+            assert_eq!(page.names(fact), named, "{fact}");
+        }
+    }
+
+    #[test]
+    fn advice_names_the_table_and_says_nothing_twice() {
+        let general = Fault::new(&rs::STILL_STAGED, "rows are staged");
+        assert_eq!(general.actions().collect::<Vec<_>>(), ["db-to-redshift load --table <table> # applies it"]);
+        let told = general.next("db-to-redshift load --table 'dbo.[Order Line]'").about(&TableName::new("dbo", "Order Line"));
+        assert_eq!(told.actions().collect::<Vec<_>>(), ["db-to-redshift load --table 'dbo.[Order Line]'"]);
     }
 }

@@ -23,12 +23,13 @@ pub const CONFIRM: Page = Page {
         "ddl_lsn",
         "gating role",
         "DDL at <time>",
+        "typed instead of the table's name",
+        "afterwards",
         "<what> in state",
         "<what> here",
         "server",
         "database",
         "database guid",
-        "recovery fork guid",
         "pipeline",
         "root",
         "lease",
@@ -39,6 +40,7 @@ pub const CONFIRM: Page = Page {
         "since",
         "last beat",
         "seconds since that beat",
+        "recovery fork",
     ],
     meaning: "Nothing was changed. The facts above say what the command would do.",
     next: &["look at the facts above, then run the command as it is printed here"],
@@ -69,7 +71,7 @@ pub const CONTROL_BUSY: Page = Page {
     code: "SYNC-043",
     title: "the control object keeps changing",
     class: Class::Transient,
-    evidence: &[],
+    evidence: &["tries"],
     meaning: "Every try to write it met another writer. Nothing was changed.",
     next: &["run the command again", "db-to-redshift status --table <table> # says whether the order came through meanwhile"],
 };
@@ -102,7 +104,7 @@ pub const PREPARE_BY_HAND: Page = Page {
     code: "SYNC-046",
     title: "a prepare waits for an order",
     class: Class::Human,
-    evidence: &["run", "began", "failed with"],
+    evidence: &["run", "began", "failed with", "options"],
     meaning: "A prepare that failed is given again by itself only where it was told to take a snapshot over nothing, or over rows that this program loaded. What you vouched for, or let go, held for that moment; nothing was changed.",
     next: &["db-to-redshift runs # shows the run that failed"],
 };
@@ -124,8 +126,9 @@ pub const DDL_NOT_CAPTURED: Page = Page {
     title: "capture has not passed the change of the table",
     class: Class::Human,
     evidence: &["altered", "captured up to"],
-    meaning: "Whether a change of the definition may be accepted is told by what capture has noted, and it has not read that far yet. An idle database needs up to five minutes. Nothing was changed.",
-    next: &["db-to-redshift accept-schema --table <table> # in a few minutes", "db-to-redshift check # says whether capture is running"],
+    meaning: "Whether a change of the definition may be accepted, and where a stream may begin behind it, is told by what capture has noted, \
+              and it has not read that far yet. An idle database needs up to five minutes. Nothing was accepted, and no epoch was opened.",
+    next: &["give the same command again in a few minutes", "db-to-redshift check # says whether capture is running"],
 };
 
 pub const PAGES: &[&Page] = &[

@@ -6,7 +6,7 @@ pub const CONNECT: Page = Page {
     code: "RS-001",
     title: "Redshift cannot be reached",
     class: Class::Transient,
-    evidence: &["user", "sqlstate"],
+    evidence: &["user", "sqlstate", "tries"],
     meaning: "No connection was made; production and state are as they were.",
     next: &["check redshift.host and redshift.port", "see that the cluster is not paused", "db-to-redshift check"],
 };
@@ -15,7 +15,7 @@ pub const COMMIT_UNKNOWN: Page = Page {
     code: "RS-002",
     title: "the answer to a COMMIT was lost",
     class: Class::Transient,
-    evidence: &[],
+    evidence: &["tries"],
     meaning: "The transaction ended one way or the other. The next step locks the state row, which waits for the end, and reads which.",
     next: &["db-to-redshift load"],
 };
@@ -24,7 +24,7 @@ pub const LOGIN: Page = Page {
     code: "RS-003",
     title: "Redshift refused the login",
     class: Class::Config,
-    evidence: &["user", "sqlstate", "table", "column"],
+    evidence: &["user", "sqlstate", "table", "column", "statement", "manifest"],
     meaning: "User, password or database are not accepted. Nothing was read or changed.",
     next: &[
         "check redshift.user, redshift.password and redshift.database",
@@ -40,7 +40,7 @@ pub const TLS: Page = Page {
     evidence: &["user"],
     meaning: "The server's certificate could not be verified, or the server does not speak TLS. Nothing was sent.",
     next: &[
-        "set redshift.tls.ca_file to the bundle that signed the server's certificate",
+        "set redshift.ca_file to the bundle that signed the server's certificate",
         "redshift.host must be a name that stands in the certificate",
         "db-to-redshift check # says whether it is right now",
     ],
@@ -50,7 +50,7 @@ pub const CONFLICT: Page = Page {
     code: "RS-005",
     title: "a transaction lost against a concurrent one",
     class: Class::Transient,
-    evidence: &["sqlstate", "object", "tries", "table", "column"],
+    evidence: &["sqlstate", "object", "tries", "table", "column", "statement", "manifest"],
     meaning: "Redshift rolled the transaction back (1023, 1018, serialisation or deadlock); nothing was changed, and the whole transaction may be made again.",
     next: &["db-to-redshift load", "keep other writers off the production table while it is loaded"],
 };
@@ -72,7 +72,7 @@ pub const TIMEOUT: Page = Page {
     code: "RS-007",
     title: "a statement was cancelled",
     class: Class::Failed,
-    evidence: &["sqlstate", "table", "column"],
+    evidence: &["sqlstate", "table", "column", "statement", "manifest"],
     meaning: "The statement ran into its time-out, queue included, or somebody cancelled it. Its transaction was rolled back.",
     next: &["db-to-redshift load", "raise redshift.timeout if the cluster is busy", "look at sys_query_history for the queue time"],
 };
@@ -81,7 +81,7 @@ pub const LOST: Page = Page {
     code: "RS-008",
     title: "the connection to Redshift was lost",
     class: Class::Transient,
-    evidence: &[],
+    evidence: &["tries", "statement", "sqlstate", "table", "column"],
     meaning: "It was lost before any COMMIT was sent: the server rolls the transaction back.",
     next: &["db-to-redshift load"],
 };
@@ -90,7 +90,7 @@ pub const PERMISSION: Page = Page {
     code: "RS-009",
     title: "Redshift denies a permission",
     class: Class::Config,
-    evidence: &["sqlstate", "missing", "owner", "table", "column"],
+    evidence: &["sqlstate", "missing", "owner", "table", "column", "statement", "manifest"],
     meaning: "The statement was refused and its transaction rolled back.",
     next: &[
         "GRANT USAGE, CREATE on the three schemas, and SELECT, INSERT, UPDATE, DELETE on their tables, to redshift.user",
@@ -102,7 +102,24 @@ pub const LOAD_FAILED: Page = Page {
     code: "RS-010",
     title: "COPY refused a value",
     class: Class::Human,
-    evidence: &["sqlstate", "table", "file", "line", "column", "type", "length", "position", "code", "meaning", "reason"],
+    evidence: &[
+        "sqlstate",
+        "table",
+        "file",
+        "line",
+        "column",
+        "type",
+        "length",
+        "position",
+        "code",
+        "meaning",
+        "reason",
+        "source table",
+        "bytes",
+        "limit",
+        "manifest",
+        "statement",
+    ],
     meaning: "The load stopped at the first value that a column cannot hold. The transaction was rolled back; production is as it was.",
     next: &[
         "db-to-redshift widen --table <table> --confirm # widens a VARCHAR that is too narrow (code 1204)",
@@ -115,7 +132,7 @@ pub const COPY_SOURCE: Page = Page {
     code: "RS-011",
     title: "COPY cannot read the files in S3",
     class: Class::Failed,
-    evidence: &["sqlstate", "code", "meaning", "manifest", "table", "column"],
+    evidence: &["sqlstate", "code", "meaning", "manifest", "table", "column", "missing", "statement"],
     meaning: "A manifest or part file was not found, or the role or keys of the COPY may not read it. The transaction was rolled back.",
     next: &[
         "the COPY role or keys need s3:GetObject and s3:ListBucket on the bucket, and kms:Decrypt where it is encrypted",
@@ -138,7 +155,7 @@ pub const STATEMENT: Page = Page {
     code: "RS-013",
     title: "Redshift refused a statement",
     class: Class::Failed,
-    evidence: &["sqlstate", "table", "column"],
+    evidence: &["sqlstate", "table", "column", "statement", "manifest"],
     meaning: "The statement failed and its transaction was rolled back; nothing was changed.",
     next: &["look the statement up in sys_query_history by its time", "db-to-redshift check"],
 };
@@ -168,7 +185,23 @@ pub const STATE_MOVED: Page = Page {
     code: "RS-016",
     title: "state is not where the job expected it",
     class: Class::Transient,
-    evidence: &["epoch", "applied_seq", "applied_lsn", "expected epoch", "expected seq", "expected lsn_from", "rows"],
+    evidence: &[
+        "epoch",
+        "applied_seq",
+        "applied_lsn",
+        "expected epoch",
+        "expected seq",
+        "expected lsn_from",
+        "rows",
+        "staged",
+        "verified at epoch",
+        "verified at seq",
+        "verified under fence",
+        "expected an epoch before",
+        "expected lsn",
+        "asked up to",
+        "tries",
+    ],
     meaning: "Another job moved the state since it was read. The transaction was rolled back; the next run reads state again and goes on from there.",
     next: &["db-to-redshift load"],
 };
@@ -201,7 +234,7 @@ pub const KEY_COLUMN: Page = Page {
     code: "RS-018",
     title: "the key cannot be carried",
     class: Class::Config,
-    evidence: &["table"],
+    evidence: &["table", "column", "type"],
     meaning: "Rows are found by their key; a missing or a changed key would meet the wrong row. Nothing was changed.",
     next: &[
         "mode = \"skip\" under [[table]] leaves the table out",
@@ -249,7 +282,7 @@ pub const PRODUCTION_DIFFERS: Page = Page {
     class: Class::Human,
     evidence: &["table", "column <name>"],
     meaning: "A column is missing, too narrow, of another type or NOT NULL where NULLs may come. Nothing was changed.",
-    next: &["change production as proposed, then: db-to-redshift prepare --table <table>"],
+    next: &["change production as proposed, then: db-to-redshift prepare --table <table> # with the options that it was given"],
 };
 
 pub const FOREIGN_STAGING: Page = Page {
@@ -290,7 +323,7 @@ pub const FULL: Page = Page {
     code: "RS-026",
     title: "Redshift has no room",
     class: Class::Failed,
-    evidence: &["sqlstate", "table", "column"],
+    evidence: &["sqlstate", "table", "column", "statement", "manifest"],
     meaning: "The disk or the memory of the cluster is full. The transaction was rolled back; nothing was changed.",
     next: &[
         "free space, or resize the cluster",
@@ -312,7 +345,7 @@ pub const TOO_LONG: Page = Page {
     code: "RS-028",
     title: "a string is longer than production's column",
     class: Class::Human,
-    evidence: &["sqlstate", "source table", "column", "bytes", "limit", "file", "line", "table"],
+    evidence: &["sqlstate", "source table", "column", "bytes", "limit", "file", "line", "table", "statement", "manifest"],
     meaning: "Staging took the rows, but a column of production is narrower. The transaction was rolled back; production is as it was, and the batch stays staged.",
     next: &[
         "db-to-redshift widen --table <table> --confirm # widens it",
@@ -337,7 +370,7 @@ pub const COPY_EXPIRED: Page = Page {
     code: "RS-031",
     title: "the credentials of the COPY have expired",
     class: Class::Failed,
-    evidence: &["sqlstate", "manifest", "table", "column"],
+    evidence: &["sqlstate", "manifest", "table", "column", "statement"],
     meaning: "S3 refused the temporary credentials that the COPY was given. The transaction was rolled back; production is as it was.",
     next: &[
         "renew the AWS credentials of this program, then: db-to-redshift load",

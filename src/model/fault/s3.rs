@@ -6,7 +6,7 @@ pub const REQUEST: Page = Page {
     code: "S3-001",
     title: "a request to S3 failed",
     class: Class::Transient,
-    evidence: &["object", "status", "code", "message", "request_id", "cause"],
+    evidence: &["object", "status", "code", "message", "request_id", "cause", "tries"],
     meaning: "The request did not succeed. A record is written last, so half-written files are never loaded.",
     next: &["db-to-redshift check"],
 };
@@ -15,7 +15,7 @@ pub const CONNECT: Page = Page {
     code: "S3-002",
     title: "S3 cannot be reached",
     class: Class::Transient,
-    evidence: &["object", "cause", "status", "code", "message", "request_id"],
+    evidence: &["object", "cause", "status", "code", "message", "request_id", "tries"],
     meaning: "No connection was made, or it broke before an answer came. Files without a record are never loaded.",
     next: &[
         "check s3.endpoint_url and s3.region",
@@ -28,7 +28,7 @@ pub const TIMEOUT: Page = Page {
     code: "S3-003",
     title: "S3 did not answer in time",
     class: Class::Transient,
-    evidence: &["object", "status", "code", "message", "request_id", "cause"],
+    evidence: &["object", "status", "code", "message", "request_id", "cause", "tries"],
     meaning: "The request may or may not have been carried out. Everything that this program repeats is safe to repeat.",
     next: &["db-to-redshift check", "start the job again", "raise s3.timeout if the line is slow"],
 };
@@ -108,7 +108,7 @@ pub const SLOW_DOWN: Page = Page {
     code: "S3-010",
     title: "S3 asks to slow down",
     class: Class::Transient,
-    evidence: &["object", "status", "code", "message", "request_id", "cause"],
+    evidence: &["object", "status", "code", "message", "request_id", "cause", "tries"],
     meaning: "Too many requests for this prefix, and the retries were used up. The refused requests changed nothing.",
     next: &["start the job again later", "lower extract.parallel and load.parallel", "db-to-redshift retry"],
 };
@@ -129,7 +129,7 @@ pub const WRITE_UNKNOWN: Page = Page {
     code: "S3-012",
     title: "the answer to a conditional write was lost",
     class: Class::Transient,
-    evidence: &["object", "last", "column", "line"],
+    evidence: &["object", "last", "column", "line", "tries"],
     meaning: "The object was written or it was not, and it may still appear. No file that a record could name is deleted. The next job reads what stands there and goes on from it.",
     next: &["start the job again", "db-to-redshift retry"],
 };
@@ -138,7 +138,7 @@ pub const CONFLICT: Page = Page {
     code: "S3-013",
     title: "writes of one object keep colliding",
     class: Class::Transient,
-    evidence: &["object", "tries"],
+    evidence: &["object", "tries", "status", "code", "message", "request_id", "cause"],
     meaning: "S3 answered 409 or 412 again and again: others write the same object. Ours was not written.",
     next: &["db-to-redshift status # shows who else works on the table", "start the job again"],
 };
@@ -160,7 +160,7 @@ pub const UNREADABLE: Page = Page {
     code: "S3-015",
     title: "an object in S3 cannot be read",
     class: Class::Human,
-    evidence: &["object", "line", "column"],
+    evidence: &["object", "line", "column", "version", "known", "table", "epoch", "seq"],
     meaning: "A record or control object is not what this version of the program writes: made by a newer version, or changed by hand. Nothing was guessed.",
     next: &["run the version of this program that wrote it", "restore the object from a version of the bucket", "db-to-redshift check"],
 };

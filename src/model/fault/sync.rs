@@ -41,6 +41,9 @@ pub const WENT_BACK: Page = Page {
         "database now",
         "database guid now",
         "recovery fork now",
+        "read up to",
+        "max LSN now",
+        "mapping row before",
     ],
     meaning: "The source's newest LSN lies below what was already carried, or a transaction that was carried is no longer there: it was restored or failed over with loss.",
     next: &[
@@ -54,7 +57,7 @@ pub const DRIFT: Page = Page {
     code: "SYNC-004",
     title: "drift: the table's columns changed",
     class: Class::Human,
-    evidence: &["instance", "columns"],
+    evidence: &["instance", "columns", "ddl_lsn", "columns not captured", "DDL at <time>"],
     meaning: "The captured columns no longer equal those of the epoch, or DDL ran on the table. Nothing was extracted past the change.",
     next: &[
         "db-to-redshift accept-schema --table <table> # goes on without a new snapshot, where captured columns are as they were or only longer",
@@ -79,7 +82,7 @@ pub const OTHER_STREAM: Page = Page {
     code: "SYNC-005",
     title: "the target belongs to another stream",
     class: Class::Human,
-    evidence: &["<what> in state", "<what> here"],
+    evidence: &["<what> in state", "<what> here", "server", "database", "database guid", "recovery fork", "pipeline", "root"],
     meaning: "Pipeline, source or S3 root differ from those in the state row. Nothing was changed.",
     next: &[
         "check pipeline, source and s3 in the configuration: most often one of them is wrong",
@@ -99,11 +102,15 @@ pub const STALE_FENCE: Page = Page {
 
 pub const DIVERGED: Page = Page {
     code: "SYNC-007",
-    title: "production was replaced under the stream",
+    title: "production may differ from the source",
     class: Class::Human,
-    evidence: &["recorded oid", "found oid", "oid", "why"],
-    meaning: "The oid of production or staging is not the recorded one: a table was dropped and made again, or restored.",
-    next: &["db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
+    evidence: &["recorded oid", "found oid", "oid", "why", "oid that was read", "column"],
+    meaning: "The oid of production or staging is not the recorded one, since a table was dropped and made again, or restored; or state \
+              holds a mark, and says why: a batch was skipped, rows were trusted, the stream was adopted, or a verify found a difference.",
+    next: &[
+        "db-to-redshift verify --table <table> # takes the mark away where production equals the source",
+        "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot, which replaces production",
+    ],
 };
 
 pub const UNPAIRED: Page = Page {
@@ -153,7 +160,7 @@ pub const WARMING_UP: Page = Page {
     code: "SYNC-012",
     title: "capture is warming up",
     class: Class::Transient,
-    evidence: &["instance"],
+    evidence: &["instance", "tries"],
     meaning: "CDC was enabled, but the capture job has not moved anything yet.",
     next: &[
         "see that SQL Server Agent and the capture job run",
@@ -211,11 +218,11 @@ pub const PRODUCTION_NOT_EMPTY: Page = Page {
     code: "SYNC-018",
     title: "production holds rows of unknown origin",
     class: Class::Human,
-    evidence: &["rows"],
+    evidence: &["rows", "state"],
     meaning: "Opening the first epoch would replace or mix with rows that this program did not load.",
     next: &[
         "db-to-redshift prepare --table <table> --replace # lets the snapshot replace them",
-        "db-to-redshift prepare --table <table> --mode start --trusted # keeps them and marks the table diverged until a verify",
+        "db-to-redshift prepare --new-epoch --mode start --trusted --table <table> # keeps them: the table counts as diverged until it is verified",
     ],
 };
 
@@ -234,7 +241,10 @@ pub const NO_SNAPSHOT_ISOLATION: Page = Page {
     class: Class::Human,
     evidence: &[],
     meaning: "A scan without it could tear rows that move meanwhile.",
-    next: &["ALTER DATABASE <database> SET ALLOW_SNAPSHOT_ISOLATION ON", "db-to-redshift prepare --mode start # carries changes only"],
+    next: &[
+        "ALTER DATABASE <database> SET ALLOW_SNAPSHOT_ISOLATION ON",
+        "db-to-redshift prepare --mode start --table <table> # changes only: rows that stand in the source already are never carried",
+    ],
 };
 
 pub const NET_REFUSED: Page = Page {
@@ -277,7 +287,7 @@ pub const LOAD_STUCK: Page = Page {
     code: "SYNC-025",
     title: "the load could not come through",
     class: Class::Transient,
-    evidence: &["last", "last fault"],
+    evidence: &["last", "last fault", "tries"],
     meaning: "Every attempt met a conflict or a lost connection. Staging and production are consistent; nothing is half applied.",
     next: &["db-to-redshift load --table <table>", "see in svv_transactions who holds locks"],
 };
@@ -340,7 +350,7 @@ pub const IN_FLIGHT: Page = Page {
     code: "SYNC-034",
     title: "too much is in flight to compare",
     class: Class::Transient,
-    evidence: &["applied LSN", "newest LSN"],
+    evidence: &["applied LSN", "newest LSN", "tries"],
     meaning: "Rows that changed since the last load cannot be compared, and there are too many of them to be left out. Nothing was changed.",
     next: &["db-to-redshift sync --table <table>", "then: db-to-redshift verify --table <table>"],
 };
@@ -392,7 +402,7 @@ pub const NO_BATCH: Page = Page {
     code: "SYNC-039",
     title: "there is no such batch or file",
     class: Class::Config,
-    evidence: &["epoch", "batch", "file", "files"],
+    evidence: &["epoch", "batch", "file", "files", "batch and number stand for"],
     meaning: "The current epoch of the table has no record of that number, or its batch has no file of that number. Records are deleted long after their load.",
     next: &["db-to-redshift files --table <table> # lists batches and their files"],
 };

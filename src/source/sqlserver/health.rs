@@ -17,9 +17,15 @@ SELECT s.status
   FROM sys.dm_server_services AS s
  WHERE s.servicename LIKE N'SQL Server Agent (%';";
 
-/// Row 0 sums up all sessions since the server started. Needs VIEW DATABASE STATE.
+/// Row 0 sums up all sessions since the server started; the highest number is the newest session,
+/// which also counts the empty scans that went well after it.
+/// Needs VIEW DATABASE STATE.
 pub const SCAN_SESSIONS: &str = "\
-SELECT l.latency, l.last_commit_cdc_time, l.failed_sessions_count
+SELECT l.latency, l.last_commit_cdc_time, l.failed_sessions_count,
+       (SELECT TOP (1) CASE WHEN n.empty_scan_count > 0 THEN 0 ELSE n.error_count END
+          FROM sys.dm_cdc_log_scan_sessions AS n
+         WHERE n.session_id > 0
+         ORDER BY n.session_id DESC) AS newest_errors
   FROM sys.dm_cdc_log_scan_sessions AS l
  WHERE l.session_id = 0;";
 
@@ -53,6 +59,7 @@ pub async fn read(sessions: &Sessions) -> Result<CaptureHealth, Fault> {
         health.latency_seconds = row.number_or_null("latency")?;
         health.last_commit_cdc_time = row.time_or_null("last_commit_cdc_time")?;
         health.failed_sessions = row.number_or_null("failed_sessions_count")?;
+        health.newest_errors = row.number_or_null("newest_errors")?;
     }
     let retention = match ask(sessions, &place, RETENTION).await? {
         Some(row) => Some(row),

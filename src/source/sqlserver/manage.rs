@@ -4,6 +4,7 @@ use super::catalog;
 use super::cells;
 use super::error::Place;
 use super::session::{self, Sessions};
+use crate::model::fault::src;
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::CleanUp;
 
@@ -50,7 +51,8 @@ pub async fn clean_up(sessions: &Sessions, instance: &str, mark: Lsn) -> Result<
         Err(fault) => match number(&fault) {
             Some(22957) => Ok(CleanUp::AlreadyDone),
             Some(22964) => Ok(CleanUp::ChooseAgain),
-            _ => Err(fault.evidence("mark", mark)),
+            _ if fault.is(&src::CLEAN_UP_FAILED) => Err(fault.evidence("mark", mark)),
+            _ => Err(fault),
         },
     }
 }
@@ -96,7 +98,7 @@ async fn is_tracked(sessions: &Sessions, place: &Place, table: &TableName) -> Re
     let results = sessions.run(place, IS_TRACKED, vec![session::text(&table.schema), session::text(&table.name)]).await?;
     match results.first().and_then(|rows| rows.first()) {
         Some(row) => cells::Cells::new(row, place).flag("is_tracked_by_cdc"),
-        None => Err(place.fault(&crate::model::fault::src::NO_TABLE).evidence("table", table)),
+        None => Err(place.fault(&src::NO_TABLE).evidence("table", table)),
     }
 }
 

@@ -30,6 +30,7 @@ SET IMPLICIT_TRANSACTIONS OFF;
 SET TEXTSIZE 2147483647;
 SET LOCK_TIMEOUT 10000;
 SET DEADLOCK_PRIORITY LOW;
+SET LANGUAGE us_english;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
 
 /// Connections that are kept, and for how long: enough for the tables that are worked on at

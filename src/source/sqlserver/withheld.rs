@@ -93,6 +93,7 @@ impl Withheld {
             Fault::new(&src::ROWS_FILTERED, format!("security policy {policy} filters {what}"))
                 .evidence("policy", policy)
                 .evidence("object", object)
+                .next(format!("if its readers can go through a view, move the filter there: ALTER SECURITY POLICY {policy} DROP FILTER PREDICATE ON {object};"))
         };
         let mut faults: Vec<Fault> = self.policies.get(&object_id).into_iter().flatten().map(filtered).collect();
         let masked = self.masked.get(&object_id).into_iter().flatten().filter(|(id, _)| is_read(*id));

@@ -36,7 +36,7 @@ pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &
     fail_point!("apply.delete.after");
     let inserted = session.run("insert survivors", &insert_survivors(names, &layout)).await?.affected;
     // Where the new rows cannot be seen, the old ones could not be deleted either and stand beside them.
-    // Without new rows nothing can be missed, and nothing is doubled.
+    // Without new rows nothing is doubled; that nothing is missed then rests on `require_open` alone.
     if inserted > 0 {
         hidden::require_seen(session, &names.production, &count_staged_keys(names, &layout), inserted).await?;
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::types::{self, VARCHAR_MAX};
+use super::types::{self, RsType, VARCHAR_MAX};
 use crate::model::{Column, SqlType, Unfit, Value, hex};
 use crate::target::Held;
 
@@ -19,6 +19,7 @@ pub fn of_value(column: &Column, value: &Value) -> Held {
         Value::Null => return None,
         Value::Bool(bit) => if *bit { "t" } else { "f" }.to_owned(),
         Value::Int(number) => number.to_string(),
+        Value::Decimal(number) if is_text(column) => number.to_string(),
         Value::Decimal(number) => decimal(&number.to_string()),
         Value::Real(number) => real(*number),
         Value::Float(number) => float(*number),
@@ -55,6 +56,7 @@ pub fn of_text(column: &Column, text: Option<&str>) -> Held {
             _ => None,
         },
         SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt => bare.parse::<i64>().ok().map(|number| number.to_string()),
+        SqlType::Decimal { .. } if is_text(column) => None,
         SqlType::Decimal { .. } | SqlType::Money | SqlType::SmallMoney => is_decimal(bare).then(|| decimal(bare)),
         #[expect(clippy::cast_possible_truncation, reason = "production was asked for the double that equals its real")]
         SqlType::Real => bare.parse::<f64>().ok().map(|number| real(number as f32)),
@@ -69,8 +71,8 @@ pub fn of_text(column: &Column, text: Option<&str>) -> Held {
         SqlType::Time { .. } | SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2 { .. } => micros(bare),
         SqlType::DateTimeOffset { .. } => micros(bare.strip_suffix("+00").unwrap_or(bare)),
         SqlType::Date => Some(bare.to_owned()),
-        // A CHAR comes back padded.
-        SqlType::UniqueIdentifier => Some(bare.to_ascii_lowercase()),
+        // A CHAR comes back padded. Another letter case is another text: no key would meet it.
+        SqlType::UniqueIdentifier => Some(text.trim_end_matches(' ').to_owned()),
         _ => None,
     };
     Some(read.unwrap_or_else(|| text.to_owned()))
@@ -102,6 +104,11 @@ fn held_text(column: &Column, text: &str) -> Held {
         text.truncate(most);
     }
     Some(text)
+}
+
+/// A decimal that no number of the target holds stands as text, so each of its digits counts.
+fn is_text(column: &Column) -> bool {
+    matches!(types::map(column).map(|mapped| mapped.rs), Ok(RsType::VarChar(_)))
 }
 
 fn is_decimal(text: &str) -> bool {
@@ -195,7 +202,7 @@ mod tests {
         same(SqlType::SmallDateTime, &Value::Timestamp { days: 1, ticks: 0 }, Some("0001-01-02 00:00:00"));
         let instant = Value::TimestampTz { days: 1, ticks: 19, offset_minutes: 840 };
         same(SqlType::DateTimeOffset { scale: 7 }, &instant, Some("0001-01-02 00:00:00.000001+00"));
-        same(SqlType::UniqueIdentifier, &Value::Uuid(uuid::Uuid::from_u128(171)), Some("00000000-0000-0000-0000-0000000000AB "));
+        same(SqlType::UniqueIdentifier, &Value::Uuid(uuid::Uuid::from_u128(171)), Some("00000000-0000-0000-0000-0000000000ab "));
         let long = Value::Text(format!("{}  ", "x".repeat(VARCHAR_MAX as usize)));
         same(SqlType::NVarCharMax, &long, Some(&"x".repeat(VARCHAR_MAX as usize)));
     }
@@ -210,6 +217,13 @@ mod tests {
         let micros = |ticks| of_value(&column(SqlType::Time { scale: 7 }), &Value::Time(ticks));
         assert_eq!(micros(10), micros(19));
         assert_ne!(micros(19), micros(20));
+        let guid = column(SqlType::UniqueIdentifier);
+        let held = of_value(&guid, &Value::Uuid(uuid::Uuid::from_u128(171)));
+        assert_ne!(of_text(&guid, Some("00000000-0000-0000-0000-0000000000AB")), held, "a delete would pass it by");
+        let small = column(SqlType::Decimal { precision: 38, scale: 38 });
+        let half = of_value(&small, &Value::Decimal(Decimal { unscaled: 5 * 10_i128.pow(37), scale: 38 }));
+        assert_ne!(of_text(&small, Some("0.5")), half, "a delete would pass it by");
+        assert_eq!(of_text(&small, half.as_deref()), half);
         let odd = column(SqlType::Int);
         assert_eq!(of_text(&odd, Some("seven")).as_deref(), Some("seven"), "what does not read stays");
     }

@@ -11,7 +11,7 @@ use crate::target::LoadRange;
 pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &LoadRange, why: &str) -> Result<(), Fault> {
     guard(locked, names, table, range).await?;
     if range.from != range.to {
-        return Err(locked::moved(&locked.row, names).evidence("expected one batch, not up to", range.to));
+        return Err(locked::moved(&locked.row, names).evidence("asked up to", range.to));
     }
     // A staged range begins with this batch: what is left of it is staged again later.
     if locked.row.state.staged.is_some() {

@@ -33,7 +33,7 @@ pub fn verified(ca_file: Option<&Path>) -> Result<ClientConfig, Fault> {
     }
     if roots.is_empty() {
         return Err(Fault::new(&rs::TLS, "there is no root certificate to verify the server with")
-            .next("install the system's root certificates (ca-certificates), or set redshift.tls.ca_file"));
+            .next("install the system's root certificates (ca-certificates), or set redshift.ca_file"));
     }
     Ok(builder(Arc::new(aws_lc_rs::default_provider()))?.with_root_certificates(roots).with_no_client_auth())
 }

@@ -1,5 +1,6 @@
 //! The command line as a user or a scheduler meets it: the program in a process of its own.
 
+mod advice;
 mod beginning;
 mod bundle;
 pub mod documents;

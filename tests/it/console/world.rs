@@ -305,11 +305,11 @@ pub fn too_long() -> FaultDocument {
 }
 
 pub fn cluster_down() -> FaultDocument {
-    fault("RS-001", "example-cluster.invalid:5439 does not answer: connection refused", &[("host", "example-cluster.invalid")], &[])
+    fault("RS-001", "example-cluster.invalid:5439 does not answer: connection refused", &[("user", "loader")], &[])
 }
 
 pub fn server_down() -> FaultDocument {
-    fault("SRC-001", "sql01.example.invalid:1433 does not answer within 5 s", &[("host", "sql01.example.invalid")], &[])
+    fault("SRC-001", "sql01.example.invalid:1433 does not answer within 5 s", &[("waited", "5s")], &[])
 }
 
 fn holder(user: &str, host: &str, since: i64, number: u128) -> Holder {
@@ -322,7 +322,7 @@ fn line(table_name: &str, outcome: &str, rows: u64, fault: Option<FaultDocument>
 
 /// A prepare of stock.Pallet that S3 broke off.
 pub fn failed_prepare(order: PrepareOptions) -> RunRecord {
-    let slow = fault("S3-003", "PutObject of part-0007.jsonl.zst did not answer within 30 s", &[("bucket", "example-changes")], &[]);
+    let slow = fault("S3-003", "PutObject of part-0007.jsonl.zst did not answer within 30 s", &[("object", "part-0007.jsonl.zst")], &[]);
     RunRecord {
         run: Uuid::from_u128(0x22),
         command: "prepare".into(),
@@ -335,7 +335,8 @@ pub fn failed_prepare(order: PrepareOptions) -> RunRecord {
 /// The newest runs, newest first.
 pub fn runs() -> Vec<RunRecord> {
     let contact = fault("RS-022", "production.contact has no column preferred_language", &[("table", "production.contact")], &[]);
-    let order_line = fault("S3-003", "PutObject of part-0001.jsonl.zst did not answer within 30 s", &[("bucket", "example-changes")], &[]);
+    let order_line =
+        fault("S3-003", "PutObject of part-0001.jsonl.zst did not answer within 30 s", &[("object", "part-0007.jsonl.zst")], &[]);
     vec![
         RunRecord {
             run: Uuid::from_u128(0x21),

@@ -310,7 +310,7 @@ impl Stage {
         let found = (text("file"), text("line"), text("column"), text("column_type"), text("code"), text("raw_field"));
         let same = found == (file.as_str(), line, column, kind, case.code, raw);
         expect!(exit == 0 && same && length_is(text("limit")), "load-errors tells {found:?}: {list}");
-        let (exit, list) = self.call(&["load-errors", "--most", "1"]).await;
+        let (exit, list) = self.call(&["load-errors", "--most", "1", "--table", "dbo.Codes"]).await;
         expect!(exit == 0 && list["load_errors"][0]["code"] == case.code, "{list}");
         expect!(raw.len() < 4 || !list.to_string().contains(raw), "values are shown unasked: {list}");
         Ok(())

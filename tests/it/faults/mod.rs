@@ -113,7 +113,7 @@ fn judge(provocation: &Provocation, met: &Met) -> Option<String> {
     if met.facts.is_empty() && !provocation.bare {
         return Some(format!("{code} has no evidence: {}", met.text));
     }
-    if let Some(unnamed) = met.facts.iter().find(|fact| !provocation.page.evidence.iter().any(|name| names(name, fact))) {
+    if let Some(unnamed) = met.facts.iter().find(|fact| !provocation.page.names(fact)) {
         return Some(format!("the page of {code} does not name its evidence {unnamed:?}: {}", met.text));
     }
     if met.actions.is_empty() {
@@ -123,22 +123,6 @@ fn judge(provocation: &Provocation, met: &Met) -> Option<String> {
         return Some(format!("{code} {why}"));
     }
     NEVER_SHOWN.iter().find(|hidden| met.text.contains(**hidden)).map(|hidden| format!("{code} shows {hidden:?}: {}", met.text))
-}
-
-/// Whether a fact goes by this name of a page, in which `<>` holds what varies.
-fn names(name: &str, fact: &str) -> bool {
-    match name.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?.1))) {
-        Some((before, after)) => fact.len() > before.len() + after.len() && fact.starts_with(before) && fact.ends_with(after),
-        None => name == fact,
-    }
-}
-
-#[test]
-fn what_varies_in_a_name_matches_and_nothing_else() {
-    assert!(names("column <name>", "column notes") && names("<what> here", "database guid here") && names("rows", "rows"));
-    assert!(
-        !names("column <name>", "column ") && !names("column <name>", "columns") && !names("row", "rows") && !names("<what> here", " here")
-    );
 }
 
 fn everything() -> Vec<Provocation> {

@@ -141,7 +141,13 @@ async fn widening_when_nothing_is_too_long() -> Fault {
 /// What an extraction says once the configuration has this policy.
 async fn with_policy(column: &str, policy: Unfit, page: &'static Page) -> Fault {
     let (rig, table) = loaded().await;
-    let rule = TableRule { name: table.to_string(), skip: false, changes: Changes::All, columns: vec![(column.into(), policy)] };
+    let rule = TableRule {
+        name: table.to_string(),
+        skip: false,
+        changes: Changes::All,
+        columns: vec![(column.into(), policy)],
+        sees_all_rows: false,
+    };
     let engine = rig.engine_with(|settings| settings.tables = vec![rule]);
     let prepared = fault(engine.prepare(one(&table), PrepareOptions::default()).await);
     assert!(prepared.is(page), "prepare says the same: {prepared}");

@@ -9,7 +9,7 @@ use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
 use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::control::{Holder, Lease, LeaseKind};
-use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::fault::{Page, sync};
 use db_to_redshift::model::{Fault, Lsn, SqlType, TableName, TableShape, Value};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{Loader, Target};
@@ -41,6 +41,7 @@ provocations! {
     bare [sync::NOT_TRACKED] => a_table_without_capture,
     [sync::WARMING_UP] => a_database_without_a_mapping,
     [sync::CAPTURE_CHANGED] => an_instance_made_again,
+    [sync::CAPTURE_CHANGED] => an_instance_that_is_gone,
     [sync::NO_ACCESS] => a_low_water_mark_of_zero,
     [sync::NO_ACCESS] => a_gating_role_that_was_taken_away,
     [sync::WENT_BACK] => a_backup_restored_over_the_source,
@@ -203,6 +204,15 @@ async fn an_instance_made_again() -> Fault {
     extract_fault(&rig, &table).await
 }
 
+/// The table is still tracked, by an instance that has none of the changes that wait.
+async fn an_instance_that_is_gone() -> Fault {
+    let (rig, table) = waiting().await;
+    rig.source.with(|inner| inner.get(&table).instance.identity.instance = "dbo_t_2".into());
+    let fault = extract_fault(&rig, &table).await;
+    assert!(fault.what().ends_with("is gone"), "{fault:?}");
+    fault
+}
+
 async fn a_low_water_mark_of_zero() -> Fault {
     let (rig, table) = waiting().await;
     rig.source.with(|inner| inner.get(&table).min = Lsn::ZERO);
@@ -271,6 +281,60 @@ async fn a_record_that_does_not_follow() -> Fault {
     let fault = load_fault(&rig, &table).await;
     assert!(rig.production().await.is_empty(), "nothing was loaded");
     fault
+}
+
+type Edit = fn(&mut serde_json::Value);
+
+/// What does not go on where production stands is not loaded, be it the next record or a later one
+/// of the range that would be joined (rule L2).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_not_the_next_of_its_stream_leaves_production_as_it_is() {
+    let (rig, table) = waiting().await;
+    rig.sync(&table).await;
+    for n in 2..=3 {
+        rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(n, "waits", n))));
+        rig.extract(&table).await;
+    }
+    let before = rig.production().await;
+    let refused = async |page: &Page, why: &str| {
+        let fault = load_fault(&rig, &table).await;
+        assert!(fault.is(page) && fault.what().contains(why), "{why}: {fault:?}");
+        assert_eq!(rig.production().await, before, "{why}");
+        let state = rig.target().state(&table).await.unwrap().unwrap();
+        assert_eq!((state.applied_seq, state.staged), (Some(1), None), "{why}");
+    };
+
+    let spoiled: [(&str, Edit); 6] = [
+        ("its columns are not those of the state", |record| record["column_hash"] = "another".into()),
+        ("it belongs to another stream", |record| record["pipeline"] = "another".into()),
+        ("it belongs to another stream", |record| record["source"]["database"] = "another".into()),
+        ("it was read from another capture instance", |record| record["capture"]["object_id"] = 1.into()),
+        ("its marker for NULL is not the epoch's", |record| record["null_marker"] = "another".into()),
+        ("it does not begin where the one before it ends", |record| record["lsn_from"] = "00000000000000000001".into()),
+    ];
+    for (why, spoil) in spoiled {
+        for seq in [2, 3] {
+            let key = keys(&rig, &format!("{seq:012}.json")).swap_remove(0);
+            let whole = rig.s3.lab.object(BUCKET, &key).unwrap();
+            edit_record(&rig, seq, spoil);
+            refused(&sync::BROKEN_CHAIN, why).await;
+            rig.s3.lab.overwrite(BUCKET, &key, whole);
+        }
+    }
+
+    let key = keys(&rig, "000000000002.json").swap_remove(0);
+    let whole = rig.s3.lab.object(BUCKET, &key).unwrap();
+    rig.s3.lab.remove(BUCKET, &key);
+    refused(&sync::RECORDS_GONE, "do not go on where production stands").await;
+    rig.s3.lab.overwrite(BUCKET, &key, whole);
+
+    rig.query("UPDATE d2r_control.public__t__state SET epoch = 2").await;
+    refused(&sync::RECORDS_GONE, "of an epoch that S3 does not know").await;
+    rig.query("UPDATE d2r_control.public__t__state SET epoch = 1").await;
+
+    // Nothing else stood in the way.
+    rig.load(&table).await;
+    rig.assert_equal(&table).await;
 }
 
 async fn records_that_were_deleted() -> Fault {
@@ -350,6 +414,7 @@ async fn net_changes_of_large_values() -> Fault {
             skip: false,
             changes: db_to_redshift::config::Changes::Net,
             columns: Vec::new(),
+            sees_all_rows: false,
         }];
     });
     let found = engine.check(one(&table)).await;

@@ -16,7 +16,7 @@ async fn each_column_is_told_with_what_becomes_of_it() {
     let mut rig = Rig::start().await;
     let table = loaded(&rig, &["a"]).await;
     let columns = vec![("note".to_owned(), Unfit::Truncate)];
-    rig.settings.tables = vec![TableRule { name: table.to_string(), skip: false, changes: Changes::All, columns }];
+    rig.settings.tables = vec![TableRule { name: table.to_string(), skip: false, changes: Changes::All, columns, sees_all_rows: false }];
     rig.source.with(|inner| {
         let instance = &mut inner.tables.get_mut(&table).unwrap().instance;
         instance.uncaptured.push(Column { nullable: false, ..column("added", 8, SqlType::Date, None) });

@@ -79,7 +79,8 @@ async fn a_net_table_keeps_its_mark_while_keys_that_differ_are_in_flight() {
         rig.source.table("t", vec![column("id", 1, SqlType::Int, Some(1)), column("name", 2, SqlType::NVarChar { length: 9 }, None)]);
     rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
     let net = |settings: &mut db_to_redshift::config::Settings| {
-        settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new() }];
+        settings.tables =
+            vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
     };
     done(rig.engine_with(net).prepare(one(&table), PrepareOptions::default()).await);
     done(rig.engine_with(net).load(one(&table)).await);

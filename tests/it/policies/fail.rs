@@ -160,7 +160,7 @@ async fn what_has_a_length_always_fits() {
     let table = &tables[0];
     for policy in [Unfit::Truncate, Unfit::Null, Unfit::Super] {
         let columns = (0..cases.len()).map(|at| (format!("c{at}"), policy)).chain([("Id".to_owned(), policy)]).collect();
-        let rule = TableRule { name: table.to_string(), skip: false, changes: Changes::All, columns };
+        let rule = TableRule { name: table.to_string(), skip: false, changes: Changes::All, columns, sees_all_rows: false };
         let engine = pipeline.engine_with(|settings| settings.tables = vec![rule]).await;
         let map = engine.columns(table).await.unwrap();
         for column in &map.columns {

@@ -20,7 +20,13 @@ use crate::support::rig::{Rig, TestEngine, done, fault, id, row};
 const LIMIT: usize = 65_535;
 
 fn rules(table: &TableName, column: &str, policy: Unfit) -> Vec<TableRule> {
-    vec![TableRule { name: table.to_string(), skip: false, changes: Changes::All, columns: vec![(column.to_owned(), policy)] }]
+    vec![TableRule {
+        name: table.to_string(),
+        skip: false,
+        changes: Changes::All,
+        columns: vec![(column.to_owned(), policy)],
+        sees_all_rows: false,
+    }]
 }
 
 async fn rig(policy: Unfit) -> (Rig, TableName) {

@@ -43,6 +43,8 @@ pub struct Inner {
     pub mapping: Vec<MappingRow>,
     pub clock: DateTime,
     pub cdc_enabled: bool,
+    /// What the server says of its capture.
+    pub health: CaptureHealth,
     pub next: u32,
     pub rereads: usize,
     /// How changes were asked for. Net changes come as all of them: right for rows that changed once.
@@ -109,6 +111,7 @@ impl MemorySource {
             mapping: Vec::new(),
             clock,
             cdc_enabled: true,
+            health: CaptureHealth { retention: Some(Duration::from_hours(72)), ..CaptureHealth::default() },
             next: 100,
             rereads: 0,
             modes: Vec::new(),
@@ -460,7 +463,7 @@ impl Source for MemorySource {
 
     async fn scan(&self, table: &TableName, _: &TableShape, _: ScanIsolation) -> Result<Self::Scan, Fault> {
         let rows = self.enter("scan", |inner| (!inner.fail_scans).then(|| inner.get(table).rows.values().cloned().collect::<Vec<_>>()));
-        let broken = || Fault::new(&src::CONNECTION_LOST, format!("the scan of {table} broke off")).evidence("error", "on purpose");
+        let broken = || Fault::new(&src::CONNECTION_LOST, format!("the scan of {table} broke off")).evidence("message", "on purpose");
         rows.await.map(|rows| ReadyPages(rows.into_iter())).ok_or_else(broken)
     }
 
@@ -478,7 +481,7 @@ impl Source for MemorySource {
     }
 
     async fn health(&self) -> Result<CaptureHealth, Fault> {
-        Ok(CaptureHealth { retention: Some(Duration::from_hours(72)), ..CaptureHealth::default() })
+        Ok(self.enter("health", |inner| inner.health.clone()).await)
     }
 
     async fn fleet(&self) -> Result<FleetFacts, Fault> {

@@ -113,7 +113,8 @@ async fn trace_09_clean_up_during_the_read_leaves_no_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_09_clean_up_during_a_read_of_net_changes_leaves_no_record() {
     let mut rig = Rig::start().await;
-    rig.settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new() }];
+    rig.settings.tables =
+        vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
     let table = rig.source.table("t", vec![column("id", 1, SqlType::Int, Some(1)), column("n", 2, SqlType::Int, None)]);
     rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
     done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
@@ -171,6 +172,31 @@ async fn trace_15_a_fresh_instance_above_l0_opens_at_its_own_start() {
     done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
     let record = rig.s3.store.record(&table, 1, 0).await.unwrap().unwrap();
     assert_eq!((record.kind, record.lsn_to), (RecordKind::Snapshot, start.prev()));
+    rig.source.with(|inner| inner.next = 6_000);
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    rig.sync(&table).await;
+    rig.assert_equal(&table).await;
+}
+
+/// Trace 15 once more: until the log comes to where the instance begins, max LSN lies between L0 and
+/// the end of record 0, and of a `schema` record behind it. The source has not gone back (E2, R2).
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_15_a_max_lsn_below_the_end_of_a_fresh_head_is_no_restore() {
+    let rig = Rig::start().await;
+    let table = rig.table();
+    rig.source.with(|inner| inner.get(&table).min = lsn(5_000));
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    rig.source.with(Inner::idle);
+    assert_eq!(rig.extract(&table).await.batches, 0);
+
+    rig.source.with(|inner| inner.note_ddl(&table, "ALTER TABLE dbo.t ADD extra int NULL", false));
+    let accepted = rig.engine().accept(one(&table), true).await.remove(0).outcome.unwrap();
+    assert_eq!(accepted.batch, Some(1));
+    assert_eq!(rig.extract(&table).await.batches, 0);
+    let head = rig.s3.store.record(&table, 1, 1).await.unwrap().unwrap();
+    let max = rig.source.with(|inner| inner.max());
+    assert!(head.kind == RecordKind::Schema && head.l0.unwrap() < max && max < head.lsn_to, "else it proves nothing: {head:?}");
+
     rig.source.with(|inner| inner.next = 6_000);
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
     rig.sync(&table).await;

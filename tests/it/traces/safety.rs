@@ -8,11 +8,13 @@ use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::model::Value;
 use db_to_redshift::model::control::{Holder, Lease, LeaseKind};
 use db_to_redshift::model::fault::sync;
+use db_to_redshift::source::CaptureHealth;
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::Target;
 use jiff::{Timestamp, ToSpan};
 
 use super::one;
+use crate::support::memory_source::Inner;
 use crate::support::rig::{Rig, done, fault, id, row};
 
 /// Net changes are refused by the jobs themselves, not only by `check` (E5).
@@ -21,7 +23,8 @@ async fn net_changes_are_refused_where_they_would_lose_values() {
     let rig = Rig::start().await;
     let table = rig.table();
     let net = |settings: &mut db_to_redshift::config::Settings| {
-        settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new() }];
+        settings.tables =
+            vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
     };
     assert!(fault(rig.engine_with(net).prepare(one(&table), PrepareOptions::default()).await).is(&sync::NET_REFUSED));
     done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
@@ -157,4 +160,26 @@ async fn a_capture_that_stands_still_is_told() {
     let outcome = reports.into_iter().next().unwrap().outcome.unwrap();
     assert!(outcome.capture_down);
     assert_eq!(outcome.as_str(), "capture is down");
+    rig.source.with(Inner::idle);
+    assert!(!rig.extract(&table).await.capture_down, "it goes on");
+}
+
+/// What the server says of its agent and of its scans counts before anything has been silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_that_fails_is_told_at_once() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    let healthy = rig.source.with(|inner| inner.health.clone());
+    let failing = CaptureHealth { newest_errors: Some(1), last_error: Some((22_859, "out of log".into())), ..healthy.clone() };
+    for (health, why) in [
+        (CaptureHealth { agent_running: Some(false), ..healthy.clone() }, "Agent is stopped"),
+        (failing, "the newest scan of the log failed: 22859, out of log"),
+    ] {
+        rig.source.with(|inner| inner.health = health);
+        assert!(rig.extract(&table).await.capture_down, "{why}");
+        let down = rig.engine().fleet(None).await.systems.source.capture.down;
+        assert!(down.as_deref().is_some_and(|down| down.contains(why)), "{down:?}");
+    }
+    rig.source.with(|inner| inner.health = CaptureHealth { agent_running: Some(true), newest_errors: Some(0), ..healthy });
+    assert!(!rig.extract(&table).await.capture_down);
 }

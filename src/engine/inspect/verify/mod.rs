@@ -173,9 +173,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let mut loader = self.target.loader(&subject.table).await?;
         loader.note_verified(&subject.identity, seen, diverged).await?;
-        if report.diverged || diverged.is_some() {
-            self.log_mark(Job::Verify, &subject.table, "verified").await;
-        }
+        // Always: where the answer to an earlier COMMIT was lost, the log still tells of a mark that
+        // state no longer has, and the fleet is read from the log.
+        self.log_mark(Job::Verify, &subject.table, "verified").await;
         if report.diverged && diverged.is_none() {
             report.notes.push("the mark \"diverged\" was cleared".into());
         }

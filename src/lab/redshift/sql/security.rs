@@ -80,7 +80,7 @@ fn grant(words: &[Token]) -> Result<String, SqlError> {
         [_, ignore, _, to, role, grantee] if ignore.is("ignore") && to.is("to") && role.is("role") => {
             Ok(format!("SELECT pg_catalog.lab_grant_ignore_rls({})", name(grantee)))
         }
-        [_, role, granted, to, grantee] if role.is("role") && to.is("to") => Ok(format!("GRANT {} TO {}", granted.text, grantee.text)),
+        [_, role, given, to, grantee] if role.is("role") && to.is("to") => Ok(format!("GRANT {} TO {}", given.text, grantee.text)),
         _ => Err(SqlError::not_served("this form of GRANT on roles")),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use db_to_redshift::config::{CleanUpPolicy, Settings};
 use db_to_redshift::engine::inspect::upkeep::Upkeep;
+use db_to_redshift::engine::inspect::verify::VerifyOptions;
 use db_to_redshift::engine::inspect::widen::WidenOptions;
 use db_to_redshift::engine::operate::{AdoptOrder, RecaptureOrder, Report, SkipOrder};
 use db_to_redshift::engine::prepare::PrepareOptions;
@@ -17,11 +18,13 @@ use db_to_redshift::model::order::OpenMode;
 use db_to_redshift::model::{Fault, TableName};
 use db_to_redshift::source::Source;
 use db_to_redshift::store::ChangeStore;
+use db_to_redshift::target::Target;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Deed, Job, Machines, Planned, Trouble, all_good, assert_whole, change, cut_short, engine_with, table_of_four};
 use crate::faults::places::{Places, Turn};
+use crate::support::memory_source::{Inner, MemorySource};
 use crate::support::rig::{Rig, row};
 
 /// One place of so many is tried in the short form, but at COMMIT every one.
@@ -50,6 +53,12 @@ pub enum Order {
     TruncateProduction,
     /// The stream goes on after DDL.
     Accept,
+    /// The load of the record that says so.
+    LoadSchema,
+    /// A row of production was changed by hand: the table is marked.
+    Verify,
+    /// And mended: the mark goes.
+    VerifyMended,
     /// And resumed.
     Pause,
     /// A new column gets another capture instance. Only SQL Server has them.
@@ -73,7 +82,7 @@ impl<S: Source> Deed<S> for Order {
         let typed = table.to_string();
         match self {
             Self::NewEpoch => all_good(engine.prepare(tables, NEW_EPOCH).await),
-            Self::Replace => all_good(engine.load(tables).await),
+            Self::Replace | Self::LoadSchema => all_good(engine.load(tables).await),
             Self::Start => all_good(engine.prepare(tables, START).await),
             Self::Skip => {
                 let order = SkipOrder { table: table.clone(), batch: Some(1), why: "files lost".into(), confirm: Some(typed) };
@@ -91,6 +100,7 @@ impl<S: Source> Deed<S> for Order {
             Self::Recover => only(engine.recover(tables).await),
             Self::TruncateProduction => engine.upkeep(table, &Upkeep::TruncateProduction { confirm: typed }).await.map(|_| ()),
             Self::Accept => only(engine.accept(tables, true).await),
+            Self::Verify | Self::VerifyMended => Box::pin(engine.verify(table, &VerifyOptions::default())).await.map(|_| ()),
             Self::Pause => {
                 only(engine.pause(tables, "for a night").await)?;
                 only(engine.resume(tables).await)
@@ -112,7 +122,7 @@ impl<S: Source> Deed<S> for Order {
     }
 }
 
-async fn plain(rig: &Rig, table: &TableName, deed: impl Deed<crate::support::memory_source::MemorySource>) {
+async fn plain(rig: &Rig, table: &TableName, deed: impl Deed<MemorySource>) {
     let engine = engine_with(rig, Arc::new(rig.source.clone()), 0, |_| {});
     deed.act(&engine, table).await.unwrap_or_else(|fault| panic!("{table}: {fault:?}"));
 }
@@ -120,6 +130,22 @@ async fn plain(rig: &Rig, table: &TableName, deed: impl Deed<crate::support::mem
 async fn extract(rig: &Rig, table: &TableName) {
     let engine = engine_with(rig, Arc::new(rig.source.clone()), 0, |_| {});
     all_good(engine.extract(slice::from_ref(table)).await).unwrap();
+}
+
+/// What somebody writes into a row of production. The first round of changes has left 11 there.
+async fn write_by_hand(rig: &Rig, table: &TableName, n: i64) {
+    rig.query(&format!("UPDATE public.{} SET n = {n} WHERE id = 1", table.name)).await;
+}
+
+/// The log of the source goes on behind the scans of the next verifies: else none believes a difference.
+fn go_on_behind_scans(source: &MemorySource, verifies: u32) {
+    let behind = source.clone();
+    source.before("clock", move |_| {
+        behind.before("watermarks", Inner::idle);
+        if verifies > 1 {
+            go_on_behind_scans(&behind, verifies - 1);
+        }
+    });
 }
 
 /// A loaded table to which the order can be given, with a round of changes behind its snapshot.
@@ -147,7 +173,22 @@ async fn ready(rig: &Rig, order: Order, name: &str) -> TableName {
             all_good(engine.load(slice::from_ref(&table)).await).expect_err("the value is too long");
         }
         Order::Recover => leave_a_mess(rig, &table).await,
-        Order::Accept => rig.source.with(|inner| inner.note_ddl(&table, "ALTER TABLE dbo.t ADD extra int NULL", false)),
+        Order::Accept | Order::LoadSchema => {
+            rig.source.with(|inner| inner.note_ddl(&table, "ALTER TABLE dbo.t ADD extra int NULL", false));
+            if order == Order::LoadSchema {
+                plain(rig, &table, Order::Accept).await;
+            }
+        }
+        Order::Verify | Order::VerifyMended => {
+            plain(rig, &table, Job::Sync).await;
+            write_by_hand(rig, &table, 99).await;
+            // For the one that is cut and the one that is given again, or for the one that marks.
+            go_on_behind_scans(&rig.source, 2);
+            if order == Order::VerifyMended {
+                plain(rig, &table, Order::Verify).await;
+                write_by_hand(rig, &table, 11).await;
+            }
+        }
         Order::CleanUpAfterExtract | Order::CleanUpAfterLoad | Order::Recapture => {}
     }
     table
@@ -170,8 +211,17 @@ async fn leave_a_mess(rig: &Rig, table: &TableName) {
 
 /// What comes after the order, a round of changes, and a look at the whole.
 async fn settle(rig: &Rig, order: Order, table: &TableName) {
-    if matches!(order, Order::Adopt | Order::TruncateProduction) {
-        plain(rig, table, Order::NewEpoch).await;
+    let now = rig.target().state(table).await.unwrap().unwrap();
+    match order {
+        Order::Adopt | Order::TruncateProduction => plain(rig, table, Order::NewEpoch).await,
+        Order::LoadSchema => assert_eq!(now.applied_seq, Some(1), "{table}"),
+        Order::Verify => {
+            assert!(now.diverged.is_some_and(|mark| mark.why.contains("1 different")), "{table} is not marked");
+            write_by_hand(rig, table, 11).await;
+            plain(rig, table, Order::Verify).await;
+        }
+        Order::VerifyMended => assert_eq!(now.diverged, None, "{table}"),
+        _ => {}
     }
     plain(rig, table, Job::Sync).await;
     change(rig, table, 2);
@@ -188,6 +238,13 @@ async fn settle(rig: &Rig, order: Order, table: &TableName) {
     assert_eq!(control.paused, None, "{table}");
 }
 
+/// Status reads no state: the log tells of the mark that came or went, once.
+async fn assert_logged(rig: &Rig, order: Order, table: &TableName) {
+    let why = if order == Order::Verify { "IS NOT NULL" } else { "IS NULL" };
+    let sql = format!("SELECT event FROM d2r_control.batch_log WHERE event = 'verified' AND diverged_why {why} AND table_name = '{table}'");
+    assert_eq!(rig.query(&sql).await.len(), 1, "{table}");
+}
+
 /// One kind of cut, through all places of the order; returns how many there are.
 async fn walk<P: Planned>(rig: &Rig, order: Order, kind: &str, turn: Turn, plan: impl Fn(u32) -> (P, Trouble), clear: impl Fn()) -> u32 {
     let started = Instant::now();
@@ -202,6 +259,9 @@ async fn walk<P: Planned>(rig: &Rig, order: Order, kind: &str, turn: Turn, plan:
         clear();
         if matches!(order, Order::CleanUpAfterExtract | Order::CleanUpAfterLoad) && !happened {
             assert!(rig.source.with(|inner| inner.get(&table).min) > kept, "without a cut nothing was cleaned up");
+        }
+        if matches!(order, Order::Verify | Order::VerifyMended) && !happened {
+            assert_logged(rig, order, &table).await;
         }
         settle(rig, order, &table).await;
         places.tried(happened);
@@ -254,9 +314,12 @@ every_cut! {
     a_skip: Skip, (28, 3, 7);
     an_adopt: Adopt, (19, 1, 3);
     a_widening: Widen, (40, 2, 13);
-    a_recovery: Recover, (39, 4, 29);
+    a_recovery: Recover, (41, 4, 29);
     a_truncated_production: TruncateProduction, (23, 1, 7);
     an_accepted_schema: Accept, (0, 0, 15);
+    the_load_of_an_accepted_schema: LoadSchema, (30, 3, 21);
+    a_verify_that_marks: Verify, (35, 1, 4);
+    a_verify_that_takes_the_mark_away: VerifyMended, (30, 1, 4);
     a_pause: Pause, (0, 0, 4);
     a_clean_up_after_extract: CleanUpAfterExtract, (69, 7, 56);
     a_clean_up_after_load: CleanUpAfterLoad, (69, 7, 56);
