@@ -127,3 +127,20 @@ fn pauses() -> impl Iterator<Item = Duration> {
     };
     std::iter::once(Duration::ZERO).chain((0..TRIES - 1).map(longer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_are_spread() {
+        let all: Vec<Vec<Duration>> = (0..100).map(|_| pauses().collect()).collect();
+        for at in 1..TRIES {
+            let whole = FIRST_PAUSE.saturating_mul(1 << (at - 1)).min(LONGEST_PAUSE);
+            let met: std::collections::BTreeSet<_> = all.iter().map(|pauses| pauses[at as usize]).collect();
+            assert!(met.iter().all(|pause| (whole / 2..=whole).contains(pause)), "{met:?}");
+            assert!(met.len() > 10, "writers that met would meet again: {met:?}");
+        }
+        assert!(all.iter().all(|pauses| pauses.len() == TRIES as usize && pauses[0].is_zero()));
+    }
+}
