@@ -30,7 +30,8 @@ pub async fn run(global: &Global, options: &LoadErrors, (engine, _events): (Arc<
     let errors = if global.tables.is_empty() {
         engine.target.load_errors(&engine.store.root(), options.most, options.show_values).await?
     } else {
-        of_tables(&engine, &global.tables, options).await?
+        let tables = select::tables(&engine, &global.tables, select::From::Store).await?;
+        Box::pin(engine.load_errors(&tables, options.most, options.show_values)).await?
     };
     if global.json {
         output::document(&LoadErrorList { load_errors: errors });
@@ -53,18 +54,4 @@ pub async fn run(global: &Global, options: &LoadErrors, (engine, _events): (Arc<
         }
     }
     Ok(exit::DONE)
-}
-
-/// The newest errors of the pipeline among which those of a table are looked for.
-const LOOKED_AT: usize = 1_000;
-
-/// Those of the tables' own files, the newest first.
-async fn of_tables(engine: &Arc<LiveEngine>, patterns: &[String], options: &LoadErrors) -> Result<Vec<LoadError>, Fault> {
-    let mut errors = Vec::new();
-    for table in select::tables(engine, patterns, select::From::Store).await? {
-        errors.extend(Box::pin(engine.load_errors(&table, options.most.max(LOOKED_AT), options.show_values)).await?);
-    }
-    errors.sort_by(|a, b| b.at.cmp(&a.at));
-    errors.truncate(options.most);
-    Ok(errors)
 }

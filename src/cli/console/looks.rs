@@ -107,7 +107,7 @@ pub async fn dry_run(engine: &LiveEngine, table: &TableName) -> Result<Page, Fau
 }
 
 pub async fn load_errors(engine: &LiveEngine, table: &TableName, show_values: bool) -> Result<Page, Fault> {
-    Ok(pages::load_errors(&Box::pin(engine.load_errors(table, LINES, show_values)).await?, table))
+    Ok(pages::load_errors(&Box::pin(engine.load_errors(std::slice::from_ref(table), LINES, show_values)).await?, table))
 }
 
 /// An incident bundle in the working folder.
