@@ -8,7 +8,7 @@ use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
 use crate::model::fault::FaultDocument;
-use crate::model::status::{HopName, ReportKind, StatusReport, TableStatus, Verdict};
+use crate::model::status::{HopName, ReportKind, StatusReport, TableStatus, TargetStatus, Verdict};
 use crate::model::words::span;
 
 /// Up to so many tables, asked for by name, are read in detail.
@@ -161,9 +161,7 @@ fn line(status: &TableStatus) -> Vec<String> {
 fn notes(status: &TableStatus) -> Vec<String> {
     let mut notes = Vec::new();
     let table = &status.table;
-    if let Some(diverged) = status.target.as_ref().and_then(|target| target.diverged.as_ref()) {
-        notes.push(format!("{table} is diverged since {}: {}", diverged.since, diverged.why));
-    }
+    notes.extend(status.target.iter().flat_map(TargetStatus::differences).map(|why| format!("{table} is {why}")));
     if let Some(stuck) = status.hops.stuck.as_ref().filter(|_| status.verdict == Verdict::Stuck) {
         notes.push(format!("{table} is stuck since {}: {}", stuck.since.strftime("%Y-%m-%d %H:%M:%SZ"), stuck.why));
     }

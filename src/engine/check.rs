@@ -316,11 +316,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     Found::Fault(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))),
                 ),
                 Verdict::Diverged => {
-                    let why = status.target.and_then(|target| target.diverged).map_or_else(String::new, |diverged| diverged.why);
+                    let target = status.target.unwrap_or_default();
+                    let why: Vec<String> = target.diverged.map(|diverged| diverged.why).into_iter().chain(target.doubts).collect();
                     found.add(
                         &name,
                         "work",
-                        Found::Fault(Fault::new(&sync::DIVERGED, format!("{name} may differ from the source")).evidence("why", why)),
+                        Found::Fault(Fault::new(&sync::DIVERGED, format!("{name} may differ from the source")).evidence("why", why.join("; "))),
                     );
                 }
             }

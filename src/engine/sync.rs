@@ -14,11 +14,13 @@ use crate::target::Target;
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Carries the given tables up to now. What is staged or recorded goes first, then what the
     /// source has. Every report of every job, in the order of the jobs. A target that is down or
-    /// refuses a value does not stop extraction: change history does not wait for it.
+    /// refuses a value does not stop extraction: change history does not wait for it. But nothing is
+    /// added to records that are not those of production.
     pub async fn sync(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
         let mut reports = self.load(tables).await;
         let loaded = without(tables, &reports, |_| true);
-        let ready = without(tables, &reports, |fault| fault.is(&sync::NOT_PREPARED) || fault.is(&sync::CANCELLED));
+        let stops = [&sync::NOT_PREPARED, &sync::CANCELLED, &sync::RECORDS_GONE, &sync::OTHER_STREAM];
+        let ready = without(tables, &reports, |fault| stops.iter().any(|page| fault.is(page)));
         reports.extend(self.extract(&ready).await);
         // A table whose extraction failed half-way still has what was recorded before.
         reports.extend(self.load(&loaded).await);

@@ -52,6 +52,14 @@ impl TableShape {
         out
     }
 
+    /// The bytes that the keys share which a server may take for one: see [`Value::write_class`].
+    #[must_use]
+    pub fn key_class(&self, values: &[Value]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        values.iter().take(self.key_len()).for_each(|value| value.write_class(&mut out));
+        out
+    }
+
     /// The same columns, each with the policy that `policy` says.
     #[must_use]
     pub fn with_policies(&self, policy: impl Fn(&Column) -> Unfit) -> Self {

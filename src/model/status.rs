@@ -276,8 +276,20 @@ pub struct TargetStatus {
     pub staged: Option<StagedRange>,
     /// Production may differ from the source.
     pub diverged: Option<Diverged>,
+    /// What was found now that says the same, in words, though no job has noted it yet: a table that was
+    /// dropped or replaced, records that are not those that were loaded, a state of another stream.
+    #[serde(default)]
+    pub doubts: Vec<String>,
     /// The state row; detail only.
     pub state: Option<TargetState>,
+}
+
+impl TargetStatus {
+    /// Why production may differ from the source, a line each: the mark, then what was found now.
+    pub fn differences(&self) -> impl Iterator<Item = String> {
+        let marked = self.diverged.as_ref().map(|diverged| format!("diverged since {}: {}", diverged.since, diverged.why));
+        marked.into_iter().chain(self.doubts.iter().map(|doubt| format!("diverged: {doubt}")))
+    }
 }
 
 /// The one word of a table's line, the worst that holds.

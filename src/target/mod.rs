@@ -63,6 +63,8 @@ pub struct Prepared {
     pub did: Vec<String>,
     pub lossy: Vec<LossyMapping>,
     pub production_rows: u64,
+    /// Production is another table than the one that was loaded: state has the mark "diverged".
+    pub replaced: bool,
 }
 
 /// How the tables of a stream are spelt in the target.
@@ -77,8 +79,8 @@ pub struct TargetNames {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct TargetFleet {
     pub logged: BTreeMap<TableName, LoggedState>,
-    /// The state tables that exist, spelt as [`TargetNames::state`].
-    pub states: BTreeSet<String>,
+    /// The tables that exist in the schemas of production, staging and state, spelt as [`TargetNames`].
+    pub tables: BTreeSet<String>,
 }
 
 /// One connection of a load job on one table.

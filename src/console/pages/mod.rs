@@ -14,7 +14,7 @@ pub use table::{files, log, overview};
 use super::page::{Block, Choice, Fact, Grid, GridColumn, GridRow, Open, Page, Tone};
 use super::seam::is_cancel;
 use crate::model::control::RunRecord;
-use crate::model::status::TableStatus;
+use crate::model::status::{TableStatus, TargetStatus};
 
 /// What the word of a table means, and what helps.
 #[must_use]
@@ -23,9 +23,8 @@ pub fn verdict(status: &TableStatus) -> Page {
     if let Some(stuck) = &status.hops.stuck {
         blocks.push(Block::Text(Tone::Warn, format!("Stuck since {}: {}", stuck.since.strftime("%Y-%m-%d %H:%M:%SZ"), stuck.why)));
     }
-    if let Some(diverged) = status.target.as_ref().and_then(|target| target.diverged.as_ref()) {
-        blocks.push(Block::Text(Tone::Bad, format!("Diverged since {}: {}", diverged.since, diverged.why)));
-    }
+    let differences = status.target.iter().flat_map(TargetStatus::differences);
+    blocks.extend(differences.map(|why| Block::Text(Tone::Bad, why.replacen('d', "D", 1))));
     blocks.extend(advised(&status.next));
     Page {
         title: format!("{}: {}", status.table, status.verdict.as_str()),

@@ -144,6 +144,7 @@ fn target(status: &TableStatus) -> Vec<Fact> {
     if let Some(diverged) = &target.diverged {
         facts.push(Fact::new("DIVERGED", format!("since {}: {}", diverged.since, diverged.why)).tone(Tone::Bad));
     }
+    facts.extend(target.doubts.iter().map(|doubt| Fact::new("DIVERGED", doubt.as_str()).tone(Tone::Bad)));
     facts
 }
 

@@ -92,11 +92,7 @@ fn lines(state: &State, status: &TableStatus, width: u16) -> Vec<(String, Tone)>
             |staged| format!("staged {} to {}, {}", staged.from, staged.to, many(staged.rows, "row")),
         );
         lines.push((format!("Redshift: epoch {}, {applied}{at}, {staged}", target.epoch), Tone::Plain));
-        if let Some(diverged) = &target.diverged {
-            lines.extend(
-                wrap(&format!("diverged since {}: {}", diverged.since, diverged.why), wide).into_iter().map(|line| (line, Tone::Bad)),
-            );
-        }
+        lines.extend(target.differences().flat_map(|why| wrap(&why, wide)).map(|line| (line, Tone::Bad)));
     }
     if let Some(next) = status.next.first() {
         lines.extend(wrap(&format!("next: {next}"), wide).into_iter().map(|line| (line, Tone::Accent)));

@@ -1,9 +1,12 @@
 //! Keys that one transaction both deleted and made, found in bounded memory (rule E6).
 //!
 //! Every old and every new key of the transaction goes to a spool, in memory while it is small
-//! and in a temporary file beyond that. At the end the spool is read in passes, each over the
-//! keys of one share of the hashes. Two keys with one hash count as the same: a key too many is
-//! only read again from the source, and the source tells the truth about it.
+//! and in a temporary file beyond that, with the hash of its class: the keys that a server may take
+//! for the same, as `a` and `a` with a blank. A class of which one key is old and one is new is
+//! ambiguous with all its keys: Redshift would let the last delete of any of them win. At the end
+//! the spool is read in passes, each over the classes of one share of the hashes. Two keys with one
+//! hash count as the same class: a key too many is only read again from the source, and the source
+//! tells the truth about it.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +19,7 @@ use crate::model::{Fault, Value};
 
 /// Bytes of keys that stay in memory.
 const SPOOL_MEMORY: usize = 1 << 20;
-/// Keys of one pass, which bounds its two sets of hashes.
+/// Keys of one pass, which bounds its sets of hashes and of keys that were handed out.
 const PASS_KEYS: u64 = 500_000;
 
 const OLD: u8 = b'o';
@@ -37,22 +40,23 @@ impl Default for KeyTracker {
 }
 
 impl KeyTracker {
-    /// A key that the transaction took away.
-    pub fn took(&mut self, key: &[u8]) -> Result<(), Fault> {
+    /// A key that the transaction took away, with its class.
+    pub fn took(&mut self, key: &[u8], class: &[u8]) -> Result<(), Fault> {
         self.old += 1;
-        self.write(OLD, key)
+        self.write(OLD, key, class)
     }
 
-    /// A key that the transaction made.
-    pub fn made(&mut self, key: &[u8]) -> Result<(), Fault> {
+    /// A key that the transaction made, with its class.
+    pub fn made(&mut self, key: &[u8], class: &[u8]) -> Result<(), Fault> {
         self.new += 1;
-        self.write(NEW, key)
+        self.write(NEW, key, class)
     }
 
-    fn write(&mut self, kind: u8, key: &[u8]) -> Result<(), Fault> {
+    fn write(&mut self, kind: u8, key: &[u8], class: &[u8]) -> Result<(), Fault> {
         let length = u32::try_from(key.len()).map_err(io::Error::other).map_err(spill)?;
         let mut write = || {
             self.spool.write_all(&[kind])?;
+            self.spool.write_all(&salted(0, class).to_le_bytes())?;
             self.spool.write_all(&length.to_le_bytes())?;
             self.spool.write_all(key)
         };
@@ -73,6 +77,7 @@ impl KeyTracker {
             passes,
             pass: 0,
             wanted: HashSet::new(),
+            given: HashSet::new(),
             first_delete: 0,
             first_upsert: 0,
         };
@@ -89,8 +94,10 @@ pub struct AmbiguousKeys {
     passes: u64,
     /// Number of passes that were prepared; the spool stands somewhere in the newest.
     pass: u64,
-    /// Hashes of this pass that were both old and new and were not handed out yet.
+    /// Hashes of the classes of this pass that were both old and new.
     wanted: HashSet<u64>,
+    /// Keys of this pass that were handed out, by two hashes: one that is taken for another is missed.
+    given: HashSet<[u64; 2]>,
     /// First order number for keys whose row is gone.
     pub first_delete: i64,
     /// First order number for keys whose row is there.
@@ -116,9 +123,16 @@ impl AmbiguousKeys {
                 self.next_pass()?;
                 continue;
             }
-            let Some((_, key)) = self.read()? else { return Err(spill(io::ErrorKind::UnexpectedEof.into())) };
-            if self.wanted.remove(&hash(&key)) {
-                chunk.push(decode(&key).ok_or_else(|| spill(io::ErrorKind::InvalidData.into()))?);
+            match self.read()? {
+                None => {
+                    self.wanted.clear();
+                    self.given.clear();
+                }
+                Some(Spooled { class, key, .. }) => {
+                    if self.wanted.contains(&class) && self.given.insert([salted(0, &key), salted(1, &key)]) {
+                        chunk.push(decode(&key).ok_or_else(|| spill(io::ErrorKind::InvalidData.into()))?);
+                    }
+                }
             }
         }
         Ok(chunk)
@@ -129,10 +143,9 @@ impl AmbiguousKeys {
         while self.wanted.is_empty() && self.pass < self.passes {
             let (mut old, mut new) = (HashSet::new(), HashSet::new());
             self.rewind()?;
-            while let Some((kind, key)) = self.read()? {
-                let hash = hash(&key);
-                if hash % self.passes == self.pass {
-                    if kind == OLD { &mut old } else { &mut new }.insert(hash);
+            while let Some(Spooled { kind, class, .. }) = self.read()? {
+                if class % self.passes == self.pass {
+                    if kind == OLD { &mut old } else { &mut new }.insert(class);
                 }
             }
             self.wanted = old.intersection(&new).copied().collect();
@@ -146,22 +159,31 @@ impl AmbiguousKeys {
         self.spool.seek(SeekFrom::Start(0)).map(drop).map_err(spill)
     }
 
-    fn read(&mut self) -> Result<Option<(u8, Vec<u8>)>, Fault> {
-        let mut head = [0; 5];
+    fn read(&mut self) -> Result<Option<Spooled>, Fault> {
+        let mut head = [0; 13];
         match self.spool.read_exact(&mut head) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other.map_err(spill)?,
         }
-        let [kind, length @ ..] = head;
+        let [kind, c0, c1, c2, c3, c4, c5, c6, c7, length @ ..] = head;
+        let class = u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
         let mut key = vec![0; u32::from_le_bytes(length) as usize];
         self.spool.read_exact(&mut key).map_err(spill)?;
-        Ok(Some((kind, key)))
+        Ok(Some(Spooled { kind, class, key }))
     }
 }
 
-fn hash(key: &[u8]) -> u64 {
+/// A key as the spool holds it.
+struct Spooled {
+    kind: u8,
+    /// Hash of its class.
+    class: u64,
+    key: Vec<u8>,
+}
+
+fn salted(salt: u8, bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
+    (salt, bytes).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -195,10 +217,10 @@ mod tests {
     fn ambiguous(old: &[i64], new: &[i64], chunk: usize) -> Vec<i64> {
         let mut tracker = KeyTracker::default();
         for n in old {
-            tracker.took(&key(*n)).unwrap();
+            tracker.took(&key(*n), &key(*n)).unwrap();
         }
         for n in new {
-            tracker.made(&key(*n)).unwrap();
+            tracker.made(&key(*n), &key(*n)).unwrap();
         }
         let Some(mut keys) = tracker.finish().unwrap() else { return Vec::new() };
         let mut found = Vec::new();
@@ -223,6 +245,32 @@ mod tests {
             let new: BTreeSet<_> = new.into_iter().collect();
             prop_assert_eq!(found, old.intersection(&new).copied().collect::<Vec<_>>());
         }
+    }
+
+    /// `a` was made and `a ` taken, in whatever order: for Redshift they are one key, and both are settled.
+    #[test]
+    fn a_class_is_settled_with_all_its_keys() {
+        let bytes = |write: fn(&Value, &mut Vec<u8>), text: &str| {
+            let mut out = Vec::new();
+            write(&Value::Text(text.into()), &mut out);
+            out
+        };
+        let of = |text| (bytes(Value::write_identity, text), bytes(Value::write_class, text));
+        let mut tracker = KeyTracker::default();
+        for (taken, text) in [(false, "b"), (false, "a"), (true, "a "), (false, "a "), (true, "c"), (false, "a")] {
+            let (key, class) = of(text);
+            if taken { tracker.took(&key, &class) } else { tracker.made(&key, &class) }.unwrap();
+        }
+        let mut keys = tracker.finish().unwrap().unwrap();
+        let mut found = Vec::new();
+        loop {
+            let chunk = keys.next_chunk(1).unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            found.extend(chunk.into_iter().flatten());
+        }
+        assert!(found == [Value::Text("a".into()), Value::Text("a ".into())], "{}", found.len());
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub enum Folded {
     /// Its values at `columns` were not touched by the update and are read again from the source
     /// (rule E7): found, the present value; absent, the flag `gone`.
     Reread { row: StagedRow, columns: Vec<usize> },
-    /// The keys of a transaction that was both deleted and made there (rule E6).
+    /// The keys that a transaction both deleted and made (rule E6), with those that a server may take
+    /// for the same.
     Ambiguous(AmbiguousKeys),
 }
 
@@ -107,7 +108,7 @@ impl Folder {
 
     fn delete(&mut self, row: ChangeRow, out: &mut Vec<Folded>) -> Result<(), Fault> {
         if let Some(transaction) = &mut self.transaction {
-            transaction.keys.took(&self.shape.key_identity(&row.values))?;
+            transaction.keys.took(&self.shape.key_identity(&row.values), &self.shape.key_class(&row.values))?;
             transaction.deleted = true;
         }
         self.emit_delete(row.values, out);
@@ -117,7 +118,7 @@ impl Folder {
     fn insert(&mut self, row: ChangeRow, out: &mut Vec<Folded>) -> Result<(), Fault> {
         let mut doubtful = Vec::new();
         if let Some(transaction) = &mut self.transaction {
-            transaction.keys.made(&self.shape.key_identity(&row.values))?;
+            transaction.keys.made(&self.shape.key_identity(&row.values), &self.shape.key_class(&row.values))?;
             if transaction.deleted {
                 doubtful = self.large.iter().copied().filter(|at| row.values[*at].is_null()).collect();
             }
@@ -132,8 +133,8 @@ impl Folder {
         let moved = old != new;
         if moved {
             if let Some(transaction) = &mut self.transaction {
-                transaction.keys.took(&old)?;
-                transaction.keys.made(&new)?;
+                transaction.keys.took(&old, &self.shape.key_class(&before.values))?;
+                transaction.keys.made(&new, &self.shape.key_class(&after.values))?;
             }
             self.emit_delete(before.values, out);
         }

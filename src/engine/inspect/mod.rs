@@ -28,6 +28,7 @@ pub mod widen;
 
 use crate::engine::Engine;
 use crate::engine::extract::guards;
+use crate::engine::load::plan;
 use crate::model::fault::sync;
 use crate::model::state::StreamIdentity;
 use crate::model::{CommitRecord, Epoch, Fault, Lsn, Seq, TableName, TableShape, TargetState};
@@ -75,6 +76,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .evidence("pipeline in state", &state.identity.pipeline)
                 .evidence("root in state", &state.identity.root));
         }
+        plan::require_applied(&applied, applied_lsn)?;
         Ok(Subject { table: table.clone(), state, epoch, applied_seq, applied_lsn, applied, identity })
     }
 

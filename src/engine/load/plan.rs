@@ -63,7 +63,11 @@ pub async fn next<C: ChangeStore>(store: &C, state: &TargetState, opening: &Comm
         }
     }
     match records.first() {
-        None => Ok(Step::Done),
+        None => {
+            let last = read_record(store, &opening.table, opening.epoch, applied).await?;
+            require_applied(&last, lsn)?;
+            Ok(Step::Done)
+        }
         Some(record) if record.kind == RecordKind::Schema => {
             check_link(record, lsn, state, opening)?;
             Ok(Step::Schema(Box::new(records.swap_remove(0))))
@@ -92,6 +96,19 @@ async fn pending<C: ChangeStore>(store: &C, opening: &CommitRecord, applied: Seq
         .evidence("epoch", opening.epoch)
         .evidence("applied seq", applied)
         .evidence("records found", if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }))
+}
+
+/// The record that production stands at must be the one that was applied: one that went from S3 is made
+/// again by the next extract, from other changes, and nothing would ever load them.
+pub fn require_applied(record: &CommitRecord, lsn: Lsn) -> Result<(), Fault> {
+    if record.lsn_to == lsn {
+        return Ok(());
+    }
+    Err(Fault::new(&sync::RECORDS_GONE, format!("record {} of {} is not the one that was applied", record.seq, record.table))
+        .evidence("epoch", record.epoch)
+        .evidence("applied seq", record.seq)
+        .evidence("applied lsn", lsn)
+        .evidence("lsn_to of the record", record.lsn_to))
 }
 
 /// How many records from the first on form one range: up to a `schema` record, each beginning

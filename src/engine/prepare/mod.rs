@@ -195,7 +195,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if let Some(text) = operate::came_later(table, instance, &self.later_columns(instance).await?) {
             self.events.warn(Job::Prepare, table, text).await;
         }
+        if prepared.replaced {
+            self.log_mark(Job::Prepare, table, "replaced").await;
+        }
         if current.is_some() && !options.new_epoch {
+            if prepared.replaced {
+                let why = format!("production of {table} is not the table that was loaded: only a new epoch fills it");
+                return Err(Fault::new(&sync::DIVERGED, why).next(format!("db-to-redshift prepare --new-epoch --table {table:#}")));
+            }
             return Ok(None);
         }
         let vouched = match options.mode {

@@ -29,6 +29,13 @@ const PARALLEL: usize = 16;
 /// The store's part of a table, with the newest record.
 type InStore = (StoreStatus, Option<CommitRecord>);
 
+/// The target's part of a table: state, and why production may differ though state does not say so.
+#[derive(Default)]
+struct InTarget {
+    state: Option<TargetState>,
+    doubts: Vec<String>,
+}
+
 /// The source's parts, and the commit times of the heads and of production's positions.
 #[derive(Default)]
 struct InSource {
@@ -65,13 +72,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn in_store(
         self: &Arc<Self>,
         tables: &[TableName],
-        targets: &BTreeMap<TableName, Option<TargetState>>,
+        targets: &BTreeMap<TableName, InTarget>,
         faults: &mut Vec<TableFault>,
         at: Timestamp,
     ) -> (BTreeMap<TableName, InStore>, System) {
         let read = futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
-                let state = targets.get(&table).and_then(Option::as_ref);
+                let state = targets.get(&table).and_then(|target| target.state.as_ref());
                 let status = self.store_status(&table, state, at).await;
                 (table, status)
             })
@@ -139,7 +146,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         &self,
         tables: &[TableName],
         stored: &BTreeMap<TableName, InStore>,
-        targets: &BTreeMap<TableName, Option<TargetState>>,
+        targets: &BTreeMap<TableName, InTarget>,
         faults: &mut Vec<TableFault>,
     ) -> Result<(SourceSystem, InSource), Fault> {
         let facts = self.source.fleet().await?;
@@ -161,7 +168,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 (status.waiting, status.first_waiting) = (Some(first.is_some()), first);
             }
         }
-        let applied = targets.values().flatten().filter_map(|state| state.applied_lsn);
+        let applied = targets.values().filter_map(|target| target.state.as_ref()?.applied_lsn);
         let heads = stored.values().filter_map(|(store, _)| store.head_lsn);
         let waiting = found.parts.values().filter_map(|status| status.first_waiting);
         let lsns: BTreeSet<Lsn> = applied.chain(heads).chain(waiting).collect();
@@ -179,16 +186,38 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         self: &Arc<Self>,
         tables: &[TableName],
         faults: &mut Vec<TableFault>,
-    ) -> (BTreeMap<TableName, Option<TargetState>>, System) {
+    ) -> (BTreeMap<TableName, InTarget>, System) {
         let read = futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
-                let state = self.target.state(&table).await;
-                (table, state)
+                let found = self.table_in_target(&table).await;
+                (table, found)
             })
             .buffer_unordered(self.settings.load.parallel.max(1))
             .collect::<Vec<_>>()
             .await;
         collect(read, faults)
+    }
+
+    async fn table_in_target(&self, table: &TableName) -> Result<InTarget, Fault> {
+        let Some(state) = self.target.state(table).await? else { return Ok(InTarget::default()) };
+        let mut doubts = Vec::new();
+        let (theirs, root) = (&state.identity, self.store.root());
+        if theirs.pipeline != self.settings.pipeline || theirs.root != root {
+            doubts.push(format!("its state belongs to pipeline {} with {}", theirs.pipeline, theirs.root));
+        }
+        let found = self.target.oids(table).await?;
+        if found == (Some(state.production_oid), Some(state.staging_oid)) {
+            return Ok(InTarget { state: Some(state), doubts });
+        }
+        // A prepare may have made one anew between the two questions.
+        let Some(state) = self.target.state(table).await? else { return Ok(InTarget::default()) };
+        let names = self.target.names(table);
+        let recorded = [(names.production, found.0, state.production_oid), (names.staging, found.1, state.staging_oid)];
+        doubts.extend(recorded.into_iter().filter_map(|(name, found, recorded)| match found {
+            None => Some(format!("{name} does not exist")),
+            Some(found) => (found != recorded).then(|| format!("{name} is not the table that was loaded")),
+        }));
+        Ok(InTarget { state: Some(state), doubts })
     }
 }
 
@@ -243,17 +272,24 @@ fn line(
     table: &TableName,
     source: Option<&InSource>,
     store: Option<&InStore>,
-    target: Option<&Option<TargetState>>,
+    target: Option<&InTarget>,
     system: &SourceSystem,
     at: Timestamp,
 ) -> TableStatus {
     let time = |lsn: Option<Lsn>| source.and_then(|source| source.times.get(&lsn?).copied().flatten());
+    let head = store.and_then(|(_, head)| head.as_ref());
     let mut store = store.map(|(store, _)| store.clone());
     if let Some(store) = &mut store {
         // The record's own row may be older than what the mapping has at its end by now.
         store.head_time = time(store.head_lsn).or(store.head_time);
     }
-    let status = |state: &TargetState| TargetStatus {
+    let other = |state: &TargetState| {
+        let head = head.filter(|head| head.epoch == state.epoch && Some(head.seq) == state.applied_seq)?;
+        let (seq, recorded, applied) = (head.seq, head.lsn_to, state.applied_lsn?);
+        let why = || format!("record {seq} ends at {recorded}, production stands at {applied}: it is not the one that was applied");
+        (recorded != applied).then(why)
+    };
+    let status = |state: &TargetState, doubts: &[String]| TargetStatus {
         epoch: state.epoch,
         applied_seq: state.applied_seq,
         applied_lsn: state.applied_lsn,
@@ -261,12 +297,13 @@ fn line(
         applied_at: state.applied_at.clone(),
         staged: state.staged,
         diverged: state.diverged.clone(),
+        doubts: doubts.iter().cloned().chain(other(state)).collect(),
         state: Some(state.clone()),
     };
     let parts = Parts {
         source: source.and_then(|source| source.parts.get(table).cloned()),
         store,
-        target: target.and_then(Option::as_ref).map(status),
+        target: target.and_then(|target| Some(status(target.state.as_ref()?, &target.doubts))),
     };
     judge::table(table, parts, system, target.is_some(), at)
 }

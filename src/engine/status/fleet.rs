@@ -84,8 +84,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             seen.source.iter().flat_map(|facts| &facts.tables).map(|table| (&table.name, table)).collect();
         let system = &seen.systems.source;
         let lines = names.iter().map(|name| {
+            let stored = seen.store.as_ref().and_then(|fleet| fleet.get(name));
             let target = seen.target().and_then(|fleet| self.target_status(fleet, name, &asked));
-            let store = seen.store.as_ref().map(|fleet| store_status(fleet.get(name), target.as_ref(), system, &asked, at));
+            let store = seen.store.as_ref().map(|_| store_status(stored, target.as_ref(), system, &asked, at));
             let own = own_instance(&seen, name);
             let source = seen.source.as_ref().map(|_| source_status(by_name.get(name).copied(), own, system, name, &asked));
             judge::table(name, Parts { source, store, target }, system, seen.target().is_some(), at)
@@ -174,11 +175,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok(Asked { times: lsns.into_iter().zip(times).collect(), first })
     }
 
-    /// `None`: never prepared.
+    /// `None`: never prepared, or its state is gone.
     fn target_status(&self, fleet: &TargetFleet, name: &TableName, asked: &Asked) -> Option<TargetStatus> {
-        let Some(state) = fleet.logged.get(name) else {
-            return fleet.states.contains(&self.target.names(name).state).then(TargetStatus::default);
-        };
+        let names = self.target.names(name);
+        if !fleet.tables.contains(&names.state) {
+            return None;
+        }
+        let Some(state) = fleet.logged.get(name) else { return Some(TargetStatus::default()) };
+        let gone = [names.production, names.staging].into_iter().filter(|table| !fleet.tables.contains(table));
+        let doubts = gone.map(|table| format!("{table} does not exist")).collect();
         Some(TargetStatus {
             epoch: state.epoch,
             applied_seq: state.applied_seq,
@@ -187,6 +192,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             applied_at: state.applied_at.clone(),
             staged: state.staged,
             diverged: state.diverged.clone(),
+            doubts,
             state: None,
         })
     }

@@ -110,13 +110,14 @@ fn verdict(
     let (Some(source), Some(store), true) = (source, store, target_answers) else { return Verdict::Unknown };
     let gap = source.min_lsn.zip(store.head_lsn).is_some_and(|(min, head)| min > head.next());
     let checks = [
-        (target.is_some_and(|target| target.diverged.is_some()), Verdict::Diverged),
+        (target.is_some_and(|target| target.diverged.is_some() || !target.doubts.is_empty()), Verdict::Diverged),
         (gap, Verdict::Gap),
         // Without tracking nothing is cleaned up, and nothing comes.
         (source.tracked && retention.is_some_and(|retention| retention.warn), Verdict::Lagging),
         (store.paused, Verdict::Paused),
         (!source.tracked, Verdict::NotTracked),
-        (store.epoch.is_none(), Verdict::NotPrepared),
+        // Without a state nothing is loaded, whatever was recorded.
+        (store.epoch.is_none() || target.is_none(), Verdict::NotPrepared),
         // Capture is not this table's matter: the report says so once.
         (hops.stuck.as_ref().is_some_and(|stuck| stuck.hop != HopName::Capture), Verdict::Stuck),
         (target.is_some_and(|target| target.staged.is_some()), Verdict::Staged),

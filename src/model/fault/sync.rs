@@ -198,10 +198,20 @@ pub const BROKEN_CHAIN: Page = Page {
 
 pub const RECORDS_GONE: Page = Page {
     code: "SYNC-016",
-    title: "state is ahead of the records",
+    title: "the records do not go on where production stands",
     class: Class::Human,
-    evidence: &["epoch", "applied seq", "records found", "current epoch in S3", "epoch in state", "seq"],
-    meaning: "Redshift holds more than the records in S3 tell: records were deleted, or the target was restored.",
+    evidence: &[
+        "epoch",
+        "applied seq",
+        "records found",
+        "current epoch in S3",
+        "epoch in state",
+        "seq",
+        "applied lsn",
+        "lsn_to of the record",
+    ],
+    meaning: "Redshift holds more than the records in S3 tell, or other batches: records were deleted, or made anew after that, or the \
+              target was restored. What was never loaded may be missing for good, so nothing is extracted or loaded.",
     next: &["find out what was deleted or restored", "db-to-redshift prepare --new-epoch --table <table> # takes a new snapshot"],
 };
 

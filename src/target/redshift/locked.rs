@@ -166,15 +166,20 @@ pub async fn require_oids(locked: &mut Locked, names: &Names) -> Result<(), Faul
 /// Diverged until a verify or a snapshot (rule L1), even if the table of before comes back: nobody
 /// knows what was written meanwhile.
 async fn mark_replaced(locked: &mut Locked, names: &Names, relation: &Relation) -> Result<(), Fault> {
-    let Locked { session, row } = locked;
+    let Some(sql) = replaced_sql(&locked.row, names, relation) else { return Ok(()) };
+    move_state(&mut locked.session, names, &sql).await?;
+    locked.session.commit().await
+}
+
+/// Sets that mark; `None` when it is set.
+pub fn replaced_sql(row: &StateRow, names: &Names, relation: &Relation) -> Option<String> {
     let why = format!("{} is not the table that was loaded", relation.sql());
     let marked = row.state.diverged.as_ref();
     if marked.is_some_and(|diverged| diverged.why.contains(&why)) {
-        return Ok(());
+        return None;
     }
     let why = state::with_reason(marked, &why);
-    move_state(session, names, &state::set_diverged(&names.state, row.state.fence, row.state.epoch, Some(&why))).await?;
-    session.commit().await
+    Some(state::set_diverged(&names.state, row.state.fence, row.state.epoch, Some(&why)))
 }
 
 /// Where a range expects state to stand.

@@ -41,7 +41,7 @@ mod tls;
 mod types;
 mod widths;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
@@ -153,9 +153,13 @@ impl Target for Redshift {
     async fn fleet(&self, pipeline: &str) -> Result<TargetFleet, Fault> {
         let mut session = Session::open(self.settings()).await?;
         let log = names::log(self.settings());
-        let tables = catalogue::tables_of(&mut session, &log.schema).await?;
-        let logged = if tables.contains(&log.name) { log::states(&mut session, &log, pipeline).await? } else { BTreeMap::new() };
-        Ok(TargetFleet { logged, states: tables.iter().map(|name| quote::qualified(&log.schema, name)).collect() })
+        let mut tables = BTreeSet::new();
+        for (_, schema) in prepare::schemas(self.settings()) {
+            let found = catalogue::tables_of(&mut session, &schema).await?;
+            tables.extend(found.iter().map(|name| quote::qualified(&schema, name)));
+        }
+        let logged = if tables.contains(&log.sql()) { log::states(&mut session, &log, pipeline).await? } else { BTreeMap::new() };
+        Ok(TargetFleet { logged, tables })
     }
 
     async fn production_rows(&self, table: &TableName) -> Result<Option<u64>, Fault> {

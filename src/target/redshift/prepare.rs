@@ -40,14 +40,17 @@ pub async fn run(job: &Job<'_>) -> Result<Prepared, Fault> {
     }
     let names = Names::new(job.settings, job.table);
     let layout = Layout::new(job.table, job.shape)?;
-    let mut did = Vec::new();
+    let (mut did, mut replaced) = (Vec::new(), false);
     let mut session = Session::open(job.settings).await?;
     collation::database(&mut session, job.settings).await?;
     did.extend(collation::production(&mut session, &names, &layout).await?);
     shared(&mut session, job.settings, &names, &mut did).await?;
     for attempt in 1.. {
         let outcome = if catalogue::oid(&mut session, &names.state).await?.is_some() {
-            again(job, &names, &layout, &mut did).await.map(|()| true)
+            again(job, &names, &layout, &mut did).await.map(|found| {
+                replaced = found;
+                true
+            })
         } else {
             first(session, job, &names, &layout, &mut did).await
         };
@@ -65,7 +68,7 @@ pub async fn run(job: &Job<'_>) -> Result<Prepared, Fault> {
     if did.is_empty() {
         did.push(format!("found {}, {} and {} ready", names.production.sql(), names.staging.sql(), names.state.sql()));
     }
-    Ok(Prepared { did, lossy: shapes::lossy(job.shape), production_rows })
+    Ok(Prepared { did, lossy: shapes::lossy(job.shape), production_rows, replaced })
 }
 
 /// Schemas and the batch log: made outside a transaction, since all tables share them.
@@ -217,12 +220,13 @@ async fn add_columns(session: &mut Session, names: &Names, layout: &Layout, did:
     Ok(())
 }
 
-/// A prepare on a table that has its state: checks, and mends under the lock.
-async fn again(job: &Job<'_>, names: &Names, layout: &Layout, did: &mut Vec<String>) -> Result<(), Fault> {
+/// A prepare on a table that has its state: checks, and mends under the lock. `true`: production is
+/// not the table that was loaded.
+async fn again(job: &Job<'_>, names: &Names, layout: &Layout, did: &mut Vec<String>) -> Result<bool, Fault> {
     let session = Session::open(job.settings).await?;
     let mut locked = locked::begin(session, job.settings, names).await?;
     match mend(&mut locked, job, names, layout, did).await {
-        Ok(()) => Ok(()),
+        Ok(replaced) => Ok(replaced),
         Err(fault) => {
             locked.session.abandon().await;
             Err(fault)
@@ -230,7 +234,7 @@ async fn again(job: &Job<'_>, names: &Names, layout: &Layout, did: &mut Vec<Stri
     }
 }
 
-async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout, did: &mut Vec<String>) -> Result<(), Fault> {
+async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout, did: &mut Vec<String>) -> Result<bool, Fault> {
     locked::require_stream(&locked.row, names, job.table, job.identity)?;
     let recorded = (locked.row.state.production_oid, locked.row.state.staging_oid);
     let mut oids = recorded;
@@ -283,5 +287,10 @@ async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout
     if oids != recorded {
         locked::move_state(session, names, &state::set_oids(&names.state, fence, oids.0, oids.1)).await?;
     }
-    session.commit().await
+    let replaced = epoch > 0 && production_oid != Some(recorded.0);
+    if replaced && let Some(sql) = locked::replaced_sql(&locked.row, names, &names.production) {
+        locked::move_state(session, names, &sql).await?;
+    }
+    session.commit().await?;
+    Ok(replaced)
 }

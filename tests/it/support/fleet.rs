@@ -136,12 +136,14 @@ async fn store_table(engine: &Arc<LiveEngine>, number: usize, table: &FleetTable
     store.put_control(&table.name, &Control { paused, intent: None }, None).await.unwrap();
 }
 
-/// State tables, and the lines of the log that loads would have written.
+/// The tables of the target, and the lines of the log that loads would have written.
 async fn log_tables(pipeline: &Pipeline, engine: &Arc<LiveEngine>, tables: &[FleetTable], max: Lsn) {
     let client = lab::redshift(&pipeline.lab).await;
     let numbered: Vec<_> = tables.iter().enumerate().skip(1).collect();
     for chunk in numbered.chunks(250) {
-        let tables = chunk.iter().map(|(_, table)| format!("CREATE TABLE {} (\"epoch\" INTEGER)", engine.target.names(&table.name).state));
+        let names = chunk.iter().map(|(_, table)| engine.target.names(&table.name));
+        let tables = names.flat_map(|names| [names.production, names.staging, names.state]);
+        let tables = tables.map(|table| format!("CREATE TABLE {table} (\"epoch\" INTEGER)"));
         client.simple_query(&tables.collect::<Vec<_>>().join(";\n")).await.unwrap();
         let lines = chunk.iter().flat_map(|(number, table)| {
             let line = |event: &str, seq| {

@@ -1,5 +1,6 @@
 //! Traces of the protocol's section 8 that break weaker rules. Each test names its number.
 
+mod doubts;
 mod extract;
 mod history;
 mod load;
