@@ -36,8 +36,10 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
     } else {
         output::text(text(&report));
     }
+    let waits = |table: &TableStatus| table.store.iter().flat_map(|store| &store.failed).any(|failed| failed.human);
     let verdicts = report.tables.iter().map(|table| match table.verdict {
         Verdict::Gap | Verdict::Diverged => exit::HUMAN,
+        Verdict::Stuck if waits(table) => exit::HUMAN,
         _ => exit::DONE,
     });
     let systems = report.faults.iter().map(|_| exit::FAILED);

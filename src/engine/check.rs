@@ -305,7 +305,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Verdict::Behind => found.good(&name, "work", "changes wait to be extracted: db-to-redshift sync"),
                 Verdict::Pending => found.warn(&name, "work", format!("{pending} batches wait to be loaded: db-to-redshift load")),
                 Verdict::Lagging => found.warn(&name, "work", "more than half of the retention is used: db-to-redshift sync"),
-                Verdict::Stuck => found.warn(&name, "work", "changes wait and nobody is at work: db-to-redshift sync"),
+                Verdict::Stuck => {
+                    let why = status.hops.stuck.map_or_else(String::new, |stuck| stuck.why);
+                    found.warn(&name, "work", format!("{why}: {}", status.next.join(", then ")));
+                }
                 Verdict::Staged => found.warn(&name, "work", "a batch stands in staging: db-to-redshift load applies it"),
                 Verdict::NotPrepared => found.warn(&name, "work", "not prepared yet: db-to-redshift prepare"),
                 Verdict::Paused => found.warn(&name, "work", "paused by an operator"),

@@ -3,7 +3,7 @@
 //! A lease saves double work and tells people who is busy. Safety rests on the conditional PUT
 //! of records and on the fence in state alone, so a lease that is lost is no danger.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,6 +30,25 @@ pub struct Held {
     stop: CancellationToken,
     lost: CancellationToken,
     renewal: JoinHandle<()>,
+    ended: Arc<OnceLock<Ended>>,
+}
+
+/// How a job ended, for those who only see its lease.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Well,
+    /// With the fault of this code.
+    Failed(String),
+    /// It was stopped or never began, which says nothing of the table.
+    Unsaid,
+}
+
+impl Ended {
+    #[must_use]
+    pub fn by(fault: &Fault) -> Self {
+        let stopped = [&sync::CANCELLED, &sync::BUSY, &sync::LEASE_LOST, &sync::STALE_FENCE].iter().any(|page| fault.is(page));
+        if stopped { Self::Unsaid } else { Self::Failed(fault.code().to_owned()) }
+    }
 }
 
 impl Held {
@@ -41,6 +60,12 @@ impl Held {
 
     pub fn check(&self, table: &TableName) -> Result<(), Fault> {
         if self.is_lost() { Err(Fault::new(&sync::LEASE_LOST, format!("the lease on {table} was taken over"))) } else { Ok(()) }
+    }
+
+    /// [`Self::release`], with a word of how the job ended.
+    pub async fn release_after(self, ended: Ended) {
+        drop(self.ended.set(ended));
+        self.release().await;
     }
 
     /// Writes "released". A lease that cannot be released expires by itself.
@@ -108,7 +133,8 @@ pub async fn take<C: ChangeStore>(
             },
         };
         if free {
-            let lease = Lease { holder: Some(holder.clone()), beat: 0, at: Timestamp::now() };
+            let failed = present.as_ref().and_then(|(lease, _)| lease.failed.clone());
+            let lease = Lease { holder: Some(holder.clone()), beat: 0, at: Timestamp::now(), failed };
             let expected = present.as_ref().map(|(_, etag)| etag);
             if let Written::Done(etag) = store.put_lease(table, kind, &lease, expected).await? {
                 return Ok(renew(Arc::clone(store), table.clone(), kind, lease, etag));
@@ -146,6 +172,8 @@ pub(crate) fn busy(table: &TableName, kind: LeaseKind, holder: &Holder) -> Fault
 fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut lease: Lease, mut etag: ETag) -> Held {
     let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
     let (stopped, gone) = (stop.clone(), lost.clone());
+    let ended = Arc::new(OnceLock::new());
+    let said = Arc::clone(&ended);
     let renewal = tokio::spawn(async move {
         loop {
             let ending = tokio::select! {
@@ -156,6 +184,11 @@ fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut l
             lease.at = Timestamp::now();
             if ending {
                 lease.holder = None;
+                match said.get() {
+                    Some(Ended::Well) => lease.failed = None,
+                    Some(Ended::Failed(code)) => lease.failed = Some(code.clone()),
+                    Some(Ended::Unsaid) | None => {}
+                }
             }
             match store.put_lease(&table, kind, &lease, Some(&etag)).await {
                 Ok(Written::Done(new)) => etag = new,
@@ -170,7 +203,7 @@ fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut l
             }
         }
     });
-    Held { stop, lost, renewal }
+    Held { stop, lost, renewal, ended }
 }
 
 #[cfg(test)]

@@ -81,6 +81,10 @@ pub struct Lease {
     /// Changes with every renewal, so that the ETag does too.
     pub beat: u64,
     pub at: Timestamp,
+    /// Code of the fault that the newest job ended with; `None`: it ended well. Of the extract lease the
+    /// newest extract or prepare, of the load lease the newest load: what else takes a lease leaves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// A run of the program: who, where, since when.

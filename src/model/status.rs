@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::control::{Control, Holder};
+use super::control::{Control, Holder, LeaseKind};
 use super::fault::FaultDocument;
 use super::state::{Diverged, StagedRange};
 use super::{Epoch, Lsn, Seq, TableName, TargetState};
@@ -146,7 +146,7 @@ pub struct Hops {
     /// newest record. A quiet table may show more than any change has waited; `waiting_seconds`
     /// counts from when the oldest pending file was written.
     pub load: Hop,
-    /// The hop on which changes have waited longest with nobody at work.
+    /// The hop whose last job failed, or on which changes have waited longest with nobody at work.
     pub stuck: Option<Stuck>,
 }
 
@@ -159,7 +159,7 @@ pub struct Hop {
     pub waiting_seconds: Option<i64>,
 }
 
-/// Changes wait, and nobody is at work.
+/// Changes wait and nobody is at work, or the hop's last job failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Stuck {
     pub hop: HopName,
@@ -243,8 +243,24 @@ pub struct StoreStatus {
     pub extracting: Option<Busy>,
     /// Somebody loads it.
     pub loading: Option<Busy>,
+    /// Jobs whose newest run ended with a fault.
+    #[serde(default)]
+    pub failed: Vec<FailedJob>,
     /// The control object; detail only.
     pub control: Option<Control>,
+}
+
+/// A job that ended with a fault, and did not run again since.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FailedJob {
+    /// `extract` stands for a prepare, too.
+    pub job: LeaseKind,
+    /// When: by the store's clock in a fleet report, by the job's in a detail report.
+    pub at: Timestamp,
+    /// Code of the fault; detail only.
+    pub code: Option<String>,
+    /// It stands until a person decides.
+    pub human: bool,
 }
 
 /// A lease that is held.
@@ -310,7 +326,8 @@ pub enum Verdict {
     NotTracked,
     /// No epoch was opened yet.
     NotPrepared,
-    /// Changes have waited on a hop for more than an hour, and nobody is at work.
+    /// The last extract or load failed, or changes have waited on a hop for more than an hour; and
+    /// nobody is at work.
     Stuck,
     /// Staged rows wait to be applied.
     Staged,

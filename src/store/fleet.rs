@@ -35,6 +35,19 @@ pub struct StoredTable {
     /// never taken. A holder renews every 15 s: one that is silent for a minute is gone.
     pub extracting: Option<Timestamp>,
     pub loading: Option<Timestamp>,
+    /// The newest extract or prepare ended with a fault.
+    pub extract_failed: Option<JobFailed>,
+    /// The newest load ended with a fault.
+    pub load_failed: Option<JobFailed>,
+}
+
+/// A job that ended with a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JobFailed {
+    /// When its lease was written last, by the store's clock.
+    pub at: Timestamp,
+    /// A person must decide.
+    pub human: bool,
 }
 
 /// Some part files, empty markers left out.

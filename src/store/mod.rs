@@ -13,7 +13,7 @@ use bytes::Bytes;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-pub use self::fleet::{AppliedSeqs, Files, StoredTable};
+pub use self::fleet::{AppliedSeqs, Files, JobFailed, StoredTable};
 use crate::model::control::{Control, Lease, LeaseKind, RunRecord};
 use crate::model::{CommitRecord, Epoch, Fault, Lsn, PartFile, Seq, TableName};
 

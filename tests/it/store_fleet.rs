@@ -116,7 +116,7 @@ async fn control_and_leases_show_by_their_length_and_never_come_back_with_an_old
     let holder = Holder { run: Uuid::new_v4(), host: "h".into(), user: "u".into(), pid: 1, machine: None, since: Timestamp::now() };
     let mut last = None;
     for holder in [Some(holder), None] {
-        let lease = Lease { holder, beat: 1, at: Timestamp::now() };
+        let lease = Lease { holder, beat: 1, at: Timestamp::now(), failed: None };
         let Written::Done(etag) = at.store.put_lease(&table, LeaseKind::Load, &lease, last.as_ref()).await.unwrap() else {
             panic!("nobody else writes")
         };

@@ -56,7 +56,7 @@ fn meaning(status: &TableStatus) -> String {
         Verdict::Paused => "An operator paused the table: nobody extracts or loads it.",
         Verdict::NotTracked => "CDC is not enabled for this table: its changes are not recorded.",
         Verdict::NotPrepared => "CDC records its changes, but no epoch was opened: prepare takes the first snapshot.",
-        Verdict::Stuck => "Changes have waited on a hop for more than an hour, and nobody is at work.",
+        Verdict::Stuck => "The last extract or load failed, or changes have waited for more than an hour; and nobody is at work.",
         Verdict::Staged => "Rows stand in staging and wait to be applied.",
         Verdict::Pending => "Change files stand in S3 and wait to be loaded.",
         Verdict::Behind => "Changes stand in the change table and wait to be extracted.",

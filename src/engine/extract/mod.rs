@@ -21,6 +21,7 @@ use futures::StreamExt;
 use crate::engine::Engine;
 use crate::engine::abreast::abreast;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
+use crate::engine::lease::Ended;
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{ProbeRange, Source};
 use crate::store::ChangeStore;
@@ -52,8 +53,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         self.look_at_capture(&mut work, &look).await;
         for Work { stream, outcome, .. } in work {
+            let ended = if outcome.paused { Ended::Unsaid } else { Ended::Well };
             reports.insert(stream.table.clone(), Ok(outcome));
-            stream.close().await;
+            stream.close(ended).await;
         }
         let mut ordered = Vec::with_capacity(tables.len());
         for table in tables {
@@ -151,8 +153,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             kept.push(work);
         }
         for (work, fault) in failed {
+            let ended = Ended::by(&fault);
             reports.insert(work.stream.table.clone(), Err(fault));
-            work.stream.close().await;
+            work.stream.close(ended).await;
         }
         kept
     }

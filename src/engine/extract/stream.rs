@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::engine::lease::Ended;
 use crate::engine::{Engine, control, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
@@ -38,7 +39,7 @@ impl Stream {
                 Ok(Self { table: table.clone(), epoch, opened_by, head, paused, lease, head_read: Instant::now() })
             }
             Err(fault) => {
-                lease.release().await;
+                lease.release_after(Ended::by(&fault)).await;
                 Err(fault)
             }
         }
@@ -116,8 +117,8 @@ impl Stream {
         self.head_read = Instant::now();
     }
 
-    pub async fn close(self) {
-        self.lease.release().await;
+    pub async fn close(self, ended: Ended) {
+        self.lease.release_after(ended).await;
     }
 }
 

@@ -60,7 +60,12 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         };
         let loaded = self.load_under_lease(table, &lease).await;
-        lease.release().await;
+        let ended = match &loaded {
+            Ok(loaded) if loaded.outcome.paused => lease::Ended::Unsaid,
+            Ok(_) => lease::Ended::Well,
+            Err(fault) => lease::Ended::by(fault),
+        };
+        lease.release_after(ended).await;
         loaded
     }
 

@@ -20,6 +20,7 @@ use crate::engine::abreast::abreast;
 use crate::engine::event::Job;
 use crate::engine::extract::guards::{self, Changed};
 use crate::engine::extract::stream::Stream;
+use crate::engine::lease::Ended;
 use crate::engine::{Engine, TOOL};
 use crate::model::fault::operate::CONFIRM;
 use crate::model::fault::sync;
@@ -91,7 +92,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
         let mut stream = Stream::open(self, table).await?;
         let accepted = self.accept_under_lease(&mut stream).await;
-        stream.close().await;
+        // What the last extract stopped at is settled; the next one tells the rest.
+        stream.close(if accepted.is_ok() { Ended::Well } else { Ended::Unsaid }).await;
         accepted
     }
 

@@ -166,7 +166,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     /// `false`: somebody wrote the lease first.
     async fn put_released(&self, table: &TableName, kind: LeaseKind, lease: &Lease, etag: &ETag) -> Result<bool, Fault> {
-        let released = Lease { holder: None, beat: lease.beat + 1, at: Timestamp::now() };
+        let released = Lease { holder: None, beat: lease.beat + 1, at: Timestamp::now(), failed: lease.failed.clone() };
         Ok(matches!(self.store.put_lease(table, kind, &released, Some(etag)).await?, Written::Done(_)))
     }
 }

@@ -109,7 +109,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         };
         let prepared = self.prepare_under_lease(Opening { server, facts, instance, options }, &lease).await;
-        lease.release().await;
+        let ended = match &prepared {
+            // One that had nothing to open says nothing of the stream.
+            Ok(outcome) if outcome.batches == 0 => lease::Ended::Unsaid,
+            Ok(_) => lease::Ended::Well,
+            Err(fault) => lease::Ended::by(fault),
+        };
+        lease.release_after(ended).await;
         prepared
     }
 

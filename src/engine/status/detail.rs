@@ -13,14 +13,14 @@ use super::{instance, source_system};
 use crate::engine::Engine;
 use crate::engine::extract::guards;
 use crate::model::control::{Lease, LeaseKind};
-use crate::model::fault::FaultDocument;
+use crate::model::fault::{Class, FaultDocument, page};
 use crate::model::status::{
-    Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TableStatus,
+    Busy, FailedJob, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TableStatus,
     TargetStatus,
 };
 use crate::model::{CommitRecord, Fault, Lsn, Seq, TableName, TargetState};
 use crate::source::{FleetFacts, MappingFacts, ProbeRange, Source};
-use crate::store::{ChangeStore, ETag};
+use crate::store::ChangeStore;
 use crate::target::Target;
 
 /// Tables whose objects are read at once.
@@ -91,7 +91,10 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     async fn store_status(&self, table: &TableName, state: Option<&TargetState>, at: Timestamp) -> Result<InStore, Fault> {
         let objects = &self.store;
         let control = objects.control(table).await?.map(|(control, _)| control).unwrap_or_default();
-        let lease_of = async |kind| Ok::<_, Fault>(objects.lease(table, kind).await?.and_then(|lease| busy(lease, at)));
+        let extract = objects.lease(table, LeaseKind::Extract).await?.map(|(lease, _)| lease);
+        let load = objects.lease(table, LeaseKind::Load).await?.map(|(lease, _)| lease);
+        let leases = [(LeaseKind::Extract, &extract), (LeaseKind::Load, &load)];
+        let failed = leases.into_iter().filter_map(|(job, lease)| failed(job, lease.as_ref()?)).collect();
         let epoch = objects.current_epoch(table).await?;
         let head = match epoch {
             None => None,
@@ -111,8 +114,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             pending: Some(pending),
             paused: control.paused.is_some(),
             intent: control.intent.is_some(),
-            extracting: lease_of(LeaseKind::Extract).await?,
-            loading: lease_of(LeaseKind::Load).await?,
+            extracting: extract.and_then(|lease| busy(lease, at)),
+            loading: load.and_then(|lease| busy(lease, at)),
+            failed,
             control: Some(control),
             ..StoreStatus::default()
         };
@@ -244,7 +248,13 @@ fn in_catalogue(facts: &FleetFacts, table: &TableName, head: Option<&CommitRecor
     (status, range)
 }
 
-fn busy((lease, _): (Lease, ETag), now: Timestamp) -> Option<Busy> {
+fn failed(job: LeaseKind, lease: &Lease) -> Option<FailedJob> {
+    let code = lease.failed.clone()?;
+    let human = page(&code).is_some_and(|page| page.class == Class::Human);
+    Some(FailedJob { job, at: lease.at, code: Some(code), human })
+}
+
+fn busy(lease: Lease, now: Timestamp) -> Option<Busy> {
     let silent = now.duration_since(lease.at).as_secs() > LEASE_SILENT_AFTER;
     lease.holder.map(|holder| Busy { renewed: lease.at, silent, holder: Some(holder) })
 }

@@ -11,9 +11,10 @@ use super::judge::{self, Parts};
 use super::{instance, source_system};
 use crate::engine::Engine;
 use crate::engine::extract::guards;
+use crate::model::control::LeaseKind;
 use crate::model::fault::FaultDocument;
 use crate::model::status::{
-    Busy, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TargetStatus,
+    Busy, FailedJob, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TargetStatus,
 };
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{FleetFacts, FleetTable, MappingFacts, ProbeRange, Source};
@@ -251,6 +252,10 @@ fn store_status(
         intent: stored.intent,
         extracting: busy(stored.extracting),
         loading: busy(stored.loading),
+        failed: [(LeaseKind::Extract, stored.extract_failed), (LeaseKind::Load, stored.load_failed)]
+            .into_iter()
+            .filter_map(|(job, failed)| failed.map(|failed| FailedJob { job, at: failed.at, code: None, human: failed.human }))
+            .collect(),
         control: None,
     }
 }

@@ -4,6 +4,7 @@ use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::TableName;
+use crate::model::control::LeaseKind;
 use crate::model::status::{
     Busy, Countdown, Hop, HopName, Hops, STUCK_AFTER, SourceStatus, SourceSystem, StoreStatus, Stuck, TableStatus, TargetStatus, Verdict,
 };
@@ -36,7 +37,8 @@ pub fn table(name: &TableName, parts: Parts, system: &SourceSystem, target_answe
     let hops = hops(source.as_ref(), store.as_ref(), target.as_ref(), system, now);
     let retention = countdown(store.as_ref(), system);
     let verdict = verdict(source.as_ref(), store.as_ref(), target.as_ref(), &hops, retention.as_ref(), target_answers);
-    let next = next(name, verdict, retention.as_ref(), hops.stuck.as_ref());
+    let failed = store.as_ref().is_some_and(|store| !store.failed.is_empty());
+    let next = next(name, verdict, retention.as_ref(), hops.stuck.as_ref(), failed);
     TableStatus { table: name.clone(), verdict, hops, retention, source, store, target, next }
 }
 
@@ -79,6 +81,22 @@ fn hops(
         ),
         (HopName::Capture, capture.waiting_seconds, down.cloned().unwrap_or_default()),
     ];
+    let busy = |job: LeaseKind| match job {
+        LeaseKind::Extract => store.and_then(|store| store.extracting.as_ref()),
+        LeaseKind::Load => store.and_then(|store| store.loading.as_ref()),
+    };
+    // What failed is stuck at once: it may wait for a person.
+    let failed = store.iter().flat_map(|store| &store.failed).filter(|failed| !at_work(busy(failed.job)));
+    if let Some(failed) = failed.max_by_key(|failed| (failed.human, failed.job == LeaseKind::Load)) {
+        let (hop, job) = match failed.job {
+            LeaseKind::Extract => (HopName::Extract, "extract or prepare"),
+            LeaseKind::Load => (HopName::Load, "load"),
+        };
+        let code = failed.code.as_ref().map_or_else(String::new, |code| format!(" with {code}"));
+        let human = if failed.human { ", and a person must decide" } else { "" };
+        let stuck = Stuck { hop, since: failed.at, why: format!("the last {job} failed{code}{human}") };
+        return Hops { capture, extract, load, stuck: Some(stuck) };
+    }
     let longest = candidates.into_iter().filter_map(|(hop, waiting, why)| Some((waiting?, hop, why))).max_by_key(|(waiting, ..)| *waiting);
     let stuck = longest.map(|(waiting, hop, why)| Stuck { hop, since: now - SignedDuration::from_secs(waiting), why });
     Hops { capture, extract, load, stuck }
@@ -128,7 +146,7 @@ fn verdict(
     checks.into_iter().find(|(holds, _)| *holds).map_or(Verdict::Current, |(_, verdict)| verdict)
 }
 
-fn next(table: &TableName, verdict: Verdict, retention: Option<&Countdown>, stuck: Option<&Stuck>) -> Vec<String> {
+fn next(table: &TableName, verdict: Verdict, retention: Option<&Countdown>, stuck: Option<&Stuck>, failed: bool) -> Vec<String> {
     let ours = |command: &str| format!("db-to-redshift {command} --table {table:#}");
     match verdict {
         // What was only marked may be equal: a verify tells, and takes the mark away.
@@ -140,6 +158,8 @@ fn next(table: &TableName, verdict: Verdict, retention: Option<&Countdown>, stuc
         }
         Verdict::NotTracked => vec![ours("enable")],
         Verdict::NotPrepared => vec![ours("prepare")],
+        // The record of the run has the whole fault.
+        Verdict::Stuck if failed => vec![ours("runs"), ours("retry")],
         Verdict::Stuck if stuck.is_some_and(|stuck| stuck.hop == HopName::Extract) => vec![ours("sync")],
         Verdict::Stuck | Verdict::Staged | Verdict::Pending => vec![ours("load")],
         Verdict::Behind => vec![ours("sync")],

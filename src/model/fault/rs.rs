@@ -280,7 +280,7 @@ pub const PRODUCTION_DIFFERS: Page = Page {
     code: "RS-022",
     title: "production does not fit the source table",
     class: Class::Human,
-    evidence: &["table", "column <name>"],
+    evidence: &["table", "column", "column <name>", "sqlstate"],
     meaning: "A column is missing, too narrow, of another type or NOT NULL where NULLs may come. Nothing was changed.",
     next: &["change production as proposed, then: db-to-redshift prepare --table <table> # with the options that it was given"],
 };

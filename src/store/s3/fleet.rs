@@ -17,7 +17,7 @@ use super::objects::Listed;
 use super::sizes;
 use crate::model::control::LeaseKind;
 use crate::model::{Epoch, Fault, Lsn, Seq, TableName};
-use crate::store::{AppliedSeqs, Files, StoredTable};
+use crate::store::{AppliedSeqs, Files, JobFailed, StoredTable};
 
 /// Requests under way at once.
 const PARALLEL: usize = 32;
@@ -192,9 +192,10 @@ fn note(fleet: &mut BTreeMap<TableName, Found>, place: Place, object: &Listed, a
         Place::Lease { table, kind } => {
             let stored = &mut fleet.entry(table).or_default().table;
             let held = modified.filter(|_| sizes::is_held(object.bytes));
+            let failed = modified.zip(sizes::failure(object.bytes)).map(|(at, human)| JobFailed { at, human });
             match kind {
-                LeaseKind::Extract => stored.extracting = held,
-                LeaseKind::Load => stored.loading = held,
+                LeaseKind::Extract => (stored.extracting, stored.extract_failed) = (held, failed),
+                LeaseKind::Load => (stored.loading, stored.load_failed) = (held, failed),
             }
         }
     }

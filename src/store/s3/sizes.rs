@@ -1,8 +1,8 @@
 //! Control and lease objects whose length tells what stands in them, so that one listing shows
 //! who is busy and what is paused, and nothing has to be read.
 //!
-//! The JSON is padded with blanks behind its end until its length, divided by four, leaves the
-//! flags. A nonce makes the bytes, and with them the ETag, new with every write: an object that
+//! The JSON is padded with blanks behind its end until its length, divided by four or, for a lease,
+//! eight, leaves the flags. A nonce makes the bytes, and with them the ETag, new with every write: an object that
 //! was changed and changed back never passes for one that was left alone (rules C1 and C2,
 //! `If-Match` in section 5). Readers take the JSON; only status goes by the length.
 
@@ -13,11 +13,15 @@ use uuid::Uuid;
 use super::conditional::write_json;
 use crate::model::Fault;
 use crate::model::control::{Control, Lease};
+use crate::model::fault::{Class, page};
 
 const MODULUS: u64 = 4;
+const LEASE_MODULUS: u64 = 8;
 const PAUSED: u64 = 1;
 const INTENT: u64 = 2;
 const HELD: u64 = 1;
+const FAILED: u64 = 2;
+const HUMAN: u64 = 4;
 /// No longer than this is an object that holds a nonce and nothing else.
 const IDLE_BYTES: u64 = 52;
 
@@ -30,16 +34,22 @@ struct Stamped<'a, T> {
 
 pub(super) fn control(key: &str, control: &Control) -> Result<Bytes, Fault> {
     let flags = if control.paused.is_some() { PAUSED } else { 0 } + if control.intent.is_some() { INTENT } else { 0 };
-    padded(key, control, flags)
+    padded(key, control, MODULUS, flags)
 }
 
 pub(super) fn lease(key: &str, lease: &Lease) -> Result<Bytes, Fault> {
-    padded(key, lease, if lease.holder.is_some() { HELD } else { 0 })
+    let human = lease.failed.as_deref().and_then(page).is_some_and(|page| page.class == Class::Human);
+    let failed = match (&lease.failed, human) {
+        (None, _) => 0,
+        (Some(_), false) => FAILED,
+        (Some(_), true) => FAILED + HUMAN,
+    };
+    padded(key, lease, LEASE_MODULUS, failed + if lease.holder.is_some() { HELD } else { 0 })
 }
 
-fn padded<T: Serialize>(key: &str, value: &T, flags: u64) -> Result<Bytes, Fault> {
+fn padded<T: Serialize>(key: &str, value: &T, modulus: u64, flags: u64) -> Result<Bytes, Fault> {
     let mut text = write_json(key, &Stamped { nonce: Uuid::new_v4(), value })?.to_vec();
-    while text.len() as u64 % MODULUS != flags {
+    while text.len() as u64 % modulus != flags {
         text.push(b' ');
     }
     Ok(text.into())
@@ -58,13 +68,20 @@ pub(super) fn control_flags(bytes: u64) -> (bool, bool) {
 
 /// Whether a lease of that length is held.
 pub(super) fn is_held(bytes: u64) -> bool {
-    !bytes.is_multiple_of(MODULUS)
+    !bytes.is_multiple_of(2)
+}
+
+/// Whether the newest job of a lease of that length failed, and then whether a person must decide.
+pub(super) fn failure(bytes: u64) -> Option<bool> {
+    let flags = bytes % LEASE_MODULUS;
+    (flags & FAILED != 0).then_some(flags & HUMAN != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::control::{Holder, Intent, Paused};
+    use crate::model::fault::{rs, sync};
     use jiff::Timestamp;
 
     #[test]
@@ -92,10 +109,12 @@ mod tests {
         for host in ["h", "ho", "hos", "host"] {
             let holder =
                 Holder { run: Uuid::nil(), host: host.into(), user: "u".into(), pid: 1, machine: None, since: Timestamp::UNIX_EPOCH };
-            for holder in [None, Some(holder)] {
-                let value = Lease { holder, beat: 9, at: Timestamp::UNIX_EPOCH };
+            let failures = [(None, None), (Some(rs::LOST.code), Some(false)), (Some(sync::GAP.code), Some(true))];
+            for (holder, (code, human)) in [None, Some(holder)].into_iter().flat_map(|holder| failures.map(|failed| (holder.clone(), failed))) {
+                let value = Lease { holder, beat: 9, at: Timestamp::UNIX_EPOCH, failed: code.map(str::to_owned) };
                 let bytes = lease("k", &value).unwrap();
                 assert_eq!(is_held(bytes.len() as u64), value.holder.is_some());
+                assert_eq!(failure(bytes.len() as u64), human);
                 assert_eq!(serde_json::from_slice::<Lease>(&bytes).unwrap(), value);
             }
         }

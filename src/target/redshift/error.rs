@@ -32,6 +32,8 @@ pub enum Kind {
     Login,
     AlreadyExists,
     Missing,
+    /// A column that the statement names.
+    NoColumn,
     Full,
     /// The session was ended: shut down, or `pg_terminate_backend`.
     Ended,
@@ -59,6 +61,7 @@ pub fn classify(sqlstate: &str, message: &str, detail: &str) -> Kind {
         "42501" => return Kind::Permission,
         "42P06" | "42P07" | "42710" => return Kind::AlreadyExists,
         "42P01" | "3F000" => return Kind::Missing,
+        "42703" => return Kind::NoColumn,
         "53100" | "53200" => return Kind::Full,
         // Two sessions creating one name at once: the unique index of the catalogue speaks.
         "23505" if text("pg_class_") || text("pg_type_") || text("pg_namespace_") => return Kind::AlreadyExists,
@@ -99,6 +102,10 @@ pub fn classify(sqlstate: &str, message: &str, detail: &str) -> Kind {
         Kind::Other
     }
 }
+
+/// Steps whose statements name the columns of production.
+const OVER_PRODUCTION: [&str; 5] =
+    ["delete staged keys", "insert survivors", "keep values of production", "read production", "read a row of production"];
 
 /// A statement that failed.
 #[derive(Debug)]
@@ -193,6 +200,7 @@ impl SqlError {
 
     fn page(&self) -> &'static Page {
         match self.kind() {
+            Some(Kind::NoColumn) if self.is_over_production() => &rs::PRODUCTION_DIFFERS,
             None | Some(Kind::Ended) => &rs::LOST,
             Some(Kind::Conflict) => &rs::CONFLICT,
             Some(Kind::Cancelled) => &rs::TIMEOUT,
@@ -203,8 +211,13 @@ impl SqlError {
             Some(Kind::Permission) => &rs::PERMISSION,
             Some(Kind::Login) => &rs::LOGIN,
             Some(Kind::Full) => &rs::FULL,
-            Some(Kind::AlreadyExists | Kind::Missing | Kind::Other) => &rs::STATEMENT,
+            Some(Kind::AlreadyExists | Kind::Missing | Kind::NoColumn | Kind::Other) => &rs::STATEMENT,
         }
+    }
+
+    /// The statement names the columns of production, which somebody may have altered.
+    fn is_over_production(&self) -> bool {
+        matches!(self, Self::Server(error) if OVER_PRODUCTION.contains(&error.step))
     }
 }
 
@@ -223,6 +236,9 @@ impl From<SqlError> for Fault {
         match error {
             SqlError::Server(error) => {
                 let mut fault = fault.evidence("sqlstate", error.sqlstate);
+                if fault.is(&rs::PRODUCTION_DIFFERS) {
+                    fault = fault.next("db-to-redshift prepare --table <table> # says how production is mended, and changes no row");
+                }
                 if let Some(code) = error.code {
                     fault = fault.evidence("code", code);
                     if let Some(meaning) = load_errors::meaning(&code.to_string()) {

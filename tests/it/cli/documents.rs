@@ -232,7 +232,7 @@ async fn orders_with_something_to_do(printed: &mut Printed, pipeline: &mut Pipel
     let (release, take, force) = (&["--release"][..], &["--take-over", "--confirm"][..], &["--take-over", "--force", name][..]);
     for (holder, how) in [(ended, release), (others, take), (elsewhere, force)] {
         let present = engine.store.lease(&table, LeaseKind::Load).await.unwrap();
-        let lease = Lease { holder: Some(holder.clone()), beat: 1, at: Timestamp::now() };
+        let lease = Lease { holder: Some(holder.clone()), beat: 1, at: Timestamp::now(), failed: None };
         engine.store.put_lease(&table, LeaseKind::Load, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
         let list = printed.run(pipeline, "lease-list", &["lease", "--json"]).await;
         assert_eq!(list["leases"][0]["lease"]["holder"]["user"], holder.user, "{list:#}");

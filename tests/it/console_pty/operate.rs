@@ -91,7 +91,7 @@ async fn leases_are_released_and_taken_over() {
     let engine = place.pipeline.engine().await;
     let put = async |holder: Holder| {
         let present = engine.store.lease(&table("Tea"), LeaseKind::Load).await.unwrap();
-        let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now() };
+        let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now(), failed: None };
         let written = engine.store.put_lease(&table("Tea"), LeaseKind::Load, &lease, present.as_ref().map(|(_, etag)| etag)).await;
         assert!(matches!(written.unwrap(), Written::Done(_)));
     };

@@ -151,7 +151,7 @@ async fn a_lease_of_somebody_else() -> Fault {
     let table = recorded(&rig).await;
     let holder = Holder { host: "elsewhere".into(), user: "airflow".into(), machine: None, ..Run::new("load", false).holder };
     let present = rig.s3.store.lease(&table, LeaseKind::Load).await.unwrap();
-    let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now() };
+    let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now(), failed: None };
     rig.s3.store.put_lease(&table, LeaseKind::Load, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
     let mut reports = rig.engine().release_leases(std::slice::from_ref(&table)).await;
     reports.remove(0).outcome.unwrap_err()

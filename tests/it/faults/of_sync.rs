@@ -94,7 +94,7 @@ async fn a_lease_of_another_machine() -> Fault {
     let (rig, table) = waiting().await;
     let holder =
         Holder { run: Uuid::new_v4(), host: "far-away".into(), user: "ada".into(), pid: 1, machine: None, since: Timestamp::now() };
-    let lease = Lease { holder: Some(holder), beat: 0, at: Timestamp::now() };
+    let lease = Lease { holder: Some(holder), beat: 0, at: Timestamp::now(), failed: None };
     let old = rig.s3.store.lease(&table, LeaseKind::Extract).await.unwrap().unwrap().1;
     rig.s3.store.put_lease(&table, LeaseKind::Extract, &lease, Some(&old)).await.unwrap();
     extract_fault(&rig, &table).await

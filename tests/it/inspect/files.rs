@@ -74,7 +74,7 @@ async fn files_without_a_record_are_told_apart() {
     let loose: Vec<_> = told.loose.iter().map(|files| (files.seq, files.state, files.bytes, files.urls.len())).collect();
     assert_eq!(loose, [(1, LooseState::LeftBehind, 4, 1), (0, LooseState::LeftBehind, 4, 1)]);
     let (lease, etag) = store.lease(&table, LeaseKind::Extract).await.unwrap().unwrap_or_else(|| panic!("prepare took it"));
-    let held = Lease { holder: Some(engine.run.holder.clone()), beat: lease.beat + 1, at: lease.at };
+    let held = Lease { holder: Some(engine.run.holder.clone()), beat: lease.beat + 1, at: lease.at, failed: None };
     assert!(matches!(store.put_lease(&table, LeaseKind::Extract, &held, Some(&etag)).await.unwrap(), Written::Done(_)));
     let told = engine.files(&table, 10, None).await.unwrap();
     assert_eq!(told.loose.iter().map(|files| files.state).collect::<Vec<_>>(), [LooseState::Writing, LooseState::LeftBehind]);

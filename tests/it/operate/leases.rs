@@ -20,7 +20,7 @@ const NOBODY: u32 = 1 << 23;
 
 async fn put(rig: &Rig, table: &db_to_redshift::model::TableName, kind: LeaseKind, holder: Holder, beat: u64) {
     let present = rig.s3.store.lease(table, kind).await.unwrap();
-    let lease = Lease { holder: Some(holder), beat, at: Timestamp::now() };
+    let lease = Lease { holder: Some(holder), beat, at: Timestamp::now(), failed: None };
     let written = rig.s3.store.put_lease(table, kind, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
     assert!(matches!(written, Written::Done(_)));
 }

@@ -141,7 +141,7 @@ async fn void_intents_and_those_of_dead_snapshots_go_and_that_of_a_live_one_stay
     let table = recorded(&rig, 0).await;
     let live = Holder { host: "elsewhere".into(), machine: None, ..Run::new("prepare", false).holder };
     let present = rig.s3.store.lease(&table, LeaseKind::Extract).await.unwrap();
-    let lease = Lease { holder: Some(live), beat: 1, at: Timestamp::now() };
+    let lease = Lease { holder: Some(live), beat: 1, at: Timestamp::now(), failed: None };
     rig.s3.store.put_lease(&table, LeaseKind::Extract, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
 
     // Its epoch has its record 0: void, whoever is busy now.
@@ -158,7 +158,7 @@ async fn void_intents_and_those_of_dead_snapshots_go_and_that_of_a_live_one_stay
 
     // Its lease is free: it died.
     let (_, etag) = rig.s3.store.lease(&table, LeaseKind::Extract).await.unwrap().unwrap();
-    let free = Lease { holder: None, beat: 2, at: Timestamp::now() };
+    let free = Lease { holder: None, beat: 2, at: Timestamp::now(), failed: None };
     rig.s3.store.put_lease(&table, LeaseKind::Extract, &free, Some(&etag)).await.unwrap();
     let recovered = outcome(rig.engine().recover(one(&table)).await).unwrap();
     assert_eq!(recovered.did, ["removed the intent of a snapshot of epoch 2 that is over"]);

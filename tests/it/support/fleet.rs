@@ -130,7 +130,7 @@ async fn store_table(engine: &Arc<LiveEngine>, number: usize, table: &FleetTable
         }
     }
     let holder = (state == State::Writing).then(|| engine.run.holder.clone());
-    let lease = Lease { holder, beat: 1, at: Timestamp::now() };
+    let lease = Lease { holder, beat: 1, at: Timestamp::now(), failed: None };
     store.put_lease(&table.name, LeaseKind::Extract, &lease, None).await.unwrap();
     let paused = (state == State::Paused).then(|| Paused { by: "ops".into(), why: "a test".into(), since: Timestamp::now() });
     store.put_control(&table.name, &Control { paused, intent: None }, None).await.unwrap();

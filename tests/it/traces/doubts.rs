@@ -4,8 +4,8 @@ use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::inspect::verify::VerifyOptions;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::TableName;
-use db_to_redshift::model::fault::sync;
-use db_to_redshift::model::status::{TableStatus, Verdict};
+use db_to_redshift::model::fault::{Class, sync};
+use db_to_redshift::model::status::{HopName, TableStatus, Verdict};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::Target;
 
@@ -113,6 +113,40 @@ async fn a_table_without_its_state_is_not_prepared() {
     for status in seen(&rig, &table).await {
         assert_eq!(status.verdict, Verdict::NotPrepared);
         assert_eq!(status.next, ["db-to-redshift prepare --table 'dbo.t'"]);
+    }
+}
+
+/// A job that failed shows where it is asked for, without its run's record being read: in whatever process
+/// it ran.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_failed_is_stuck_until_it_ends_well() {
+    let (rig, table) = carried().await;
+    let is_stuck = async |hop: HopName, code: &str| {
+        let [detail, fleet] = seen(&rig, &table).await;
+        for status in [&detail, &fleet] {
+            assert_eq!((status.verdict, status.hops.stuck.as_ref().unwrap().hop), (Verdict::Stuck, hop), "{status:?}");
+            assert!(status.store.as_ref().unwrap().failed[0].human && status.hops.stuck.as_ref().unwrap().why.contains("person"));
+            assert_eq!(status.next, ["db-to-redshift runs --table 'dbo.t'", "db-to-redshift retry --table 'dbo.t'"]);
+        }
+        assert_eq!(detail.store.unwrap().failed[0].code.as_deref(), Some(code));
+    };
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(4, "b", 4))));
+    rig.extract(&table).await;
+    rig.query("ALTER TABLE public.t DROP COLUMN note").await;
+    let refused = fault(rig.engine().load(one(&table)).await);
+    let code = refused.code();
+    let human = refused.class() == Class::Human;
+    assert!(human, "{refused}");
+    is_stuck(HopName::Load, code).await;
+    // Who only looks leaves it, as does a job that is told to stop.
+    drop(rig.engine().verify(&table, &VerifyOptions::default()).await);
+    is_stuck(HopName::Load, code).await;
+    rig.query("ALTER TABLE public.t ADD COLUMN note VARCHAR(65535)").await;
+    done(rig.engine().prepare(one(&table), PrepareOptions { new_epoch: true, ..PrepareOptions::default() }).await);
+    rig.sync(&table).await;
+    for status in seen(&rig, &table).await {
+        assert_eq!(status.verdict, Verdict::Current);
+        assert!(status.store.unwrap().failed.is_empty());
     }
 }
 

@@ -124,7 +124,7 @@ async fn a_start_shuts_out_loads_of_the_old_epoch() {
     // A load at work on another machine holds its lease: it is fresh, so nobody waits to see it die.
     let holder = Holder { host: "elsewhere".into(), machine: None, ..Run::new("load", false).holder };
     let present = rig.s3.store.lease(&table, LeaseKind::Load).await.unwrap().map(|(_, etag)| etag);
-    let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now() };
+    let lease = Lease { holder: Some(holder), beat: 1, at: Timestamp::now(), failed: None };
     rig.s3.store.put_lease(&table, LeaseKind::Load, &lease, present.as_ref()).await.unwrap();
     assert!(fault(rig.engine().prepare(one(&table), start).await).is(&sync::BUSY));
     assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(2), "no further epoch was opened");
