@@ -324,7 +324,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     found.add(
                         &name,
                         "work",
-                        Found::Fault(Fault::new(&sync::DIVERGED, format!("{name} may differ from the source")).evidence("why", why.join("; "))),
+                        Found::Fault(
+                            Fault::new(&sync::DIVERGED, format!("{name} may differ from the source")).evidence("why", why.join("; ")),
+                        ),
                     );
                 }
             }

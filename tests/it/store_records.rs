@@ -180,7 +180,8 @@ fn holder(since: &str) -> Holder {
 async fn of_racing_jobs_exactly_one_takes_the_lease() {
     let at = s3_lab().await;
     let now = "2026-01-02T03:04:05Z".parse().unwrap();
-    let leases: Vec<Lease> = (0..8).map(|_| Lease { holder: Some(holder("2026-01-02T03:04:05Z")), beat: 0, at: now, failed: None }).collect();
+    let leases: Vec<Lease> =
+        (0..8).map(|_| Lease { holder: Some(holder("2026-01-02T03:04:05Z")), beat: 0, at: now, failed: None }).collect();
     let table = table();
     let ends = join_all(leases.iter().map(|lease| at.store.put_lease(&table, LeaseKind::Load, lease, None))).await;
     let won: Vec<_> = leases.iter().zip(ends).filter(|(_, end)| matches!(end, Ok(Written::Done(_)))).map(|(lease, _)| lease).collect();

@@ -286,10 +286,12 @@ fn cell(state: &State, row: &Row, status: &TableStatus, what: What, room: usize)
             Some(staged) => (range(staged, room), Tone::Busy),
             None => ("-".into(), Tone::Dim),
         },
-        What::Diverged => match target.and_then(|target| target.diverged.as_ref().map(|diverged| &diverged.why).or(target.doubts.first())) {
-            Some(why) => (why.clone(), Tone::Bad),
-            None => ("-".into(), Tone::Dim),
-        },
+        What::Diverged => {
+            match target.and_then(|target| target.diverged.as_ref().map(|diverged| &diverged.why).or(target.doubts.first())) {
+                Some(why) => (why.clone(), Tone::Bad),
+                None => ("-".into(), Tone::Dim),
+            }
+        }
     }
 }
 

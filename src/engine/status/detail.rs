@@ -15,8 +15,8 @@ use crate::engine::extract::guards;
 use crate::model::control::{Lease, LeaseKind};
 use crate::model::fault::{Class, FaultDocument, page};
 use crate::model::status::{
-    Busy, FailedJob, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TableStatus,
-    TargetStatus,
+    Busy, FailedJob, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault,
+    TableStatus, TargetStatus,
 };
 use crate::model::{CommitRecord, Fault, Lsn, Seq, TableName, TargetState};
 use crate::source::{FleetFacts, MappingFacts, ProbeRange, Source};
@@ -186,11 +186,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok((source_system(&facts), found))
     }
 
-    async fn in_target(
-        self: &Arc<Self>,
-        tables: &[TableName],
-        faults: &mut Vec<TableFault>,
-    ) -> (BTreeMap<TableName, InTarget>, System) {
+    async fn in_target(self: &Arc<Self>, tables: &[TableName], faults: &mut Vec<TableFault>) -> (BTreeMap<TableName, InTarget>, System) {
         let read = futures::stream::iter(tables.iter().cloned())
             .map(|table| async move {
                 let found = self.table_in_target(&table).await;

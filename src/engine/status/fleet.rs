@@ -14,7 +14,8 @@ use crate::engine::extract::guards;
 use crate::model::control::LeaseKind;
 use crate::model::fault::FaultDocument;
 use crate::model::status::{
-    Busy, FailedJob, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault, TargetStatus,
+    Busy, FailedJob, LEASE_SILENT_AFTER, ReportKind, SourceStatus, SourceSystem, StatusReport, StoreStatus, System, Systems, TableFault,
+    TargetStatus,
 };
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{FleetFacts, FleetTable, MappingFacts, ProbeRange, Source};

@@ -110,7 +110,9 @@ mod tests {
             let holder =
                 Holder { run: Uuid::nil(), host: host.into(), user: "u".into(), pid: 1, machine: None, since: Timestamp::UNIX_EPOCH };
             let failures = [(None, None), (Some(rs::LOST.code), Some(false)), (Some(sync::GAP.code), Some(true))];
-            for (holder, (code, human)) in [None, Some(holder)].into_iter().flat_map(|holder| failures.map(|failed| (holder.clone(), failed))) {
+            for (holder, (code, human)) in
+                [None, Some(holder)].into_iter().flat_map(|holder| failures.map(|failed| (holder.clone(), failed)))
+            {
                 let value = Lease { holder, beat: 9, at: Timestamp::UNIX_EPOCH, failed: code.map(str::to_owned) };
                 let bytes = lease("k", &value).unwrap();
                 assert_eq!(is_held(bytes.len() as u64), value.holder.is_some());
