@@ -185,6 +185,10 @@ async fn every_document_that_is_printed_is_valid() {
     let away = text.replace(&format!("port = {}", pipeline.lab.redshift.addr().port()), "port = 9");
     std::fs::write(&pipeline.config, format!("{away}\n[load]\nretries = 0\n")).unwrap();
     printed.run(&pipeline, "jobs", &["load", "--events", "--json"]).await;
+    // Without a document at the end the events alone tell what stopped a table.
+    let ended = printed.run(&pipeline, "event", &["load", "--events"]).await;
+    assert!(ended["event"] == "finished" && ended["fault"]["code"] == ended["outcome"], "{ended:#}");
+    assert!(ended["fault"]["next"].as_array().is_some_and(|next| !next.is_empty()), "{ended:#}");
     printed.run(&pipeline, "check", &["check", "--json"]).await;
     printed.run(&pipeline, "status", &["status", "--json"]).await;
     printed.run(&pipeline, "dry-run", &["dry-run", "--json"]).await;
