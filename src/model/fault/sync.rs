@@ -279,7 +279,7 @@ pub const NO_TABLE: Page = Page {
     title: "no table matches",
     class: Class::Config,
     evidence: &["nearest", "selected"],
-    meaning: "The pattern names no table of the source.",
+    meaning: "The pattern names no table of the source, or none that has what the command works on. Nothing was changed.",
     next: &["db-to-redshift tables # lists what there is"],
 };
 
