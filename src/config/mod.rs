@@ -57,6 +57,14 @@ pub fn load(explicit: Option<&Path>, profile: Option<&str>) -> Result<Settings, 
     load_in(&Surroundings { variable: &|name| std::env::var(name).ok(), folder }, explicit, profile)
 }
 
+/// Where [`load`] would look for a file that is yet to be written: what `--config` or `$D2R_CONFIG`
+/// names, else the working directory.
+#[must_use]
+pub fn to_write(explicit: Option<&Path>) -> PathBuf {
+    let around = Surroundings { variable: &|name| std::env::var(name).ok(), folder: PathBuf::new() };
+    discover::named(&around, explicit).map_or_else(|| discover::FILE.into(), |(_, path)| path)
+}
+
 /// The names of all profiles of the file that [`load`] would read, `default` among them.
 ///
 /// # Errors

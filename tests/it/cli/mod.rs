@@ -6,6 +6,7 @@ mod bundle;
 pub mod documents;
 mod every;
 mod explain;
+mod init;
 mod named;
 mod pages;
 mod untracked;
