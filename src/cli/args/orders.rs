@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::engine::inspect::widen::MOST_BYTES;
+
 #[derive(Args, Debug, Clone)]
 pub struct Pause {
     /// Why: the next person reads it in `status`.
@@ -79,7 +81,7 @@ pub struct Widen {
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
     /// Width in bytes, 65535 at the most [default: what the source's type needs].
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BYTES)))]
     pub to: Option<u32>,
     /// Run the statements. Staging is emptied first; what stood there is loaded again from S3.
     #[arg(long)]

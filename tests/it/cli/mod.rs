@@ -11,3 +11,4 @@ mod named;
 mod pages;
 mod untracked;
 mod upkeep;
+mod usage;
