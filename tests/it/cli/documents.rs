@@ -142,6 +142,8 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "load-errors", &["load-errors", "--json"]).await;
     printed.run(&pipeline, "maintain", &["maintain", "analyze", "--table", "dbo.Country", "--json"]).await;
     printed.run(&pipeline, "widen", &["widen", "--table", "dbo.Country", "--column", "Name", "--to", "600", "--json"]).await;
+    let nothing = printed.run(&pipeline, "widen", &["widen", "--table", "dbo.Country", "--json"]).await;
+    assert_eq!(nothing["statements"], json!([]), "{nothing:#}");
     let archive = pipeline.config.with_file_name("bundle.tar.gz").display().to_string();
     printed.run(&pipeline, "bundle", &["bundle", "--out", &archive, "--json"]).await;
     printed.0.extend(super::bundle::documents(Path::new(&archive)).into_values());
