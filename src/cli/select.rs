@@ -2,7 +2,7 @@
 
 use crate::config::settings::matches;
 use crate::engine::Engine;
-use crate::model::fault::{s3, sync};
+use crate::model::fault::{cfg, s3, sync};
 use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -32,8 +32,13 @@ pub async fn one<S: Source, C: ChangeStore, T: Target>(
     match <[TableName; 1]>::try_from(tables) {
         Ok([table]) => Ok(table),
         Err(tables) => {
-            let named = tables.iter().map(TableName::to_string).collect::<Vec<_>>().join(", ");
-            Err(Fault::new(&sync::NO_TABLE, "this command works on one table: name it with --table").evidence("selected", named))
+            let selected = match tables.iter().map(TableName::to_string).collect::<Vec<_>>() {
+                none if none.is_empty() => "none".to_owned(),
+                some => some.join(", "),
+            };
+            Err(Fault::new(&cfg::BAD_ARGUMENT, "this command works on one table: --table schema.name")
+                .evidence("selected", selected)
+                .next("db-to-redshift tables # lists what there is"))
         }
     }
 }

@@ -58,9 +58,9 @@ pub const NOT_WRITTEN: Page = Page {
 
 pub const BAD_ARGUMENT: Page = Page {
     code: "CFG-015",
-    title: "an argument cannot be read",
+    title: "an argument is missing, or cannot be read",
     class: Class::Config,
-    evidence: &[],
+    evidence: &["selected"],
     meaning: "Nothing was read and nothing was changed.",
     next: &["db-to-redshift help <command> # shows how its arguments are written"],
 };

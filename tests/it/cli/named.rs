@@ -75,3 +75,14 @@ async fn a_table_that_is_yet_to_be_prepared_is_told_from_one_that_is_not_there()
     let (code, away) = fault(&pipeline, &["load"], Some("dbo.Cups")).await;
     assert_eq!((code, &away["what"]), (2, &json!("no table with anything in the store matches \"dbo.Cups\"")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_one_table_is_wanted_it_must_be_named() {
+    let pipeline = pipeline().await;
+    for (command, named) in [(&["columns"][..], None), (&["files"], None), (&["widen"], None), (&["staging"], Some("dbo.*"))] {
+        let (code, fault) = fault(&pipeline, command, named).await;
+        assert_eq!((code, &fault["code"]), (2, &json!("CFG-015")), "{command:?}: {fault:#}");
+        assert_eq!(fault["what"], "this command works on one table: --table schema.name", "{command:?}");
+        assert!(fault["evidence"][0]["value"].as_str().unwrap().contains("dbo.Beans, "), "{command:?}: {fault:#}");
+    }
+}
