@@ -4,10 +4,15 @@ use clap::{Args, Subcommand};
 
 use crate::engine::inspect::widen::MOST_BYTES;
 
+/// A reason that the next person can read.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("a reason has words".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 #[derive(Args, Debug, Clone)]
 pub struct Pause {
     /// Why: the next person reads it in `status`.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
 }
 
@@ -37,7 +42,7 @@ pub struct Skip {
     #[arg(long, value_name = "TABLE")]
     pub confirm: Option<String>,
     /// Why: it stands in the state and in status until the table is replaced.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
 }
 

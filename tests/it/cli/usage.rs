@@ -14,3 +14,11 @@ fn no_column_is_widened_past_what_redshift_has() {
         assert_eq!(refused(&["widen", "--table", "dbo.Beans", "--column", "name", "--to", to, "--confirm"]), code, "{to}");
     }
 }
+
+#[test]
+fn a_reason_has_words() {
+    for (reason, code) in [("", 2), (" \t", 2), ("files lost", 0)] {
+        assert_eq!(refused(&["pause", "--reason", reason]), code, "{reason:?}");
+        assert_eq!(refused(&["skip", "--batch", "3", "--confirm", "dbo.Beans", "--reason", reason]), code, "{reason:?}");
+    }
+}
