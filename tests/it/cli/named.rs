@@ -1,5 +1,6 @@
 //! Tables as they are named with `--table`: not there, not prepared, one too many.
 
+use db_to_redshift::source::Source;
 use serde_json::{Value, json};
 
 use crate::support::pipeline::Pipeline;
@@ -84,5 +85,31 @@ async fn where_one_table_is_wanted_it_must_be_named() {
         assert_eq!((code, &fault["code"]), (2, &json!("CFG-015")), "{command:?}: {fault:#}");
         assert_eq!(fault["what"], "this command works on one table: --table schema.name", "{command:?}");
         assert!(fault["evidence"][0]["value"].as_str().unwrap().contains("dbo.Beans, "), "{command:?}: {fault:#}");
+    }
+}
+
+/// What is advised names the table, also where a command looks at many.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_verify_and_check_advise_names_the_table() {
+    let mut pipeline = pipeline().await;
+    for id in 1..=2 {
+        pipeline.sql.run(&format!("INSERT dbo.Beans VALUES ({id})")).unwrap();
+        pipeline.capture();
+    }
+    let max = pipeline.engine().await.source.watermarks(&[]).await.unwrap().max.unwrap();
+    pipeline.sql.run(&format!("EXEC sys.sp_cdc_cleanup_change_table N'dbo_Beans', 0x{max}")).unwrap();
+    pipeline
+        .sql
+        .run_all(["CREATE TABLE dbo.Trays (__d2r_x int NOT NULL PRIMARY KEY)", "EXEC sys.sp_cdc_enable_table N'dbo', N'Trays', NULL"])
+        .unwrap();
+    pipeline.capture();
+    for (command, code, table) in [(&["verify", "--settle", "0"][..], "SYNC-002", "dbo.Beans"), (&["check"], "RS-020", "dbo.Trays")] {
+        let output = pipeline.program(&[command, &["--json"]].concat()).output().await.unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let lines = ["tables", "findings"].iter().filter_map(|name| document[name].as_array()).flatten();
+        let fault = lines.map(|line| &line["fault"]).find(|fault| fault["code"] == code).unwrap_or_else(|| panic!("{document:#}"));
+        let next: Vec<&str> = fault["next"].as_array().unwrap().iter().map(|next| next.as_str().unwrap()).collect();
+        assert!(next.iter().all(|next| !next.contains("<table>")), "{next:?}");
+        assert!(next.iter().any(|next| next.contains(&format!("--table '{table}'"))), "{next:?}");
     }
 }
