@@ -47,7 +47,8 @@ const COLUMNS: &str = r#""table_name", "event", "epoch", "seq_from", "seq_to", "
 const WIDTH: usize = 13;
 
 /// The newest lines, newest first, of one table or of all. Of doubles the first that was written
-/// counts.
+/// counts. The clock has whole seconds: within one the batches tell the order, and a batch is staged
+/// before it is applied.
 #[must_use]
 pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: usize) -> String {
     let one = table.map_or_else(String::new, |table| format!(" AND \"table_name\" = {}", literal(&table.to_string())));
@@ -61,10 +62,11 @@ pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: u
          WHERE "pipeline" = {}{one}
        ) AS "l"
  WHERE "__d2r_double" = 1
- ORDER BY "logged_at" DESC, "epoch" DESC, "seq_to" DESC
+ ORDER BY "logged_at" DESC, "epoch" DESC, "seq_to" DESC, CASE WHEN "event" = {} THEN 0 ELSE 1 END DESC, "table_name", "event"
  LIMIT {most}"#,
         log.sql(),
         literal(pipeline),
+        literal(STAGED_EVENT),
     )
 }
 
