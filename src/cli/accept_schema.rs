@@ -16,7 +16,7 @@ pub async fn run(global: &Global, accept: &AcceptSchema, (engine, events): (Arc<
         reports::note(&engine, &accepted).await;
     }
     watch::end(engine, shown).await;
-    Ok(reports::show(global, "accept-schema", &accepted, |report, result| match result.batch {
+    Ok(reports::show_beside_events(global, "accept-schema", &accepted, |report, result| match result.batch {
         None => format!("{}  no change to accept", report.table),
         Some(batch) => format!(
             "{}  batch {batch} of epoch {} goes on with the columns as they are now. Next: {}",

@@ -18,7 +18,7 @@ pub async fn run(global: &Global, adopt: &Adopt, (engine, events): (Arc<LiveEngi
         reports::note(&engine, &adopted).await;
     }
     watch::end(engine, shown).await;
-    Ok(reports::show(global, "adopt", &adopted, |report, result| match &result.was {
+    Ok(reports::show_beside_events(global, "adopt", &adopted, |report, result| match &result.was {
         None => format!("{}  state and configuration name the same stream", report.table),
         Some(was) => {
             let (then, now) = (&was.source, &result.now.source);

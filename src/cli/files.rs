@@ -66,6 +66,7 @@ fn line(batch: &Batch) -> Vec<String> {
         .to_owned(),
         match batch.state {
             BatchState::Applied => "applied",
+            BatchState::Skipped => "skipped",
             BatchState::Staged => "STAGED",
             BatchState::Pending => "PENDING",
             BatchState::Unknown => "unknown",

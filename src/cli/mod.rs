@@ -108,7 +108,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Fault> {
         Command::Schema(schema) => schema::run(global, schema),
         Command::Completions(completions) => completions::run(completions),
         Command::Man(man) => man::run(man),
-        Command::Init(init) => init::run(init),
+        Command::Init(init) => init::run(global, init),
         #[cfg(feature = "lab")]
         Command::Demo(demo) => Box::pin(demo::run(global, demo)).await,
         #[cfg(feature = "lab")]

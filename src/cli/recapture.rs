@@ -18,7 +18,7 @@ pub async fn run(global: &Global, recapture: &Recapture, (engine, events): (Arc<
         reports::note(&engine, &recaptured).await;
     }
     watch::end(engine, shown).await;
-    Ok(reports::show(global, "recapture", &recaptured, |report, result| match &result.made {
+    Ok(reports::show_beside_events(global, "recapture", &recaptured, |report, result| match &result.made {
         None => format!("{}  {} captures every column that it is to", report.table, result.newest),
         Some(made) => format!(
             "{}  made {made} beside {}: it captures {} too. Next: {}",

@@ -14,7 +14,7 @@ pub async fn run(global: &Global, (engine, events): (Arc<LiveEngine>, EventRecei
     let recovered = engine.recover(&tables).await;
     reports::note(&engine, &recovered).await;
     watch::end(engine, shown).await;
-    Ok(reports::show(global, "recover", &recovered, |report, result| {
+    Ok(reports::show_beside_events(global, "recover", &recovered, |report, result| {
         let did = if result.did.is_empty() { "nothing to put in order".to_owned() } else { result.did.join("; ") };
         let left = if result.left.is_empty() { String::new() } else { format!("; left: {}", result.left.join("; ")) };
         format!("{}  {did}{left}", report.table)

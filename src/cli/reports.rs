@@ -45,6 +45,24 @@ impl<'a, R> OrderLine<'a, R> {
     }
 }
 
+/// [`show`] for a command whose events are followed: with `--events` standard output holds nothing
+/// else, and what is for a person goes to standard error.
+pub fn show_beside_events<'a, R>(
+    global: &Global,
+    command: &'static str,
+    reports: &'a [Report<R>],
+    line: impl Fn(&Report<R>, &R) -> String,
+) -> u8
+where
+    Orders<'a, R>: Document,
+{
+    if !global.events || global.json {
+        return show(global, command, reports, line);
+    }
+    lines(reports, line).iter().for_each(output::talk);
+    code(reports)
+}
+
 /// Prints reports and returns the exit code. `line` says in one line how a table ended.
 pub fn show<'a, R>(global: &Global, command: &'static str, reports: &'a [Report<R>], line: impl Fn(&Report<R>, &R) -> String) -> u8
 where
@@ -52,16 +70,24 @@ where
 {
     if global.json {
         output::document(&Orders { command, tables: reports.iter().map(OrderLine::of).collect() });
-    } else if reports.is_empty() {
-        output::line("no tables");
     } else {
-        for report in reports {
-            match &report.outcome {
-                Ok(result) => output::line(line(report, result)),
-                Err(fault) => output::line(format_args!("{}: {}", report.table, output::fault_text(fault).trim_end())),
-            }
-        }
+        lines(reports, line).iter().for_each(output::line);
     }
+    code(reports)
+}
+
+fn lines<R>(reports: &[Report<R>], line: impl Fn(&Report<R>, &R) -> String) -> Vec<String> {
+    if reports.is_empty() {
+        return vec!["no tables".to_owned()];
+    }
+    let told = |report: &Report<R>| match &report.outcome {
+        Ok(result) => line(report, result),
+        Err(fault) => format!("{}: {}", report.table, output::fault_text(fault).trim_end()),
+    };
+    reports.iter().map(told).collect()
+}
+
+fn code<R>(reports: &[Report<R>]) -> u8 {
     exit::worst(reports.iter().map(|report| report.outcome.as_ref().map_or_else(exit::of, |_| exit::DONE)))
 }
 

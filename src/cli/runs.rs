@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Global;
 use super::connect::LiveEngine;
 use super::document::Document;
-use super::{exit, output};
+use super::{exit, output, select};
 use crate::config::settings::matches;
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
@@ -33,6 +33,12 @@ const LOOKED_AT: usize = 1_000;
 pub async fn run(global: &Global, most: usize, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let read = if global.tables.is_empty() { most } else { most.max(LOOKED_AT) };
     let mut runs = engine.store.runs(read, &[]).await?;
+    // A name that no run has and nobody else knows was mistyped.
+    let run_of = |pattern: &str| runs.iter().flat_map(|run| &run.tables).any(|table| matches(pattern, &table.table.to_string()));
+    let unknown: Vec<String> = global.tables.iter().filter(|pattern| select::is_name(pattern) && !run_of(pattern)).cloned().collect();
+    if !unknown.is_empty() {
+        select::tables(&engine, &unknown, select::From::Anywhere).await?;
+    }
     let named = |table: &str| global.tables.iter().any(|pattern| matches(pattern, table));
     runs.retain(|run| global.tables.is_empty() || run.tables.iter().any(|table| named(&table.table.to_string())));
     runs.truncate(most);

@@ -2,7 +2,7 @@
 
 use crate::config::settings::matches;
 use crate::engine::Engine;
-use crate::model::fault::{s3, sync};
+use crate::model::fault::{cfg, s3, sync};
 use crate::model::{Fault, TableName};
 use crate::source::Source;
 use crate::store::ChangeStore;
@@ -32,8 +32,13 @@ pub async fn one<S: Source, C: ChangeStore, T: Target>(
     match <[TableName; 1]>::try_from(tables) {
         Ok([table]) => Ok(table),
         Err(tables) => {
-            let named = tables.iter().map(TableName::to_string).collect::<Vec<_>>().join(", ");
-            Err(Fault::new(&sync::NO_TABLE, "this command works on one table: name it with --table").evidence("selected", named))
+            let selected = match tables.iter().map(TableName::to_string).collect::<Vec<_>>() {
+                none if none.is_empty() => "none".to_owned(),
+                some => some.join(", "),
+            };
+            Err(Fault::new(&cfg::BAD_ARGUMENT, "this command works on one table: --table schema.name")
+                .evidence("selected", selected)
+                .next("db-to-redshift tables # lists what there is"))
         }
     }
 }
@@ -79,14 +84,53 @@ pub async fn tables<S: Source, C: ChangeStore, T: Target>(
     for pattern in patterns {
         if !known.iter().any(|(table, _)| matches(pattern, &table.to_string())) {
             let names: Vec<String> = known.iter().map(|(table, _)| table.to_string()).collect();
-            let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(pattern, a).total_cmp(&strsim::jaro_winkler(pattern, b)));
-            let fault = Fault::new(&sync::NO_TABLE, format!("no table matches {pattern:?}"));
-            return Err(match nearest {
-                Some(nearest) => fault.evidence("nearest", nearest),
-                None => fault,
-            });
+            return Err(if from == From::Store { not_in_store(engine, pattern, names).await } else { nothing(pattern, "", &names) });
         }
     }
     let wanted = |table: &TableName| patterns.iter().any(|pattern| matches(pattern, &table.to_string()));
     Ok(known.into_iter().map(|(table, _)| table).filter(wanted).collect())
+}
+
+/// A pattern that names none of these tables. `with` says what else they have in common.
+#[must_use]
+pub fn nothing(pattern: &str, with: &str, known: &[String]) -> Fault {
+    let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(pattern, a).total_cmp(&strsim::jaro_winkler(pattern, b)));
+    let fault = Fault::new(&sync::NO_TABLE, format!("no table{with} matches {pattern:?}"));
+    match nearest {
+        Some(nearest) => fault.evidence("nearest", nearest),
+        None => fault,
+    }
+}
+
+/// Whether a pattern names one table by its whole name.
+#[must_use]
+pub fn is_name(pattern: &str) -> bool {
+    !pattern.contains('*')
+}
+
+/// A name that the store does not know may be that of a table that is yet to be prepared.
+async fn not_in_store<S: Source, C: ChangeStore, T: Target>(engine: &Engine<S, C, T>, pattern: &str, mut stored: Vec<String>) -> Fault {
+    const STORED: &str = " with anything in the store";
+    if !is_name(pattern) {
+        return nothing(pattern, STORED, &stored);
+    }
+    let mut there = match engine.source.tables().await {
+        Ok(there) => there,
+        Err(fault) => {
+            tracing::warn!(%fault, "the source does not answer: only tables with records are known");
+            return nothing(pattern, STORED, &stored);
+        }
+    };
+    there.retain(|table| !engine.settings.is_skipped(&table.name));
+    let Some(found) = there.iter().find(|table| matches(pattern, &table.name.to_string())) else {
+        stored.extend(there.iter().map(|table| table.name.to_string()));
+        return nothing(pattern, "", &stored);
+    };
+    let table = &found.name;
+    let fault = if found.tracked {
+        Fault::new(&sync::NOT_PREPARED, format!("{table} has no open epoch"))
+    } else {
+        Fault::new(&sync::NOT_TRACKED, format!("{table} has no capture instance"))
+    };
+    fault.about(table)
 }

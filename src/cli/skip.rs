@@ -21,7 +21,7 @@ pub async fn run(global: &Global, skip: &Skip, (engine, events): (Arc<LiveEngine
         reports::note(&engine, &skipped).await;
     }
     watch::end(engine, shown).await;
-    Ok(reports::show(global, "skip", &skipped, |report, result| match result {
+    Ok(reports::show_beside_events(global, "skip", &skipped, |report, result| match result {
         None => format!("{}  nothing waits to be loaded, so nothing was skipped", report.table),
         Some(skipped) => format!(
             "{}  skipped batch {} of epoch {} ({} rows): the table counts as diverged until a verify, or a new snapshot: db-to-redshift prepare --new-epoch --table {:#}",

@@ -7,7 +7,7 @@ use super::connect::LiveEngine;
 use super::{exit, output, select};
 use crate::engine::event::EventReceiver;
 use crate::model::Fault;
-use crate::model::fault::FaultDocument;
+use crate::model::fault::{FaultDocument, page};
 use crate::model::status::{HopName, ReportKind, StatusReport, TableStatus, TargetStatus, Verdict};
 use crate::model::words::span;
 
@@ -42,7 +42,7 @@ pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventRece
         Verdict::Stuck if waits(table) => exit::HUMAN,
         _ => exit::DONE,
     });
-    let systems = report.faults.iter().map(|_| exit::FAILED);
+    let systems = report.faults.iter().map(|met| page(&met.fault.code).map_or(exit::FAILED, |page| exit::of_class(page.class)));
     Ok(exit::worst(verdicts.chain(systems)))
 }
 

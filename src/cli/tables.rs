@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Global;
 use super::connect::LiveEngine;
 use super::document::Document;
-use super::{exit, output};
+use super::{exit, output, select};
 use crate::config::settings::matches;
 use crate::engine::event::EventReceiver;
 use crate::model::{Fault, TableName};
@@ -41,6 +41,10 @@ impl Document for TableList {
 pub async fn run(global: &Global, (engine, _events): (Arc<LiveEngine>, EventReceiver)) -> Result<u8, Fault> {
     let mut tables = engine.source.tables().await?;
     tables.sort_by(|a, b| a.name.cmp(&b.name));
+    let names: Vec<String> = tables.iter().map(|table| table.name.to_string()).collect();
+    if let Some(pattern) = global.tables.iter().find(|pattern| !names.iter().any(|name| matches(pattern, name))) {
+        return Err(select::nothing(pattern, "", &names));
+    }
     let wanted = |name: &str| global.tables.is_empty() || global.tables.iter().any(|pattern| matches(pattern, name));
     tables.retain(|table| wanted(&table.name.to_string()));
     if global.json {

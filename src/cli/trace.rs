@@ -63,7 +63,11 @@ fn print(report: &TraceReport) {
 
 fn print_record(record: &RecordTrace, names: &[String]) {
     let from = record.lsn_from.map_or_else(|| "the beginning".to_owned(), |lsn| lsn.to_string());
-    let applied = if record.applied { "applied" } else { "PENDING" };
+    let applied = match (record.skipped, record.applied) {
+        (true, _) => "skipped",
+        (_, true) => "applied",
+        _ => "PENDING",
+    };
     output::line(format_args!(
         "  epoch {} seq {}  {from} to {}  {} rows  {applied}",
         record.epoch,
@@ -72,7 +76,7 @@ fn print_record(record: &RecordTrace, names: &[String]) {
         output::count(record.rows)
     ));
     let Some(versions) = &record.versions else {
-        output::line(format_args!("      its files were deleted after the load"));
+        output::line(format_args!("      {}", if record.skipped { "its files are gone" } else { "its files were deleted after the load" }));
         return;
     };
     for version in versions {

@@ -18,7 +18,7 @@ pub async fn run(global: &Global, verify: &Verify, (engine, events): (Arc<LiveEn
     let options = VerifyOptions { show_keys, show_values, most, settle: Duration::from_secs(settle), ..VerifyOptions::default() };
     let mut reports: Vec<(TableName, Result<VerifyReport, Fault>)> = Vec::new();
     for table in tables {
-        let report = engine.verify(&table, &options).await;
+        let report = engine.verify(&table, &options).await.map_err(|fault| fault.about(&table));
         reports.push((table, report));
     }
     // The last sender goes with the engine.

@@ -16,6 +16,8 @@ pub async fn run(global: &Global, widen: &Widen, (engine, _events): (Arc<LiveEng
     let report = engine.widen(&table, &options).await?;
     if global.json {
         output::document(&report);
+    } else if let Some(nothing) = report.nothing_too_long() {
+        output::line(format_args!("{nothing}; --column names one all the same"));
     } else if report.statements.is_empty() {
         output::line(format_args!("{table}, column {}: {} is wide enough for {} bytes", report.column, report.production, report.to));
     } else {

@@ -6,19 +6,14 @@ use super::Surroundings;
 use crate::model::Fault;
 use crate::model::fault::cfg::NOT_FOUND;
 
-const FILE: &str = "db-to-redshift.toml";
+pub const FILE: &str = "db-to-redshift.toml";
 const VARIABLE: &str = "D2R_CONFIG";
 
 /// `--config`, then `$D2R_CONFIG`, then `./db-to-redshift.toml`, then
 /// `$XDG_CONFIG_HOME/db-to-redshift/db-to-redshift.toml` (or under `~/.config`). A file that was
 /// named but is not there is a fault: another one is never taken in its stead.
 pub fn find(around: &Surroundings<'_>, explicit: Option<&Path>) -> Result<PathBuf, Fault> {
-    let set = |name: &str| (around.variable)(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let named = match explicit {
-        Some(path) => Some(("--config", path.to_owned())),
-        None => set(VARIABLE).map(|path| ("$D2R_CONFIG", path)),
-    };
-    if let Some((by, path)) = named {
+    if let Some((by, path)) = named(around, explicit) {
         let path = around.folder.join(path);
         return if path.exists() {
             Ok(path)
@@ -26,13 +21,25 @@ pub fn find(around: &Surroundings<'_>, explicit: Option<&Path>) -> Result<PathBu
             Err(Fault::new(&NOT_FOUND, format!("the file that {by} names is not there")).evidence("file", path.display()))
         };
     }
-    let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    let user = set(around, "XDG_CONFIG_HOME").or_else(|| set(around, "HOME").map(|home| home.join(".config")));
     let places = [Some(around.folder.join(FILE)), user.map(|folder| folder.join("db-to-redshift").join(FILE))];
     let places: Vec<PathBuf> = places.into_iter().flatten().collect();
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let fault = Fault::new(&NOT_FOUND, "no configuration file was found");
         places.iter().fold(fault, |fault, path| fault.evidence("looked", path.display()))
     })
+}
+
+/// The file that the caller named, there or not, and by what.
+pub fn named(around: &Surroundings<'_>, explicit: Option<&Path>) -> Option<(&'static str, PathBuf)> {
+    match explicit {
+        Some(path) => Some(("--config", path.to_owned())),
+        None => set(around, VARIABLE).map(|path| ("$D2R_CONFIG", path)),
+    }
+}
+
+fn set(around: &Surroundings<'_>, name: &str) -> Option<PathBuf> {
+    (around.variable)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

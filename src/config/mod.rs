@@ -57,6 +57,14 @@ pub fn load(explicit: Option<&Path>, profile: Option<&str>) -> Result<Settings, 
     load_in(&Surroundings { variable: &|name| std::env::var(name).ok(), folder }, explicit, profile)
 }
 
+/// Where [`load`] would look for a file that is yet to be written: what `--config` or `$D2R_CONFIG`
+/// names, else the working directory.
+#[must_use]
+pub fn to_write(explicit: Option<&Path>) -> PathBuf {
+    let around = Surroundings { variable: &|name| std::env::var(name).ok(), folder: PathBuf::new() };
+    discover::named(&around, explicit).map_or_else(|| discover::FILE.into(), |(_, path)| path)
+}
+
 /// The names of all profiles of the file that [`load`] would read, `default` among them.
 ///
 /// # Errors
@@ -66,16 +74,20 @@ pub fn profiles(explicit: Option<&Path>) -> Result<Vec<String>, Fault> {
     let folder =
         std::env::current_dir().map_err(|error| Fault::new(&UNREADABLE, "the working directory cannot be found").caused_by(error))?;
     let file = discover::find(&Surroundings { variable: &|name| std::env::var(name).ok(), folder }, explicit)?;
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Fault::new(&UNREADABLE, "the configuration cannot be read").evidence("file", file.display()).caused_by(error))?;
+    let text = text_of(&file)?;
     Ok(model::profile_names(&text))
+}
+
+fn text_of(file: &Path) -> Result<String, Fault> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Fault::new(&UNREADABLE, "the configuration cannot be read").evidence("file", file.display()).about_file(file).caused_by(error)
+    })
 }
 
 /// [`load`] with surroundings of the caller's choice.
 pub fn load_in(around: &Surroundings<'_>, explicit: Option<&Path>, profile: Option<&str>) -> Result<Settings, Fault> {
     let file = discover::find(around, explicit)?;
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Fault::new(&UNREADABLE, "the configuration cannot be read").evidence("file", file.display()).caused_by(error))?;
+    let text = text_of(&file)?;
     model::read(around, &file, &text, profile).map_err(|problems| {
         let many = if problems.len() == 1 { "one error".to_owned() } else { format!("{} errors", problems.len()) };
         let fault = Fault::new(&INVALID, format!("{} has {many}", file.display())).evidence("file", file.display());

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use crate::model::fault::FaultDocument;
 use crate::model::order::PrepareOptions;
 use crate::model::{Epoch, Fault, Seq, TableName};
 
@@ -121,6 +122,9 @@ pub enum Event {
         rows: u64,
         /// From the beginning of the job to its end.
         seconds: f64,
+        /// What stopped it; absent unless the outcome is a fault's code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fault: Option<Box<FaultDocument>>,
     },
 }
 

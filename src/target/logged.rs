@@ -1,5 +1,7 @@
 //! The batch log: what loads did, line by line, and where that leaves a table.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -45,8 +47,10 @@ pub struct LogLine {
 
 /// Events of the batch log after which production stands at `to`. `staged` is a range that waits
 /// in staging; every other event only says whether production is diverged from then on.
-pub const POSITION_EVENTS: [&str; 6] = ["snapshot", "start", "applied", "schema", "skipped", "recovered"];
+pub const POSITION_EVENTS: [&str; 6] = ["snapshot", "start", "applied", "schema", SKIPPED_EVENT, "recovered"];
 pub const STAGED_EVENT: &str = "staged";
+/// The position moved past batches that production does not hold.
+pub const SKIPPED_EVENT: &str = "skipped";
 
 /// Where a table stands by the newest lines of the batch log. After a crash the log may lag
 /// behind the state row by a batch, until the next load writes the missing line.
@@ -62,4 +66,6 @@ pub struct LoggedState {
     /// `since` is when the newest line that says so was written: it may have begun earlier.
     pub diverged: Option<Diverged>,
     pub instance: Option<String>,
+    /// Batches that an operator had left out, of every epoch.
+    pub skipped: BTreeSet<(Epoch, Seq)>,
 }

@@ -23,7 +23,7 @@ use crate::model::state::StreamIdentity;
 use crate::model::{Column, Epoch, Fault, Seq, TableName, TableShape, TargetState, Value};
 
 pub use held::{ColumnWidth, Held, HeldRows, KeyRows, LoadError, StagedKeyRow, Verified, Widening};
-pub use logged::{LogLine, LoggedState, POSITION_EVENTS, STAGED_EVENT};
+pub use logged::{LogLine, LoggedState, POSITION_EVENTS, SKIPPED_EVENT, STAGED_EVENT};
 pub use looks::{ColumnPlan, Declared, DeclaredColumns, NextLoad, NextStep, SampledRow, SqlStatement, SqlTransaction, StagedSample};
 pub use transaction::{Adopt, Applied, ApplyOutcome, BatchRows, LoadRange, OpenEpoch, OpenLoad};
 

@@ -273,5 +273,8 @@ fn a_file_that_is_no_text_is_a_fault_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("x.toml"), [0xff, 0xfe]).unwrap();
     let around = Surroundings { variable: &|_| None, folder: folder.path().to_owned() };
-    assert!(load_in(&around, Some(Path::new("x.toml")), None).unwrap_err().is(&UNREADABLE));
+    let fault = load_in(&around, Some(Path::new("x.toml")), None).unwrap_err();
+    assert!(fault.is(&UNREADABLE));
+    let list = format!("ls -l '{}' # shows who may read it", folder.path().join("x.toml").display());
+    assert_eq!(fault.actions().next(), Some(list.as_str()));
 }

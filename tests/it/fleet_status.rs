@@ -281,3 +281,19 @@ async fn an_answer_of_the_target_may_be_kept() {
     let (report, _) = engine.fleet_since(None, Some(said)).await;
     assert!(report.systems.target.fault.is_some() && report.tables.iter().all(|status| status.target.is_none()));
 }
+
+/// A system that refuses the login is a matter of configuration, one that is away is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_a_system_gives_its_own_exit_code() {
+    let pipeline = Pipeline::start(["EXEC sys.sp_cdc_enable_db"]).await;
+    let text = std::fs::read_to_string(&pipeline.config).unwrap();
+    let (others, redshift) = text.split_once("[redshift]").unwrap();
+    let port = format!("port = {}", pipeline.lab.redshift.addr().port());
+    for (was, is, told) in [("user = ", "user = \"nobody\" # ", (2, "RS-003")), (&port, "port = 9", (1, "RS-001"))] {
+        std::fs::write(&pipeline.config, format!("{others}[redshift]{}", redshift.replace(was, is))).unwrap();
+        let output = pipeline.program(&["status", "--json"]).output().await.unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let code = said["faults"][0]["fault"]["code"].as_str().unwrap_or_default();
+        assert_eq!((output.status.code().unwrap(), code), told, "{said:#}");
+    }
+}

@@ -257,6 +257,7 @@ impl Command {
             #[cfg(feature = "lab")]
             Self::Demo(_) | Self::Lab(_) => true,
             Self::Console(_) => true,
+            Self::Init(_) => false,
             other => other.writes(),
         }
     }
@@ -267,7 +268,7 @@ impl Command {
         !matches!(self, Self::Console(_) | Self::Lsn(_) | Self::Buckets)
     }
 
-    /// Whether it changes anything in the three systems.
+    /// Whether it changes anything in the three systems, or makes the configuration.
     #[must_use]
     pub fn writes(&self) -> bool {
         match self {
@@ -288,7 +289,8 @@ impl Command {
             | Self::Retry
             | Self::Recover
             | Self::Verify(_)
-            | Self::Maintain(_) => true,
+            | Self::Maintain(_)
+            | Self::Init(_) => true,
             _ => false,
         }
     }

@@ -2,10 +2,17 @@
 
 use clap::{Args, Subcommand};
 
+use crate::engine::inspect::widen::MOST_BYTES;
+
+/// A reason that the next person can read.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("a reason has words".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 #[derive(Args, Debug, Clone)]
 pub struct Pause {
     /// Why: the next person reads it in `status`.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
 }
 
@@ -35,7 +42,7 @@ pub struct Skip {
     #[arg(long, value_name = "TABLE")]
     pub confirm: Option<String>,
     /// Why: it stands in the state and in status until the table is replaced.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
 }
 
@@ -79,7 +86,7 @@ pub struct Widen {
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
     /// Width in bytes, 65535 at the most [default: what the source's type needs].
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BYTES)))]
     pub to: Option<u32>,
     /// Run the statements. Staging is emptied first; what stood there is loaded again from S3.
     #[arg(long)]

@@ -55,7 +55,6 @@ pub struct Man {
 
 #[derive(Args, Debug, Clone)]
 pub struct Init {
-    /// Where to write.
-    #[arg(default_value = "db-to-redshift.toml")]
-    pub path: PathBuf,
+    /// Where to write [default: the file that --config or $D2R_CONFIG names, else ./db-to-redshift.toml].
+    pub path: Option<PathBuf>,
 }

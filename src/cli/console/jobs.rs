@@ -194,7 +194,8 @@ async fn widened(engine: &Arc<LiveEngine>, tables: &[TableName], column: Option<
             Ok(report) => {
                 // A load that finds nothing after it does not make it nothing.
                 let kind = if report.statements.is_empty() { EndKind::Nothing } else { EndKind::Well };
-                let outcome = format!("{} holds {} bytes", report.column, report.to);
+                let holds = || format!("{} holds {} bytes", report.column, report.to);
+                let outcome = report.nothing_too_long().unwrap_or_else(holds);
                 ends.push(TableEnd::new(table.clone(), None, kind, outcome));
                 ends.extend(moved(engine, &Order::Load, std::slice::from_ref(table)).await);
             }

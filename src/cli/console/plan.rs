@@ -203,6 +203,9 @@ async fn extract(engine: &Arc<LiveEngine>, table: &TableName) -> Result<Plan, Fa
 
 async fn widen(engine: &Arc<LiveEngine>, table: &TableName, column: Option<String>, to: Option<u32>) -> Result<Plan, Fault> {
     let report = engine.widen(table, &WidenOptions { column, to, confirm: false }).await?;
+    if let Some(nothing) = report.nothing_too_long() {
+        return Ok(Plan { warnings: vec![nothing], ..Plan::default() });
+    }
     let mut plan = Plan {
         facts: vec![
             fact("column", format!("{}: {} becomes {} bytes wide", report.column, report.production, report.to)),

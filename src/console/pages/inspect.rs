@@ -170,7 +170,11 @@ pub fn trace(report: &TraceReport) -> Page {
 
 fn versions(record: &RecordTrace, row: &impl Fn(&[Option<String>]) -> String) -> Vec<GridRow> {
     let batch = format!("{} of epoch {}", record.seq, record.epoch);
-    let (state, tone) = if record.applied { ("applied", Tone::Dim) } else { ("pending", Tone::Plain) };
+    let (state, tone) = match (record.skipped, record.applied) {
+        (true, _) => ("skipped", Tone::Bad),
+        (_, true) => ("applied", Tone::Dim),
+        _ => ("pending", Tone::Plain),
+    };
     let Some(versions) = &record.versions else {
         let gone = "files were deleted after the load".to_owned();
         return vec![GridRow { cells: vec![batch, state.into(), gone, String::new(), String::new()], tone: Tone::Dim, open: None }];

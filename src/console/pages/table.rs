@@ -186,6 +186,7 @@ pub fn files(files: &TableFiles) -> Page {
     let row = |batch: &Batch| {
         let (state, tone) = match batch.state {
             BatchState::Applied => ("applied", Tone::Dim),
+            BatchState::Skipped => ("skipped", Tone::Bad),
             BatchState::Staged => ("staged", Tone::Busy),
             BatchState::Pending => ("pending", Tone::Plain),
             BatchState::Unknown => ("unknown", Tone::Dim),

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::engine::abreast::abreast;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::lease::Ended;
+use crate::model::fault::FaultDocument;
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{ProbeRange, Source};
 use crate::store::ChangeStore;
@@ -260,6 +261,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         };
         let seconds = started.elapsed().as_secs_f64();
-        self.events.send(Event::Finished { job, table: table.clone(), outcome: text, batches, rows, seconds }).await;
+        // As the report of the job has it: with the table's name in what it advises.
+        let fault = outcome.as_ref().err().map(|fault| Box::new(FaultDocument::from(&fault.clone().about(table))));
+        self.events.send(Event::Finished { job, table: table.clone(), outcome: text, batches, rows, seconds, fault }).await;
     }
 }

@@ -27,6 +27,8 @@ const PARALLEL: usize = 16;
 pub enum BatchState {
     /// Production holds it.
     Applied,
+    /// An operator had it left out: production stands behind it without it.
+    Skipped,
     /// It stands in staging.
     Staged,
     /// The next loads take it.
@@ -136,6 +138,8 @@ fn state_of(logged: Option<&LoggedState>, epoch: Epoch, seq: Seq) -> BatchState 
     let staged = logged.staged.as_ref().is_some_and(|staged| staged.epoch == epoch && (staged.from..=staged.to).contains(&seq));
     if staged {
         BatchState::Staged
+    } else if logged.skipped.contains(&(epoch, seq)) {
+        BatchState::Skipped
     } else if logged.epoch == epoch && logged.applied_seq.is_some_and(|applied| seq <= applied) {
         BatchState::Applied
     } else {
@@ -258,9 +262,13 @@ mod tests {
     #[test]
     fn the_log_tells_how_far_a_batch_has_come() {
         let staged = StagedRange { epoch: 2, from: 4, to: 5, rows: 1 };
-        let logged = LoggedState { epoch: 2, applied_seq: Some(3), staged: Some(staged), ..LoggedState::default() };
+        let skipped = [(1, 3), (2, 2)].into();
+        let logged = LoggedState { epoch: 2, applied_seq: Some(3), staged: Some(staged), skipped, ..LoggedState::default() };
         let of = |epoch, seq| state_of(Some(&logged), epoch, seq);
-        assert_eq!([of(2, 3), of(2, 4), of(2, 6)], [BatchState::Applied, BatchState::Staged, BatchState::Pending]);
+        assert_eq!(
+            [of(2, 2), of(2, 3), of(2, 4), of(2, 6)],
+            [BatchState::Skipped, BatchState::Applied, BatchState::Staged, BatchState::Pending]
+        );
         assert_eq!([of(3, 0), of(1, 2)], [BatchState::Pending, BatchState::Unknown]);
         assert_eq!(state_of(None, 2, 1), BatchState::Unknown);
         assert_eq!(state_of(Some(&LoggedState::default()), 1, 0), BatchState::Pending);

@@ -54,6 +54,9 @@ pub struct Preview {
     pub rows: Vec<ShownRow>,
     /// All its rows are shown.
     pub complete: bool,
+    /// Line on which the last row of the file begins; null where the file was not read to its end.
+    #[serde(default)]
+    pub last_line: Option<u64>,
 }
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
@@ -65,10 +68,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         })?;
         let (number, part) = chosen(&record, options.file)?;
         let mut shown = Shown::new(&record.columns, options.most);
+        let file_rows = part.map_or(0, |part| part.rows);
+        let (mut read, mut line) = (0, None);
         if let Some(part) = part.filter(|_| !shown.is_full()) {
             let scan = record.layout == Layout::Production;
             let _: ControlFlow<()> = self
                 .read_part(&record, part, |row| {
+                    (read, line) = (read + 1, Some(row.line));
                     if row.line < options.from_line {
                         return ControlFlow::Continue(());
                     }
@@ -82,7 +88,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 .await?;
         }
         let rows = shown.into_rows();
-        let file_rows = part.map_or(0, |part| part.rows);
         Ok(Preview {
             table: table.clone(),
             epoch,
@@ -95,6 +100,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             file_rows,
             columns: rows::columns(&record.columns),
             complete: rows.len() as u64 >= file_rows,
+            last_line: line.filter(|_| read >= file_rows),
             rows,
         })
     }

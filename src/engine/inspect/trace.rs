@@ -71,6 +71,9 @@ pub struct RecordTrace {
     pub rows: u64,
     /// Production holds it.
     pub applied: bool,
+    /// An operator had it left out: production stands behind it without it.
+    #[serde(default)]
+    pub skipped: bool,
     /// Rows of the key in its files; `None` when the files are gone.
     pub versions: Option<Vec<PartVersion>>,
 }
@@ -202,6 +205,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if first > 0 {
             notes.push(format!("records before {first} were not looked at"));
         }
+        let logged = self.logged(table, None).await?;
         let mut found = Vec::new();
         for seq in self.store.seqs_after(table, epoch, first.checked_sub(1)).await? {
             let record = read_record(&*self.store, table, epoch, seq).await?;
@@ -215,6 +219,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Err(fault) => return Err(fault),
             };
             if covers || versions.as_ref().is_some_and(|versions| !versions.is_empty()) {
+                let skipped = logged.skipped.contains(&(epoch, seq));
                 found.push(RecordTrace {
                     epoch,
                     seq,
@@ -222,7 +227,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                     lsn_from: record.lsn_from,
                     lsn_to: record.lsn_to,
                     rows: record.counts.rows(),
-                    applied: seq <= applied,
+                    applied: seq <= applied && !skipped,
+                    skipped,
                     versions,
                 });
             }

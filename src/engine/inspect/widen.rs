@@ -38,13 +38,13 @@ pub struct WidenOptions {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WidenReport {
     pub table: TableName,
-    /// As the source spells it.
+    /// As the source spells it; empty: none was named, and no pending value is too long.
     pub column: String,
-    /// Type in production before, as in `VARCHAR(60)`.
+    /// Type in production before, as in `VARCHAR(60)`; empty without a column.
     pub production: String,
-    /// Type in staging before.
+    /// Type in staging before; empty without a column.
     pub staging: String,
-    /// Width that was asked for, in bytes.
+    /// Width that was asked for, in bytes; 0 without a column.
     pub to: u32,
     /// What was or would be run; empty: both are wide enough.
     pub statements: Vec<String>,
@@ -54,11 +54,25 @@ pub struct WidenReport {
     pub diverged: bool,
 }
 
+impl WidenReport {
+    /// No column was named, and every pending value fits.
+    fn nothing(table: &TableName) -> Self {
+        let (column, production, staging) = (String::new(), String::new(), String::new());
+        Self { table: table.clone(), column, production, staging, to: 0, statements: Vec::new(), done: false, diverged: false }
+    }
+
+    /// Says that nothing is to be widened, where that is so without a column being named.
+    #[must_use]
+    pub fn nothing_too_long(&self) -> Option<String> {
+        self.column.is_empty().then(|| format!("{}: nothing is to be widened: no pending value is too long for its column", self.table))
+    }
+}
+
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     /// Widens one VARCHAR column of production and staging.
     pub async fn widen(&self, table: &TableName, options: &WidenOptions) -> Result<WidenReport, Fault> {
         if !options.confirm {
-            return Ok(self.plan_widening(table, options).await?.0);
+            return Ok(self.plan_widening(table, options).await?.map_or_else(|| WidenReport::nothing(table), |(report, ..)| report));
         }
         let lease = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
         let widened = self.widen_under_lease(table, options, &lease).await;
@@ -66,7 +80,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         widened
     }
 
-    async fn plan_widening(&self, table: &TableName, options: &WidenOptions) -> Result<(WidenReport, Widening, TableShape), Fault> {
+    /// `None`: no column was named, and every pending value fits.
+    async fn plan_widening(&self, table: &TableName, options: &WidenOptions) -> Result<Option<(WidenReport, Widening, TableShape)>, Fault> {
         let (opening, _, records) = self.pending_records(table).await?;
         let shape = records.last().unwrap_or(&opening).columns.clone();
         let widths = self.target.widths(table, &shape).await?;
@@ -74,10 +89,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Some(column) => (column.clone(), 0),
             None => match self.first_offender(table, &records).await? {
                 Some(offender) => (offender.width.name, offender.bytes),
-                None => {
-                    return Err(Fault::new(&sync::NO_COLUMN, format!("no pending value of {table} is too long for its column"))
-                        .next("name the column with --column"));
-                }
+                None => return Ok(None),
             },
         };
         let width = widths.into_iter().find(|width| width.column == name || width.name == name.to_lowercase()).ok_or_else(|| {
@@ -105,11 +117,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             done: false,
             diverged: false,
         };
-        Ok((report, widening, shape))
+        Ok(Some((report, widening, shape)))
     }
 
     async fn widen_under_lease(&self, table: &TableName, options: &WidenOptions, lease: &lease::Held) -> Result<WidenReport, Fault> {
-        let (mut report, widening, shape) = self.plan_widening(table, options).await?;
+        let Some((mut report, widening, shape)) = self.plan_widening(table, options).await? else { return Ok(WidenReport::nothing(table)) };
         if report.statements.is_empty() {
             return Ok(report);
         }

@@ -13,7 +13,7 @@ use crate::model::fault::{rs, sync};
 use crate::model::{CommitRecord, Epoch, Fault, Lsn, RecordKind, Seq, TableName, TargetState};
 use crate::source::Source;
 use crate::store::ChangeStore;
-use crate::target::{Applied, Loader, LogLine, Target};
+use crate::target::{Applied, Loader, LogLine, SKIPPED_EVENT, Target};
 
 /// The batch that comes next, and what leaving it out means.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -121,7 +121,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         };
         let rows = record.counts.rows();
-        let line = loading.line(&range, std::slice::from_ref(&record), "skipped", Applied::default());
+        let line = loading.line(&range, std::slice::from_ref(&record), SKIPPED_EVENT, Applied::default());
         if let Err(fault) = loading.log_and_truncate(LogLine { diverged: Some(note), ..line }).await {
             loading.warn(format!("after the skip: {fault}")).await;
         }

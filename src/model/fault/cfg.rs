@@ -26,7 +26,7 @@ pub const UNREADABLE: Page = Page {
     class: Class::Config,
     evidence: &["file"],
     meaning: "The file is there, but this user may not read it, or it is not text. Nothing was read and nothing was changed.",
-    next: &["ls -l <path> # shows who may read it", "db-to-redshift --config <path> check # names another file"],
+    next: &["ls -l <file> # shows who may read it", "db-to-redshift --config <path> check # names another file"],
 };
 
 pub const READ_ONLY: Page = Page {
@@ -58,9 +58,9 @@ pub const NOT_WRITTEN: Page = Page {
 
 pub const BAD_ARGUMENT: Page = Page {
     code: "CFG-015",
-    title: "an argument cannot be read",
+    title: "an argument is missing, or cannot be read",
     class: Class::Config,
-    evidence: &[],
+    evidence: &["selected"],
     meaning: "Nothing was read and nothing was changed.",
     next: &["db-to-redshift help <command> # shows how its arguments are written"],
 };

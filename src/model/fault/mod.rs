@@ -14,9 +14,11 @@ pub mod sync;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::TableName;
+use super::typed::shell;
 
 pub use document::{Fact, FaultDocument};
 
@@ -137,13 +139,22 @@ impl Fault {
 
     /// Puts the table's name where its actions say `<table>`, so that they are commands.
     #[must_use]
-    pub fn about(mut self, table: &TableName) -> Self {
-        let name = format!("{table:#}");
+    pub fn about(self, table: &TableName) -> Self {
+        self.fill(TABLE, &format!("{table:#}"))
+    }
+
+    /// The same for the file that it is about, where its actions say `<file>`.
+    #[must_use]
+    pub fn about_file(self, file: &Path) -> Self {
+        self.fill(FILE, &shell(&file.display().to_string()))
+    }
+
+    fn fill(mut self, place: &str, word: &str) -> Self {
         for action in &mut self.0.next {
-            *action = action.replace(TABLE, &name);
+            *action = action.replace(place, word);
         }
-        for action in self.0.general.iter_mut().filter(|action| action.contains(TABLE)) {
-            *action = Cow::Owned(action.replace(TABLE, &name));
+        for action in self.0.general.iter_mut().filter(|action| action.contains(place)) {
+            *action = Cow::Owned(action.replace(place, word));
         }
         self
     }
@@ -196,6 +207,8 @@ impl Fault {
 
 /// Stands in a page's actions for the table that they are about.
 const TABLE: &str = "<table>";
+/// Likewise for the file.
+const FILE: &str = "<file>";
 
 /// An action without the words on what it does.
 fn command(action: &str) -> &str {

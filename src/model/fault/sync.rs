@@ -288,8 +288,8 @@ pub const NO_TABLE: Page = Page {
     code: "SYNC-024",
     title: "no table matches",
     class: Class::Config,
-    evidence: &["nearest", "selected"],
-    meaning: "The pattern names no table of the source.",
+    evidence: &["nearest"],
+    meaning: "The pattern names no table of the source, or none that has what the command works on. Nothing was changed.",
     next: &["db-to-redshift tables # lists what there is"],
 };
 

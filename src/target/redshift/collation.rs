@@ -21,7 +21,7 @@ pub async fn check_all(settings: &RedshiftSettings, tables: &[(TableName, TableS
         // What cannot be carried at all has a fault of its own.
         let Ok(layout) = Layout::new(table, shape) else { continue };
         if let Err(fault) = production(&mut session, &Names::new(settings, table), &layout).await {
-            faults.push(fault);
+            faults.push(fault.about(table));
         }
     }
     Ok(faults)

@@ -1,6 +1,6 @@
 //! The batch log: one line for each event of a batch, appended and never changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::connect::Session;
 use super::names::Relation;
@@ -8,7 +8,7 @@ use super::quote::{literal, optional};
 use crate::model::fault::rs;
 use crate::model::state::{Diverged, StagedRange};
 use crate::model::{Epoch, Fault, Seq, TableName};
-use crate::target::{LogLine, LoggedState, POSITION_EVENTS, STAGED_EVENT};
+use crate::target::{LogLine, LoggedState, POSITION_EVENTS, SKIPPED_EVENT, STAGED_EVENT};
 
 /// Appends a line. Repeated after a lost answer it makes a double, which readers drop.
 #[must_use]
@@ -43,8 +43,12 @@ pub fn insert(log: &Relation, pipeline: &str, line: &LogLine) -> String {
 /// What [`line`] reads, in its order.
 const COLUMNS: &str = r#""table_name", "event", "epoch", "seq_from", "seq_to", "lsn_to", "staged_rows", "deleted_rows", "inserted_rows", "run", "logged_at", "capture_instance", "diverged_why""#;
 
+/// How many columns these are.
+const WIDTH: usize = 13;
+
 /// The newest lines, newest first, of one table or of all. Of doubles the first that was written
-/// counts.
+/// counts. The clock has whole seconds: within one the batches tell the order, and a batch is staged
+/// before it is applied.
 #[must_use]
 pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: usize) -> String {
     let one = table.map_or_else(String::new, |table| format!(" AND \"table_name\" = {}", literal(&table.to_string())));
@@ -58,22 +62,23 @@ pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: u
          WHERE "pipeline" = {}{one}
        ) AS "l"
  WHERE "__d2r_double" = 1
- ORDER BY "logged_at" DESC, "epoch" DESC, "seq_to" DESC
+ ORDER BY "logged_at" DESC, "epoch" DESC, "seq_to" DESC, CASE WHEN "event" = {} THEN 0 ELSE 1 END DESC, "table_name", "event"
  LIMIT {most}"#,
         log.sql(),
         literal(pipeline),
+        literal(STAGED_EVENT),
     )
 }
 
 /// The newest lines of every table of a pipeline, at most three a table: that of production's
-/// position, that of staging, and that of another event, whose own seq says nothing. The clock has
-/// whole seconds: of two lines of one second the one with the longer reason counts, since a reason
-/// is added to the older ones.
+/// position, that of staging, and that of another event, whose own seq says nothing; and every
+/// line of a skip. The clock has whole seconds: of two lines of one second the one with the longer
+/// reason counts, since a reason is added to the older ones.
 #[must_use]
 pub fn newest(log: &Relation, pipeline: &str) -> String {
     let list: Vec<_> = POSITION_EVENTS.iter().map(|event| literal(event)).collect();
     format!(
-        r#"SELECT {COLUMNS}
+        r#"SELECT {COLUMNS}, "__d2r_newest"
   FROM (
         SELECT *,
                ROW_NUMBER() OVER (PARTITION BY "table_name", "__d2r_kind"
@@ -87,13 +92,14 @@ pub fn newest(log: &Relation, pipeline: &str) -> String {
                  WHERE "pipeline" = {}
                ) AS "k"
        ) AS "l"
- WHERE "__d2r_newest" = 1"#,
+ WHERE "__d2r_newest" = 1 OR "event" = {}"#,
         list.join(", "),
         literal(STAGED_EVENT),
         list.join(", "),
         literal(STAGED_EVENT),
         log.sql(),
         literal(pipeline),
+        literal(SKIPPED_EVENT),
     )
 }
 
@@ -102,11 +108,22 @@ pub async fn states(session: &mut Session, log: &Relation, pipeline: &str) -> Re
     let answer = session.run("read batch log", &newest(log, pipeline)).await?;
     let unreadable = || Fault::new(&rs::ANSWER, format!("a line of {} cannot be read", log.sql()));
     let mut lines: BTreeMap<TableName, Vec<LogLine>> = BTreeMap::new();
+    let mut skipped: BTreeMap<TableName, BTreeSet<(Epoch, Seq)>> = BTreeMap::new();
     for row in &answer.rows {
-        let line = line(row).ok_or_else(unreadable)?;
-        lines.entry(line.table.clone()).or_default().push(line);
+        let (columns, newest) = row.split_at_checked(WIDTH).ok_or_else(unreadable)?;
+        let line = line(columns).ok_or_else(unreadable)?;
+        if line.event == SKIPPED_EVENT {
+            skipped.entry(line.table.clone()).or_default().extend((line.from..=line.to).map(|seq| (line.epoch, seq)));
+        }
+        if newest.first().and_then(Option::as_deref) == Some("1") {
+            lines.entry(line.table.clone()).or_default().push(line);
+        }
     }
-    Ok(lines.into_iter().map(|(table, lines)| (table, state(&lines))).collect())
+    let state = |(table, lines): (TableName, Vec<LogLine>)| {
+        let skipped = skipped.remove(&table).unwrap_or_default();
+        (table, LoggedState { skipped, ..state(&lines) })
+    };
+    Ok(lines.into_iter().map(state).collect())
 }
 
 fn state(lines: &[LogLine]) -> LoggedState {
@@ -135,6 +152,7 @@ fn state(lines: &[LogLine]) -> LoggedState {
         staged,
         diverged,
         instance: at.and_then(|line| line.instance.clone()),
+        skipped: BTreeSet::new(),
     }
 }
 

@@ -20,7 +20,9 @@ const SYSTEM_COLUMNS: &[&str] = &["oid", "tableoid", "xmin", "cmin", "xmax", "cm
 pub fn check(settings: &RedshiftSettings, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (table, shape) in tables {
-        check_one(table, shape, &mut faults);
+        let mut of_table = Vec::new();
+        check_one(table, shape, &mut of_table);
+        faults.extend(of_table.into_iter().map(|fault| fault.about(table)));
     }
     check_names(settings, tables.iter().map(|(table, _)| table), &mut faults);
     faults

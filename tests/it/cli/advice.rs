@@ -45,12 +45,17 @@ async fn advice_runs_as_it_stands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_choose_what_is_listed_or_are_refused() {
-    let (pipeline, _) = Pipeline::sample(32).await;
+    let (mut pipeline, _) = Pipeline::sample(32).await;
+    pipeline.sql.run("CREATE TABLE dbo.Untouched (id int NOT NULL PRIMARY KEY)").unwrap();
     pipeline.prepared().await;
     assert!(pipeline.program(&["sync"]).output().await.unwrap().status.success());
     for (arguments, code, lines) in [
         (&["runs", "--table", "dbo.Country"][..], 0, 2),
         (&["runs", "--table", "dbo.Nothing*"], 0, 1),
+        (&["runs", "--table", "dbo.Untouched"], 0, 1),
+        (&["runs", "--table", "dbo.Countri"], 2, 0),
+        (&["tables", "--table", "dbo.Country"], 0, 2),
+        (&["tables", "--table", "dbo.Countri"], 2, 0),
         (&["lsn", "2026-03-02 09:30:00", "--table", "dbo.Country"], 2, 0),
         (&["buckets", "--table", "dbo.Country"], 2, 0),
         (&["console", "--plain", "--table", "dbo.Country"], 2, 0),

@@ -142,6 +142,8 @@ async fn every_document_that_is_printed_is_valid() {
     printed.run(&pipeline, "load-errors", &["load-errors", "--json"]).await;
     printed.run(&pipeline, "maintain", &["maintain", "analyze", "--table", "dbo.Country", "--json"]).await;
     printed.run(&pipeline, "widen", &["widen", "--table", "dbo.Country", "--column", "Name", "--to", "600", "--json"]).await;
+    let nothing = printed.run(&pipeline, "widen", &["widen", "--table", "dbo.Country", "--json"]).await;
+    assert_eq!(nothing["statements"], json!([]), "{nothing:#}");
     let archive = pipeline.config.with_file_name("bundle.tar.gz").display().to_string();
     printed.run(&pipeline, "bundle", &["bundle", "--out", &archive, "--json"]).await;
     printed.0.extend(super::bundle::documents(Path::new(&archive)).into_values());
@@ -185,6 +187,10 @@ async fn every_document_that_is_printed_is_valid() {
     let away = text.replace(&format!("port = {}", pipeline.lab.redshift.addr().port()), "port = 9");
     std::fs::write(&pipeline.config, format!("{away}\n[load]\nretries = 0\n")).unwrap();
     printed.run(&pipeline, "jobs", &["load", "--events", "--json"]).await;
+    // Without a document at the end the events alone tell what stopped a table.
+    let ended = printed.run(&pipeline, "event", &["load", "--events"]).await;
+    assert!(ended["event"] == "finished" && ended["fault"]["code"] == ended["outcome"], "{ended:#}");
+    assert!(ended["fault"]["next"].as_array().is_some_and(|next| !next.is_empty()), "{ended:#}");
     printed.run(&pipeline, "check", &["check", "--json"]).await;
     printed.run(&pipeline, "status", &["status", "--json"]).await;
     printed.run(&pipeline, "dry-run", &["dry-run", "--json"]).await;

@@ -32,7 +32,6 @@ provocations! {
     [sync::PART_UNREADABLE] => a_pending_file_that_was_cut,
     [sync::NO_COLUMN] => widening_a_column_that_is_not_there,
     [sync::NO_BATCH] => a_preview_of_a_batch_that_is_not_there,
-    bare [sync::NO_COLUMN] => widening_when_nothing_is_too_long,
     bare [sync::NOT_CONFIRMED] => a_name_that_was_mistyped,
 }
 
@@ -131,11 +130,6 @@ async fn widening_what_redshift_cannot_alter() -> Fault {
 async fn widening_a_column_that_is_not_there() -> Fault {
     let (rig, table) = loaded().await;
     refused(&rig, &table, Some("nota"), None).await
-}
-
-async fn widening_when_nothing_is_too_long() -> Fault {
-    let (rig, table) = pending().await;
-    refused(&rig, &table, None, None).await
 }
 
 /// What an extraction says once the configuration has this policy.

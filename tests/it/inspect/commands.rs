@@ -116,5 +116,7 @@ async fn the_small_commands_answer() {
     assert!(code == 0 && text.contains("no load error"), "{text}");
     let (code, report) = json(&pipeline, &["widen", "--table", "dbo.Country", "--column", "Name", "--to", "600"]).await;
     assert!(code == 0 && report["statements"][0].as_str().unwrap().contains("VARCHAR(600)") && report["done"] == false, "{report}");
+    let (code, text) = run(&pipeline, &["widen", "--table", "dbo.Country"]).await;
+    assert!(code == 0 && text.starts_with("dbo.Country: nothing is to be widened"), "{text}");
     assert_eq!(json(&pipeline, &["widen", "--column", "Name"]).await.0, 2, "one table only");
 }

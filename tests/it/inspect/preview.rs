@@ -53,7 +53,13 @@ async fn the_first_rows_of_a_change_file_are_shown() {
     let from = engine.preview(&table, 2, &PreviewOptions { from_line: null.line.unwrap(), ..options(1, true) }).await.unwrap();
     assert_eq!((from.rows.len(), from.rows[0].line, &from.rows[0].cells[1]), (1, null.line, &Cell::Null));
     let none = engine.preview(&table, 2, &options(0, true)).await.unwrap();
-    assert!(none.rows.is_empty() && !none.complete);
+    assert!(none.rows.is_empty() && !none.complete && none.last_line.is_none());
+    // Whoever has read the last row knows where the file ends.
+    let last = delete.line.unwrap();
+    for (line, most, rows, ends) in [(last, 1, 1, true), (last + 1, 1, 0, true), (1, 2, 2, false), (1, 3, 3, true)] {
+        let told = engine.preview(&table, 2, &PreviewOptions { from_line: line, ..options(most, true) }).await.unwrap();
+        assert_eq!((told.rows.len(), told.last_line), (rows, ends.then_some(last)), "from line {line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,3 +94,30 @@ async fn help_says_what_an_order_does() {
         }
     }
 }
+
+/// Who reads events line by line meets nothing else on standard output.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_events_what_is_for_a_person_goes_to_standard_error() {
+    let pipeline = Pipeline::start([
+        "CREATE TABLE dbo.Beans (id int NOT NULL PRIMARY KEY)",
+        "EXEC sys.sp_cdc_enable_db",
+        "EXEC sys.sp_cdc_enable_table N'dbo', N'Beans', NULL",
+    ])
+    .await;
+    for command in [&["prepare", "--mode", "start"][..], &["load"]] {
+        assert_eq!(text(&pipeline, command).await.0, 0, "{command:?}");
+    }
+    for (order, said) in [
+        (&["recover"][..], "dbo.Beans  "),
+        (&["recapture"], "captures every column"),
+        (&["adopt"], "name the same stream"),
+        (&["accept-schema"], "no change to accept"),
+        (&["skip", "--table", "dbo.Beans"], "dbo.Beans  nothing waits"),
+        (&["skip", "--table", "dbo.Beans", "--batch", "7", "--confirm", "dbo.Beans", "--reason", "x"], "dbo.Beans: SYNC-"),
+    ] {
+        let output = pipeline.program(&[order, &["--events"]].concat()).output().await.unwrap();
+        let (out, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(out.lines().all(|line| line.starts_with(r#"{"schema":"event/"#)), "{order:?}: {out}");
+        assert!(talk.contains(said), "{order:?}: {talk}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Skip: one batch is left out, and everybody can see it (rule L9).
 
+use db_to_redshift::engine::inspect::files::BatchState;
 use db_to_redshift::engine::load::plan;
 use db_to_redshift::engine::operate::{SkipOrder, Skipped};
 use db_to_redshift::lab::redshift::Action;
@@ -62,6 +63,13 @@ async fn a_batch_that_cannot_be_loaded_is_left_out_and_the_table_counts_as_diver
     rig.load(&table).await;
     assert_eq!(ids(&rig).await, [2, 3]);
     assert_eq!(log(&rig).await, ["snapshot 0-0 0", "skipped 1-1 1", "applied 2-3 2"]);
+    // What production stands behind is not all that it holds.
+    let files = rig.engine().files(&table, 10, None).await.unwrap();
+    let states: Vec<_> = files.batches.iter().map(|batch| batch.state).collect();
+    assert_eq!(states, [BatchState::Applied, BatchState::Applied, BatchState::Skipped, BatchState::Applied]);
+    let traced = rig.engine().trace(&table, &["1".to_owned()], false).await.unwrap();
+    let records: Vec<_> = traced.records.iter().map(|record| (record.seq, record.skipped, record.applied)).collect();
+    assert_eq!(records, [(1, true, false)]);
     assert_eq!(skip(&rig, &look).await.unwrap(), None, "nothing waits");
     assert!(skip(&rig, &order(&table, 4)).await.unwrap_err().is(&operate::OTHER_BATCH));
 
