@@ -75,13 +75,26 @@ struct Soak {
     /// One configuration for each policy of clean-up.
     policies: Vec<PathBuf>,
     rng: StdRng,
-    workers: Vec<(Child, &'static str)>,
+    workers: Vec<Worker>,
+    /// Workers that were started so far.
+    started: u64,
     tally: Tally,
+}
+
+struct Worker {
+    child: Child,
+    command: &'static str,
+    number: u64,
 }
 
 impl Soak {
     fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.rng.random_range(0..of.len())]
+    }
+
+    /// Where a worker writes.
+    fn said(&self, number: u64) -> PathBuf {
+        self.pipeline.config.with_file_name(format!("worker-{number}.log"))
     }
 
     fn database(&self) -> String {
@@ -92,7 +105,9 @@ impl Soak {
         let config = self.pick(&self.policies.clone()).clone();
         let command = *self.pick(&["sync", "sync", "sync", "extract", "load", "prepare"]);
         let mut worker = Command::new(env!("CARGO_BIN_EXE_db-to-redshift"));
-        worker.arg("--config").arg(config).arg(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // What it said is wanted only of one that does not end.
+        let said = fs::File::create(self.said(self.started)).unwrap();
+        worker.arg("--config").arg(config).arg(command).stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
         if command == "prepare" {
             let table = self.pick(&self.tables.clone()).clone();
             worker.arg("--new-epoch").arg("--table").arg(table.to_string());
@@ -100,7 +115,8 @@ impl Soak {
             worker.arg("--wait");
         }
         worker.kill_on_drop(true);
-        self.workers.push((worker.spawn().unwrap(), command));
+        self.workers.push(Worker { child: worker.spawn().unwrap(), command, number: self.started });
+        self.started += 1;
         self.tally.add(format!("started {command}"));
     }
 
@@ -108,10 +124,11 @@ impl Soak {
     fn reap(&mut self) {
         let mut at = 0;
         while at < self.workers.len() {
-            match self.workers[at].0.try_wait().unwrap() {
+            match self.workers[at].child.try_wait().unwrap() {
                 None => at += 1,
                 Some(status) => {
-                    let (_, command) = self.workers.swap_remove(at);
+                    let Worker { command, number, .. } = self.workers.swap_remove(at);
+                    fs::remove_file(self.said(number)).unwrap();
                     let code = status.code().map_or_else(|| "killed".to_owned(), |code| format!("exit {code}"));
                     assert!(!["exit 2", "exit 101"].contains(&code.as_str()), "{command}: {code}");
                     self.tally.add(format!("{command} {code}"));
@@ -126,7 +143,7 @@ impl Soak {
             return;
         }
         let at = self.rng.random_range(0..self.workers.len());
-        if let Some(pid) = self.workers[at].0.id() {
+        if let Some(pid) = self.workers[at].child.id() {
             let _ = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
         }
     }
@@ -139,7 +156,7 @@ impl Soak {
             0 | 1 => {
                 if !self.workers.is_empty() {
                     let at = self.rng.random_range(0..self.workers.len());
-                    let _ = self.workers[at].0.start_kill();
+                    let _ = self.workers[at].child.start_kill();
                 }
                 "SIGKILL"
             }
@@ -238,8 +255,8 @@ impl Soak {
     }
 
     fn wake_all(&mut self) {
-        for (worker, _) in &self.workers {
-            if let Some(pid) = worker.id() {
+        for worker in &self.workers {
+            if let Some(pid) = worker.child.id() {
                 let _ = std::process::Command::new("kill").args(["-CONT", &pid.to_string()]).status();
             }
         }
@@ -261,9 +278,12 @@ impl Soak {
         self.pipeline.lab.s3.faults().clear();
         self.pipeline.lab.redshift.faults().clear();
         self.pipeline.lab.sqlserver.faults().clear();
-        for (mut worker, _) in std::mem::take(&mut self.workers) {
-            let ended = tokio::time::timeout(Duration::from_mins(3), worker.wait()).await;
-            ended.expect("a worker ends by itself once nothing is in its way").unwrap();
+        for Worker { mut child, command, number } in std::mem::take(&mut self.workers) {
+            let Ok(status) = tokio::time::timeout(Duration::from_mins(3), child.wait()).await else {
+                let said = fs::read_to_string(self.said(number)).unwrap();
+                panic!("{command} does not end by itself once nothing is in its way; it said:\n{said}");
+            };
+            status.unwrap();
         }
         for table in self.tables.clone() {
             self.set_paused(&table, false).await;
@@ -312,7 +332,7 @@ async fn a_soak_ends_equal() {
         path
     });
     let rng = StdRng::seed_from_u64(seed);
-    let mut soak = Soak { pipeline, tables, policies: policies.to_vec(), rng, workers: Vec::new(), tally: Tally::default() };
+    let mut soak = Soak { pipeline, tables, policies: policies.to_vec(), rng, workers: Vec::new(), started: 0, tally: Tally::default() };
     soak.capture_again();
     eprintln!("soak of {length:?}, seed {seed}");
     let busy = Busy::start(&soak.pipeline, workload, Duration::from_millis(25), false);

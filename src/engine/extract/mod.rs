@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::engine::abreast::abreast;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::lease::Ended;
-use crate::model::fault::FaultDocument;
+use crate::model::fault::{FaultDocument, sync};
 use crate::model::{Fault, Lsn, TableName};
 use crate::source::{ProbeRange, Source};
 use crate::store::ChangeStore;
@@ -47,16 +47,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     pub async fn extract(self: &Arc<Self>, tables: &[TableName]) -> Vec<TableReport> {
         let started = Instant::now();
         let mut reports: BTreeMap<TableName, Result<Outcome, Fault>> = BTreeMap::new();
-        let mut work = self.open_streams(tables, &mut reports).await;
-        let look = capture::Look::default();
-        while work.iter().any(|work| !work.done) {
-            work = self.round(work, &look, &mut reports).await;
+        for table in tables {
+            self.events.send(Event::Started { job: Job::Extract, table: table.clone() }).await;
         }
-        self.look_at_capture(&mut work, &look).await;
-        for Work { stream, outcome, .. } in work {
-            let ended = if outcome.paused { Ended::Unsaid } else { Ended::Well };
-            reports.insert(stream.table.clone(), Ok(outcome));
-            stream.close(ended).await;
+        let mut left = self.extract_free(tables, false, &mut reports).await;
+        // Only who holds no lease waits for one: two jobs that wait for each other's would wait for ever.
+        while self.run.wait && !left.is_empty() {
+            left = self.extract_free(&left, true, &mut reports).await;
         }
         let mut ordered = Vec::with_capacity(tables.len());
         for table in tables {
@@ -65,6 +62,33 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             ordered.push(TableReport::new(Job::Extract, table.clone(), outcome, None));
         }
         ordered
+    }
+
+    /// Extracts the tables whose lease is free; with `wait` the first one's is waited for. Returns those
+    /// that others hold.
+    async fn extract_free(
+        self: &Arc<Self>,
+        tables: &[TableName],
+        wait: bool,
+        reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>,
+    ) -> Vec<TableName> {
+        let mut work = Vec::new();
+        let (first, rest) = tables.split_at(usize::from(wait).min(tables.len()));
+        for (tables, wait) in [(first, wait), (rest, false)] {
+            work.extend(self.open_streams(tables, wait, reports).await);
+        }
+        let look = capture::Look::default();
+        while work.iter().any(|work| !work.done) {
+            work = self.round(work, &look, reports).await;
+        }
+        self.look_at_capture(&mut work, &look).await;
+        for Work { stream, outcome, .. } in work {
+            let ended = if outcome.paused { Ended::Unsaid } else { Ended::Well };
+            reports.insert(stream.table.clone(), Ok(outcome));
+            stream.close(ended).await;
+        }
+        let busy = |table: &&TableName| matches!(reports.get(*table), Some(Err(fault)) if fault.is(&sync::BUSY));
+        tables.iter().filter(busy).cloned().collect()
     }
 
     /// No rows must not pass for no changes while nothing is captured (rule E2).
@@ -85,10 +109,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         }
     }
 
-    async fn open_streams(self: &Arc<Self>, tables: &[TableName], reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>) -> Vec<Work> {
+    async fn open_streams(
+        self: &Arc<Self>,
+        tables: &[TableName],
+        wait: bool,
+        reports: &mut BTreeMap<TableName, Result<Outcome, Fault>>,
+    ) -> Vec<Work> {
         let opened = abreast(tables.iter().cloned(), OPENED_AT_ONCE, |table| async move {
-            self.events.send(Event::Started { job: Job::Extract, table: table.clone() }).await;
-            let stream = self.open_stream(&table).await;
+            let stream = self.open_stream(&table, wait).await;
             (table, stream)
         })
         .await;
@@ -105,11 +133,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         work
     }
 
-    async fn open_stream(self: &Arc<Self>, table: &TableName) -> Result<Stream, Fault> {
+    async fn open_stream(self: &Arc<Self>, table: &TableName, wait: bool) -> Result<Stream, Fault> {
         let mut retries = self.retries(Job::Extract, table);
         loop {
             self.safe_point(table)?;
-            match Stream::open(self, table).await {
+            match Stream::open(self, table, wait).await {
                 Ok(stream) => return Ok(stream),
                 Err(fault) => retries.again(fault).await?,
             }

@@ -30,10 +30,14 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Lease, control, epoch, head.
-    pub async fn open<S: Source, C: ChangeStore, T: Target>(engine: &Arc<Engine<S, C, T>>, table: &TableName) -> Result<Self, Fault> {
+    /// Lease, control, epoch, head. `wait`: for the end of a job that holds the lease.
+    pub async fn open<S: Source, C: ChangeStore, T: Target>(
+        engine: &Arc<Engine<S, C, T>>,
+        table: &TableName,
+        wait: bool,
+    ) -> Result<Self, Fault> {
         let run = &engine.run;
-        let lease = lease::take(&engine.store, table, LeaseKind::Extract, &run.holder, run.wait, &engine.cancel).await?;
+        let lease = lease::take(&engine.store, table, LeaseKind::Extract, &run.holder, wait, &engine.cancel).await?;
         match Self::read(engine, table).await {
             Ok((epoch, opened_by, head, paused)) => {
                 Ok(Self { table: table.clone(), epoch, opened_by, head, paused, lease, head_read: Instant::now() })

@@ -90,7 +90,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 (accepted, Some((changed, ddl))) => Err(ask(&accepted, &changed, &ddl)),
             };
         }
-        let mut stream = Stream::open(self, table).await?;
+        let mut stream = Stream::open(self, table, self.run.wait).await?;
         let accepted = self.accept_under_lease(&mut stream).await;
         // What the last extract stopped at is settled; the next one tells the rest.
         stream.close(if accepted.is_ok() { Ended::Well } else { Ended::Unsaid }).await;

@@ -1,19 +1,23 @@
 //! Ways to lose or hide changes that lie between the numbered traces.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use db_to_redshift::config::{Changes, TableRule};
 use db_to_redshift::engine::Run;
 use db_to_redshift::engine::event::Job;
 use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
 use db_to_redshift::lab::redshift::Action;
-use db_to_redshift::model::Value;
 use db_to_redshift::model::control::{Holder, Lease, LeaseKind};
 use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::{SqlType, TableName, Value};
 use db_to_redshift::source::CaptureHealth;
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::Target;
 use jiff::{Timestamp, ToSpan};
 
 use super::one;
+use crate::support::column::column;
 use crate::support::memory_source::Inner;
 use crate::support::rig::{Rig, done, fault, id, row};
 
@@ -182,4 +186,36 @@ async fn a_capture_that_fails_is_told_at_once() {
     }
     rig.source.with(|inner| inner.health = CaptureHealth { agent_running: Some(true), newest_errors: Some(0), ..healthy });
     assert!(!rig.extract(&table).await.capture_down);
+}
+
+/// Two jobs with `--wait` over the same tables: each would hold what the other waits for, for ever, did
+/// not the one that waits hold nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_lease_holds_none() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    let columns = vec![column("id", 1, SqlType::Int, Some(1))];
+    let other = rig.source.table("u", columns);
+    done(rig.engine().prepare(one(&other), PrepareOptions::default()).await);
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
+    let lease_of = async |table: &TableName| rig.s3.store.lease(table, LeaseKind::Extract).await.unwrap().unwrap();
+    let holder = Holder { host: "elsewhere".into(), machine: None, ..Run::new("extract", false).holder };
+    let held = Lease { holder: Some(holder), beat: 1, at: Timestamp::now(), failed: None };
+    rig.s3.store.put_lease(&other, LeaseKind::Extract, &held, Some(&lease_of(&other).await.1)).await.unwrap();
+
+    let mut engine = Arc::into_inner(rig.engine()).unwrap();
+    engine.run.wait = true;
+    let (engine, both) = (Arc::new(engine), [table.clone(), other.clone()]);
+    let waiting = tokio::spawn(async move { engine.extract(&both).await });
+    let free = async {
+        while rig.s3.store.head(&table, 1, 0).await.unwrap() == 0 || lease_of(&table).await.0.holder.is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), free).await.expect("the lease of the table that was free comes back");
+    assert!(!waiting.is_finished());
+    let released = Lease { holder: None, beat: 2, ..held };
+    rig.s3.store.put_lease(&other, LeaseKind::Extract, &released, Some(&lease_of(&other).await.1)).await.unwrap();
+    let reports = waiting.await.unwrap();
+    assert!(reports.len() == 2 && reports.iter().all(|report| report.outcome.is_ok()), "{reports:?}");
 }
