@@ -26,7 +26,7 @@ pub use model::known_keys;
 pub use secret::Secret;
 pub use settings::{
     Changes, CleanUpPolicy, ConsoleSettings, ExtractSettings, LoadSettings, RedshiftSettings, S3Credentials, S3Settings, Settings,
-    SourceSettings, StoreSettings, TableRule, Tls, last_match,
+    SourceSettings, StoreSettings, TableRule, Tls, last_match, matches,
 };
 
 /// Time between two rounds, as in `30s` or `5m`: one second to a day.

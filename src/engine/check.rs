@@ -3,16 +3,16 @@
 
 mod instances;
 mod privileges;
+mod work;
 
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::{Changes, Tls};
+use crate::config::{Changes, Tls, matches};
 use crate::engine::{Engine, policy};
 use crate::model::fault::{FaultDocument, s3, sync};
-use crate::model::status::Verdict;
 use crate::model::{Fault, SqlType, TableName, TableShape};
 use crate::source::{CaptureHealth, ServerFacts, Source, TableFacts};
 use crate::store::ChangeStore;
@@ -108,19 +108,19 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let source = self.check_source(tables, &mut found).await;
         let store = self.check_store(&mut found).await;
         let target = self.check_target(tables, &mut found).await;
-        if source && store && target {
-            self.check_work(tables, &mut found).await;
+        if let Some(facts) = source.filter(|_| store && target) {
+            self.check_work(tables, &facts, &mut found).await;
         }
         found.0
     }
 
-    /// `false` when the source cannot be read at all.
-    async fn check_source(&self, tables: &[TableName], found: &mut Findings) -> bool {
+    /// What the source says of the tables; `None` when it cannot be read at all.
+    async fn check_source(&self, tables: &[TableName], found: &mut Findings) -> Option<Vec<TableFacts>> {
         let server = match self.source.start_up().await {
             Ok(server) => server,
             Err(fault) => {
                 found.add("source", "connection", Found::Fault(fault));
-                return false;
+                return None;
             }
         };
         found.good("source", "connection", format!("{} {} as {}", server.identity.server, server.version, server.identity.database));
@@ -144,9 +144,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Ok(health) => health_lines(&health, found),
             Err(fault) => found.warn("source", "capture", format!("its state cannot be read: {fault}")),
         }
+        // That the tables cannot be listed is told where they are looked at.
+        let known = self.source.tables().await.unwrap_or_default();
+        for rule in self.settings.tables.iter().filter(|_| !known.is_empty()) {
+            if !known.iter().any(|table| matches(&rule.name, &table.name.to_string())) {
+                found.warn("configuration", "[[table]]", format!("name = {:?} matches no table that this login sees", rule.name));
+            }
+        }
+        let mut facts = Vec::new();
         match self.describe(tables).await {
             Ok(described) => {
-                let mut facts = Vec::with_capacity(described.len());
                 for (table, described) in tables.iter().zip(described) {
                     match described {
                         Ok(described) => facts.push(described),
@@ -157,7 +164,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
             Err(fault) => found.add("source", "tables", Found::Fault(fault)),
         }
-        true
+        Some(facts)
     }
 
     async fn check_tables(&self, server: &ServerFacts, facts: &[TableFacts], found: &mut Findings) {
@@ -213,8 +220,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 Err(fault) => found.add(&name, "capture", Found::Fault(fault.clone())),
             }
         }
-        for fault in self.target.check_shapes(&shapes) {
-            found.add("tables", "columns", Found::Fault(fault));
+        for refused in self.target.check_shapes(&shapes) {
+            let area = refused.tables.first().filter(|_| refused.tables.len() == 1).map_or_else(|| "tables".into(), TableName::to_string);
+            found.add(area, "columns", Found::Fault(refused.fault));
         }
         // A target that does not answer has a line of its own.
         for fault in self.target.check_collations(&shapes).await.unwrap_or_default() {
@@ -284,53 +292,6 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Err(fault) => found.warn("target", "row-level security", format!("it cannot be asked for: {fault}")),
         }
         true
-    }
-
-    /// Unfinished work: what status would call attention to.
-    async fn check_work(self: &Arc<Self>, tables: &[TableName], found: &mut Findings) {
-        for table in tables {
-            if let Err(fault) = self.store.check_table(table) {
-                found.add(table.to_string(), "keys in S3", Found::Fault(fault));
-            }
-        }
-        let report = self.status(tables).await;
-        for met in &report.faults {
-            found.warn("status", "systems", met.fault.to_string());
-        }
-        for status in report.tables {
-            let name = status.table.to_string();
-            let pending = status.store.as_ref().and_then(|store| store.pending).unwrap_or(0);
-            match status.verdict {
-                Verdict::Current => found.good(&name, "work", "nothing unfinished"),
-                Verdict::Behind => found.good(&name, "work", "changes wait to be extracted: db-to-redshift sync"),
-                Verdict::Pending => found.warn(&name, "work", format!("{pending} batches wait to be loaded: db-to-redshift load")),
-                Verdict::Lagging => found.warn(&name, "work", "more than half of the retention is used: db-to-redshift sync"),
-                Verdict::Stuck => {
-                    let why = status.hops.stuck.map_or_else(String::new, |stuck| stuck.why);
-                    found.warn(&name, "work", format!("{why}: {}", status.next.join(", then ")));
-                }
-                Verdict::Staged => found.warn(&name, "work", "a batch stands in staging: db-to-redshift load applies it"),
-                Verdict::NotPrepared => found.warn(&name, "work", "not prepared yet: db-to-redshift prepare"),
-                Verdict::Paused => found.warn(&name, "work", "paused by an operator"),
-                Verdict::NotTracked | Verdict::Unknown => {}
-                Verdict::Gap => found.add(
-                    &name,
-                    "work",
-                    Found::Fault(Fault::new(&sync::GAP, format!("changes of {name} were cleaned up before they were extracted"))),
-                ),
-                Verdict::Diverged => {
-                    let target = status.target.unwrap_or_default();
-                    let why: Vec<String> = target.diverged.map(|diverged| diverged.why).into_iter().chain(target.doubts).collect();
-                    found.add(
-                        &name,
-                        "work",
-                        Found::Fault(
-                            Fault::new(&sync::DIVERGED, format!("{name} may differ from the source")).evidence("why", why.join("; ")),
-                        ),
-                    );
-                }
-            }
-        }
     }
 }
 

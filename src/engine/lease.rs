@@ -31,6 +31,7 @@ pub struct Held {
     lost: CancellationToken,
     renewal: JoinHandle<()>,
     ended: Arc<OnceLock<Ended>>,
+    failed: Option<String>,
 }
 
 /// How a job ended, for those who only see its lease.
@@ -56,6 +57,12 @@ impl Held {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
+    }
+
+    /// Code of the fault with which the job before ended.
+    #[must_use]
+    pub fn failed_before(&self) -> Option<&str> {
+        self.failed.as_deref()
     }
 
     pub fn check(&self, table: &TableName) -> Result<(), Fault> {
@@ -173,6 +180,7 @@ fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut l
     let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
     let (stopped, gone) = (stop.clone(), lost.clone());
     let ended = Arc::new(OnceLock::new());
+    let failed = lease.failed.clone();
     let said = Arc::clone(&ended);
     let renewal = tokio::spawn(async move {
         loop {
@@ -203,7 +211,7 @@ fn renew<C: ChangeStore>(store: Arc<C>, table: TableName, kind: LeaseKind, mut l
             }
         }
     });
-    Held { stop, lost, renewal, ended }
+    Held { stop, lost, renewal, ended, failed }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let shape = lay_over(&self.settings, &head.table, &head.columns);
         same_epoch(head, &shape)?;
         let refused = self.target.check_shapes(&[(head.table.clone(), shape.clone())]).into_iter().next();
-        match refused.or_else(|| unknown_column(&self.settings, &head.table, &shape)) {
+        match refused.map(|refused| refused.fault).or_else(|| unknown_column(&self.settings, &head.table, &shape)) {
             Some(fault) => Err(fault),
             None => Ok(shape),
         }

@@ -324,7 +324,7 @@ pub enum Verdict {
     Paused,
     /// CDC is not enabled for it.
     NotTracked,
-    /// No epoch was opened yet.
+    /// No epoch was opened yet, or the target has no state of the table.
     NotPrepared,
     /// The last extract or load failed, or changes have waited on a hop for more than an hour; and
     /// nobody is at work.

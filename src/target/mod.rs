@@ -27,6 +27,14 @@ pub use logged::{LogLine, LoggedState, POSITION_EVENTS, SKIPPED_EVENT, STAGED_EV
 pub use looks::{ColumnPlan, Declared, DeclaredColumns, NextLoad, NextStep, SampledRow, SqlStatement, SqlTransaction, StagedSample};
 pub use transaction::{Adopt, Applied, ApplyOutcome, BatchRows, LoadRange, OpenEpoch, OpenLoad};
 
+/// Why tables cannot be carried.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The table, or the two that cannot be carried together.
+    pub tables: Vec<TableName>,
+    pub fault: Fault,
+}
+
 #[derive(Clone, Debug)]
 pub struct TargetFacts {
     /// First line of `version()`.
@@ -163,7 +171,7 @@ pub trait Target: Send + Sync + 'static {
 
     /// Refuses what cannot be carried: types, policies, collisions of folded names, reserved internal
     /// names, too many columns. Needs no connection.
-    fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault>;
+    fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Refused>;
 
     /// Refuses a target that would take two keys for one: a database, or a key column of a
     /// production that is there, that compares without regard to case. One statement for each
@@ -173,6 +181,10 @@ pub trait Target: Send + Sync + 'static {
     /// Refuses each production that is there of which the target may hide rows from the user: a load
     /// would double what it cannot delete. One statement for each.
     fn check_hidden(&self, tables: &[TableName]) -> impl Future<Output = Result<Vec<(TableName, Fault)>, Fault>> + Send;
+
+    /// Compares each production that is there with the columns that a load brings, as prepare does. One
+    /// statement for all.
+    fn check_production(&self, tables: &[(TableName, TableShape)]) -> impl Future<Output = Result<Vec<(TableName, Fault)>, Fault>> + Send;
 
     /// What the user lacks to prepare and load the given tables, in a fixed number of round trips.
     fn lacking(&self, tables: &[TableName]) -> impl Future<Output = Result<Lacking, Fault>> + Send;

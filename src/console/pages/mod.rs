@@ -53,9 +53,11 @@ fn meaning(status: &TableStatus) -> String {
         Verdict::Lagging => {
             "More than half of the retention is used: if extract stays behind, clean-up removes changes that were not read."
         }
-        Verdict::Paused => "An operator paused the table: nobody extracts or loads it.",
+        Verdict::Paused => "An operator paused the table: nobody prepares, extracts or loads it.",
         Verdict::NotTracked => "CDC is not enabled for this table: its changes are not recorded.",
-        Verdict::NotPrepared => "CDC records its changes, but no epoch was opened: prepare takes the first snapshot.",
+        Verdict::NotPrepared => {
+            "CDC records its changes, but no epoch was opened, or the target has no state of it: prepare says what to do."
+        }
         Verdict::Stuck => "The last extract or load failed, or changes have waited for more than an hour; and nobody is at work.",
         Verdict::Staged => "Rows stand in staging and wait to be applied.",
         Verdict::Pending => "Change files stand in S3 and wait to be loaded.",

@@ -251,9 +251,9 @@ fn shown(row: Option<&MappingRow>) -> String {
 fn no_drift(head: &CommitRecord, table: &TableFacts, instance: &CaptureInstance) -> Result<(), Fault> {
     let drift = |what: String| Fault::new(&sync::DRIFT, what).evidence("instance", &instance.identity.instance);
     if !instance.missing.is_empty() {
-        return Err(
-            drift(format!("captured columns of {} are gone or changed", head.table)).evidence("columns", instance.missing.join(", "))
-        );
+        return Err(drift(format!("captured columns of {} are gone or changed", head.table))
+            .next(format!("db-to-redshift recapture --table {:#} # makes a capture instance of the columns that are left", head.table))
+            .evidence("columns", instance.missing.join(", ")));
     }
     policy::same_epoch(head, &instance.shape)?;
     if instance.shape.hash() != head.column_hash {

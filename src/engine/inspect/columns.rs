@@ -96,7 +96,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Err(fault) => (DeclaredColumns::default(), Some(FaultDocument::from(&fault))),
         };
         let names = self.target.names(table);
-        let mut refused = self.target.check_shapes(&[(table.clone(), instance.shape.clone())]);
+        let refused = self.target.check_shapes(&[(table.clone(), instance.shape.clone())]);
+        let mut refused: Vec<Fault> = refused.into_iter().map(|refused| refused.fault).collect();
         refused.extend(policy::unknown_column(&self.settings, table, &instance.shape));
         Ok(ColumnMap {
             table: table.clone(),

@@ -116,19 +116,23 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let subject = self.subject(table).await?;
         let shape = subject.shape().clone();
         let values = key::parse(&shape, texts)?;
-        let key_held: Vec<Held> = shape.key().iter().zip(&values).map(|(column, value)| self.target.hold(column, value)).collect();
         let instance = self.instance_of(&subject).await?;
         let name = instance.identity.instance.clone();
         let marks = self.source.watermarks(&[name]).await?;
         let min = marks.min.first().copied().unwrap_or_default();
         let max = guards::readable(table, &instance, min, marks.max)?;
         let mut notes = Vec::new();
+        let key_held: Vec<Held> = shape.key().iter().zip(&values).map(|(column, value)| self.target.hold(column, value)).collect();
         let changes = self.versions_of(&subject, &instance, (min, max), &values, show_values, &mut notes).await?;
         let present = self.source.present_row(table, &shape, &values).await?;
         let source: Option<Vec<Held>> =
             present.map(|values| shape.columns().iter().zip(&values).map(|(column, value)| self.target.hold(column, value)).collect());
         let records = self.records_of(&subject, &changes, digest::of_key(&key_held), show_values, &mut notes).await?;
         let rows = self.target.rows_of_key(table, &shape, &key_held).await?;
+        let nowhere = changes.is_empty() && source.is_none() && rows.production.is_empty();
+        if nowhere && shape.key().iter().any(|column| column.collation.is_some()) {
+            notes.push("nothing was found; text of a key is looked for letter by letter, whatever the collation takes for the same".into());
+        }
         let equal = match (&source, rows.production.as_slice()) {
             (Some(here), [there]) => here == there,
             (None, []) => true,
@@ -211,6 +215,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             let record = read_record(&*self.store, table, epoch, seq).await?;
             let covers = changes.iter().any(|change| change.lsn <= record.lsn_to && record.lsn_from.is_some_and(|from| from <= change.lsn));
             if !covers && seq <= applied {
+                if record.kind == RecordKind::Snapshot {
+                    notes.push("the rows of the snapshot, record 0, were not looked at".into());
+                }
                 continue;
             }
             let versions = match self.part_versions(&record, key, show_values).await {

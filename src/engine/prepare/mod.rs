@@ -12,7 +12,7 @@ use crate::engine::abreast::abreast;
 use crate::engine::check::net_refusal;
 use crate::engine::event::{Event, Job, Outcome, TableReport};
 use crate::engine::extract::guards;
-use crate::engine::{lease, operate, policy};
+use crate::engine::{control, lease, operate, policy};
 use crate::model::control::LeaseKind;
 use crate::model::fault::{rs, sync};
 pub use crate::model::order::{OpenMode, PrepareOptions};
@@ -27,6 +27,15 @@ struct Opening<'a> {
     facts: &'a TableFacts,
     instance: &'a CaptureInstance,
     options: PrepareOptions,
+}
+
+/// What a prepare of a table has to do.
+enum Next {
+    /// Nothing: an epoch is open.
+    Stands,
+    /// Nothing: an operator paused the table.
+    Paused,
+    Open(Epoch),
 }
 
 impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
@@ -77,19 +86,23 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let carried = |table: TableFacts| match table.instances.first() {
             None => Err(not_tracked(&server, &table)),
             Some(instance) => {
-                let faults = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]);
+                let refused = self.target.check_shapes(&[(table.name.clone(), instance.shape.clone())]).into_iter().next();
                 let unknown = || policy::unknown_column(&self.settings, &table.name, &instance.shape);
-                faults.into_iter().next().or_else(unknown).map_or(Ok(table), Err)
+                refused.map(|refused| refused.fault).or_else(unknown).map_or(Ok(table), Err)
             }
         };
-        let looked: Vec<_> = described.into_iter().map(|table| table.and_then(carried)).collect();
-        // Names can only collide between tables that can be carried at all.
+        let mut looked: Vec<_> = described.into_iter().map(|table| table.and_then(carried)).collect();
+        // Names can only collide between tables that can be carried at all, and these are refused alone.
         let shapes: Vec<_> =
             looked.iter().flatten().filter_map(|table| Some((table.name.clone(), table.instances.first()?.shape.clone()))).collect();
-        match self.target.check_shapes(&shapes).into_iter().next() {
-            Some(fault) => Err(fault),
-            None => Ok((server, looked)),
+        let refused = self.target.check_shapes(&shapes);
+        for looked in &mut looked {
+            let meets = |table: &TableFacts| refused.iter().find(|refused| refused.tables.contains(&table.name));
+            if let Some(refused) = looked.as_ref().ok().and_then(meets) {
+                *looked = Err(refused.fault.clone());
+            }
         }
+        Ok((server, looked))
     }
 
     async fn prepare_table(&self, server: &ServerFacts, facts: &TableFacts, options: PrepareOptions) -> Result<Outcome, Fault> {
@@ -137,8 +150,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let mut retries = self.retries(Job::Prepare, &opening.facts.name);
         let epoch = loop {
             match self.next_epoch(&opening).await {
-                Ok(Some(epoch)) => break epoch,
-                Ok(None) => return Ok(Outcome::default()),
+                Ok(Next::Open(epoch)) => break epoch,
+                Ok(Next::Stands) => return Ok(Outcome::default()),
+                Ok(Next::Paused) => return Ok(Outcome { paused: true, ..Outcome::default() }),
                 Err(fault) => retries.again(fault).await?,
             }
         };
@@ -149,11 +163,14 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok(Outcome { batches: 1, rows, ..Outcome::default() })
     }
 
-    /// Makes the target's tables and names the epoch to open; `None` when one is open. May be
-    /// repeated.
-    async fn next_epoch(&self, opening: &Opening<'_>) -> Result<Option<Epoch>, Fault> {
+    /// Makes the target's tables and names the epoch to open. May be repeated.
+    async fn next_epoch(&self, opening: &Opening<'_>) -> Result<Next, Fault> {
         let Opening { server, facts, instance, options } = opening;
         let table = &facts.name;
+        // A snapshot reads the whole table: what a pause is there to prevent.
+        if control::is_paused(&*self.store, table).await? {
+            return Ok(Next::Paused);
+        }
         let current = self.store.current_epoch(table).await?;
         let open = match current.filter(|_| !options.new_epoch) {
             // The batches of an open epoch have its columns, whatever the source's are today.
@@ -209,7 +226,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 let why = format!("production of {table} is not the table that was loaded: only a new epoch fills it");
                 return Err(Fault::new(&sync::DIVERGED, why).next(format!("db-to-redshift prepare --new-epoch --table {table:#}")));
             }
-            return Ok(None);
+            return Ok(Next::Stands);
         }
         let vouched = match options.mode {
             OpenMode::Snapshot => options.replace || loaded_before,
@@ -219,7 +236,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             return Err(not_empty(table, prepared.production_rows));
         }
         let newest = self.store.epochs(table).await?.last().copied().unwrap_or(0);
-        Ok(Some(newest.max(state.map_or(0, |state| state.epoch)) + 1))
+        Ok(Next::Open(newest.max(state.map_or(0, |state| state.epoch)) + 1))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the catalogue says about tables.
 
+use std::collections::BTreeMap;
+
 use super::connect::Session;
 use super::error::SqlError;
 use super::names::Relation;
@@ -54,10 +56,33 @@ pub struct FoundColumn {
     pub has_default: bool,
 }
 
+/// What [`found`] reads.
+const OF_COLUMN: &str =
+    r#""column_name", "data_type", "character_maximum_length", "numeric_precision", "numeric_scale", "is_nullable", "column_default""#;
+
+/// The columns of those of the tables that are there, by table.
+pub async fn columns_of(session: &mut Session, schema: &str, tables: &[&str]) -> Result<BTreeMap<String, Vec<FoundColumn>>, SqlError> {
+    let names: Vec<String> = tables.iter().map(|table| literal(table)).collect();
+    let sql = format!(
+        r#"SELECT {OF_COLUMN}, "table_name"
+  FROM svv_columns
+ WHERE "table_schema" = {} AND "table_name" IN ({})
+ ORDER BY "table_name", "ordinal_position""#,
+        literal(schema),
+        names.join(", ")
+    );
+    let mut columns: BTreeMap<String, Vec<FoundColumn>> = BTreeMap::new();
+    for row in &session.run("look up columns", &sql).await?.rows {
+        let table = row.last().cloned().flatten().unwrap_or_default();
+        columns.entry(table).or_default().push(found(row));
+    }
+    Ok(columns)
+}
+
 /// The columns of a table, in their order; empty when there is no such table.
 pub async fn columns(session: &mut Session, relation: &Relation) -> Result<Vec<FoundColumn>, SqlError> {
     let sql = format!(
-        r#"SELECT "column_name", "data_type", "character_maximum_length", "numeric_precision", "numeric_scale", "is_nullable", "column_default"
+        r#"SELECT {OF_COLUMN}
   FROM svv_columns
  WHERE "table_schema" = {} AND "table_name" = {}
  ORDER BY "ordinal_position""#,

@@ -45,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    ColumnPlan, ColumnWidth, DeclaredColumns, Held, KeyRows, LoadError, LogLine, NewColumns, NextLoad, Prepared, SqlTransaction,
+    ColumnPlan, ColumnWidth, DeclaredColumns, Held, KeyRows, LoadError, LogLine, NewColumns, NextLoad, Prepared, Refused, SqlTransaction,
     StagedSample, Target, TargetFacts, TargetFleet, TargetNames, Widening,
 };
 use crate::config::{RedshiftSettings, Tls};
@@ -106,7 +106,7 @@ impl Target for Redshift {
         types::byte_limit(column)
     }
 
-    fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
+    fn check_shapes(&self, tables: &[(TableName, TableShape)]) -> Vec<Refused> {
         shapes::check(self.settings(), tables)
     }
 
@@ -116,6 +116,10 @@ impl Target for Redshift {
 
     async fn check_hidden(&self, tables: &[TableName]) -> Result<Vec<(TableName, Fault)>, Fault> {
         hidden::check_all(self.settings(), tables).await
+    }
+
+    async fn check_production(&self, tables: &[(TableName, TableShape)]) -> Result<Vec<(TableName, Fault)>, Fault> {
+        production::check_all(self.settings(), tables).await
     }
 
     async fn lacking(&self, tables: &[TableName]) -> Result<Lacking, Fault> {

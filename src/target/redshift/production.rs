@@ -1,12 +1,14 @@
 //! Whether a table that is there already can serve as production or staging.
 
-use super::catalogue::FoundColumn;
+use super::catalogue::{self, FoundColumn};
+use super::connect::Session;
 use super::ddl::{Layout, TargetColumn};
-use super::names::Names;
+use super::names::{self, Names};
 use super::quote::ident;
 use super::types::{self, RsType};
+use crate::config::RedshiftSettings;
 use crate::model::fault::rs;
-use crate::model::{Fault, TableName};
+use crate::model::{Fault, TableName, TableShape};
 
 /// Compares production with the shape; returns the columns that the source does not have.
 ///
@@ -50,6 +52,26 @@ pub fn check(names: &Names, layout: &Layout, found: &[FoundColumn], loaded: Opti
         fault = fault.next(format!("db-to-redshift resume --table {table:#}")).next(format!("db-to-redshift verify --table {table:#}"));
     }
     Err(fault)
+}
+
+/// The productions of loaded tables that are there and do not fit.
+pub async fn check_all(settings: &RedshiftSettings, tables: &[(TableName, TableShape)]) -> Result<Vec<(TableName, Fault)>, Fault> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut session = Session::open(settings).await?;
+    let named: Vec<Names> = tables.iter().map(|(table, _)| Names::new(settings, table)).collect();
+    let productions: Vec<&str> = named.iter().map(|names| names.production.name.as_str()).collect();
+    let there = catalogue::columns_of(&mut session, &names::fold(&settings.target_schema), &productions).await?;
+    let mut refused = Vec::new();
+    for ((table, shape), names) in tables.iter().zip(&named) {
+        if let Some(found) = there.get(&names.production.name)
+            && let Err(fault) = check(names, &Layout::new(table, shape)?, found, Some(table))
+        {
+            refused.push((table.clone(), fault));
+        }
+    }
+    Ok(refused)
 }
 
 /// The columns that production lacks.

@@ -52,7 +52,9 @@ pub async fn note_verified(
             locked::move_state(&mut locked.session, names, &state::set_oids(&names.state, state.fence, found.0, found.1)).await?;
         }
     }
-    let sql = state::set_diverged(&names.state, state.fence, state.epoch, diverged);
+    // A difference takes no earlier reason away: what a skip left out is told until all is equal.
+    let why = diverged.map(|why| state::with_finding(state.diverged.as_ref(), why));
+    let sql = state::set_diverged(&names.state, state.fence, state.epoch, why.as_deref());
     locked::move_state(&mut locked.session, names, &sql).await?;
     locked.session.commit().await
 }

@@ -7,7 +7,7 @@ use super::types;
 use crate::config::RedshiftSettings;
 use crate::model::fault::{Page, rs};
 use crate::model::{Column, Fault, TableName, TableShape};
-use crate::target::LossyMapping;
+use crate::target::{LossyMapping, Refused};
 
 /// Most columns of a table.
 const MOST_COLUMNS: usize = 1600;
@@ -17,15 +17,15 @@ const INTERNAL_COLUMNS: usize = 3;
 const SYSTEM_COLUMNS: &[&str] = &["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "insertxid", "deletexid"];
 
 /// Every reason why these tables cannot be carried together.
-pub fn check(settings: &RedshiftSettings, tables: &[(TableName, TableShape)]) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn check(settings: &RedshiftSettings, tables: &[(TableName, TableShape)]) -> Vec<Refused> {
+    let mut refused = Vec::new();
     for (table, shape) in tables {
         let mut of_table = Vec::new();
         check_one(table, shape, &mut of_table);
-        faults.extend(of_table.into_iter().map(|fault| fault.about(table)));
+        refused.extend(of_table.into_iter().map(|fault| Refused { tables: vec![table.clone()], fault: fault.about(table) }));
     }
-    check_names(settings, tables.iter().map(|(table, _)| table), &mut faults);
-    faults
+    check_names(settings, tables.iter().map(|(table, _)| table), &mut refused);
+    refused
 }
 
 /// The reasons that lie in one table.
@@ -83,7 +83,7 @@ pub fn check_one(table: &TableName, shape: &TableShape, faults: &mut Vec<Fault>)
 
 /// The tables whose names meet, whatever they are: production of two source schemas, staging of
 /// `a` + `b__c` and of `a__b` + `c`, or staging and production in one schema.
-fn check_names<'a>(settings: &RedshiftSettings, tables: impl Iterator<Item = &'a TableName>, faults: &mut Vec<Fault>) {
+fn check_names<'a>(settings: &RedshiftSettings, tables: impl Iterator<Item = &'a TableName>, refused: &mut Vec<Refused>) {
     let mut seen = BTreeMap::from([(names::log(settings), ("the batch log".to_owned(), None))]);
     for table in tables {
         let Names { production, staging, state, .. } = Names::new(settings, table);
@@ -96,11 +96,10 @@ fn check_names<'a>(settings: &RedshiftSettings, tables: impl Iterator<Item = &'a
                 continue;
             }
             met.extend(other_table);
-            faults.push(
-                Fault::new(&rs::COLLISION, format!("{owner} and {other} would be one table"))
-                    .evidence("name", relation.sql())
-                    .evidence("table", table),
-            );
+            let fault = Fault::new(&rs::COLLISION, format!("{owner} and {other} would be one table"))
+                .evidence("name", relation.sql())
+                .evidence("table", table);
+            refused.push(Refused { tables: other_table.into_iter().chain([table]).cloned().collect(), fault });
         }
     }
 }
@@ -146,7 +145,7 @@ pub(super) mod tests {
 
     fn codes(tables: &[(&str, &str, TableShape)]) -> Vec<&'static str> {
         let tables: Vec<_> = tables.iter().map(|(schema, name, shape)| (TableName::new(*schema, *name), shape.clone())).collect();
-        check(&settings(), &tables).iter().map(Fault::code).collect()
+        check(&settings(), &tables).iter().map(|refused| refused.fault.code()).collect()
     }
 
     #[test]
@@ -164,7 +163,9 @@ pub(super) mod tests {
         let mut one_schema = settings();
         one_schema.staging_schema = one_schema.target_schema.clone();
         let tables = [(TableName::new("dbo", "t"), plain()), (TableName::new("x", "dbo__t"), plain())];
-        assert_eq!(check(&one_schema, &tables).len(), 1, "staging of one is production of the other");
+        let refused = check(&one_schema, &tables);
+        assert_eq!(refused.len(), 1, "staging of one is production of the other");
+        assert_eq!(refused[0].tables, tables.map(|(table, _)| table));
     }
 
     #[test]

@@ -191,6 +191,9 @@ pub fn set_identity(state: &Relation, from_fence: i64, identity: &StreamIdentity
     )
 }
 
+/// How the reason of a verify begins.
+const FINDING: &str = "verify found";
+
 /// Bytes of `diverged_why`.
 const WHY_BYTES: usize = 4096;
 
@@ -201,6 +204,15 @@ pub fn with_reason(diverged: Option<&Diverged>, why: &str) -> String {
     text.push_str(why);
     text.truncate(text.floor_char_boundary(WHY_BYTES));
     text
+}
+
+/// The same for what a verify found, in the place of what an earlier one found.
+#[must_use]
+pub fn with_finding(diverged: Option<&Diverged>, why: &str) -> String {
+    let older = diverged.iter().flat_map(|older| older.why.split("; ")).filter(|reason| !reason.starts_with(FINDING));
+    let older = older.collect::<Vec<_>>().join("; ");
+    let older = (!older.is_empty()).then(|| Diverged { why: older, since: String::new() });
+    with_reason(older.as_ref(), why)
 }
 
 /// R7: the record moves the position and sets the hash, with nothing staged.
@@ -295,6 +307,11 @@ mod tests {
     fn an_older_reason_stays_and_a_long_one_is_cut_at_a_character() {
         let older = Diverged { why: "older".into(), since: String::new() };
         assert_eq!(with_reason(Some(&older), "newer"), "older; newer");
+        let found = format!("{FINDING} 1 missing row");
+        assert_eq!(with_finding(Some(&older), &found), format!("older; {found}"));
+        let twice = Diverged { why: format!("older; {FINDING} 9 missing rows"), since: String::new() };
+        assert_eq!(with_finding(Some(&twice), &found), format!("older; {found}"));
+        assert_eq!(with_finding(None, &found), found);
         let long = with_reason(None, &format!("a{}", "ä".repeat(WHY_BYTES)));
         assert_eq!(long.len(), WHY_BYTES - 1);
     }

@@ -218,7 +218,7 @@ async fn a_batch_that_does_not_follow() -> Fault {
 /// The first fault of shapes that are looked at before anything is made.
 async fn refused(tables: &[(TableName, TableShape)]) -> Fault {
     let lab = target_lab().await;
-    let refused = lab.target.check_shapes(tables).swap_remove(0);
+    let refused = lab.target.check_shapes(tables).swap_remove(0).fault;
     // Prepare refuses them as well, and makes nothing.
     if let [(table, shape)] = tables {
         assert_eq!(lab.target.prepare(table, shape, &identity(), NewColumns::Refuse).await.unwrap_err().code(), refused.code());

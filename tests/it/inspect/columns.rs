@@ -1,4 +1,5 @@
 use db_to_redshift::config::{Changes, TableRule};
+use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::inspect::columns::{ColumnMap, MappedColumn};
 use db_to_redshift::model::fault::{rs, sync};
 use db_to_redshift::model::{Column, SqlType, Unfit};
@@ -46,6 +47,27 @@ async fn each_column_is_told_with_what_becomes_of_it() {
     assert!(added.target_type.is_none());
     assert!(of(&map, "total").computed && of(&map, "total").captured && !of(&map, "total").carried);
     assert!(of(&map, "dropped").missing);
+}
+
+/// A production that somebody altered is told before a load meets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_the_columns_that_a_load_would_not_fit_into() {
+    let rig = Rig::start().await;
+    let table = loaded(&rig, &["a"]).await;
+    let production = async || {
+        let found = rig.engine().check(std::slice::from_ref(&table)).await;
+        found.into_iter().filter(|line| line.what == "production").map(|line| line.result).collect::<Vec<_>>()
+    };
+    assert!(production().await.is_empty());
+    rig.query("ALTER TABLE public.v ALTER COLUMN name TYPE VARCHAR(10)").await;
+    rig.query("ALTER TABLE public.v DROP COLUMN note").await;
+    let told = production().await;
+    let [Found::Fault(refused)] = told.as_slice() else { panic!("{told:?}") };
+    assert!(refused.is(&rs::PRODUCTION_DIFFERS), "{refused}");
+    let why = |column: &str| refused.facts().iter().find(|(name, _)| name == column).map(|(_, why)| why.clone()).unwrap();
+    assert_eq!(why("column name"), "VARCHAR(10) where VARCHAR(60) is needed");
+    assert!(why("column note").starts_with("missing"));
+    assert!(refused.actions().any(|next| next == r#"ALTER TABLE "public"."v" ALTER COLUMN "name" TYPE VARCHAR(60)"#), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

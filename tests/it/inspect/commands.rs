@@ -93,6 +93,10 @@ async fn the_small_commands_answer() {
         assert_eq!((code, traced["equal"].as_bool(), traced["in_source"].as_bool()), (0, Some(true), Some(true)), "{traced:#}");
         assert!(traced["changes"][0]["lsn"].is_string(), "{table}: {traced:#}");
     }
+    // The collation of the source takes more spellings for the same; a trace does not.
+    let (code, traced) = json(&pipeline, &["trace", "--table", "dbo.Country", "--key", "tr"]).await;
+    assert_eq!((code, traced["in_source"].as_bool(), traced["production_rows"].as_u64()), (0, Some(false), Some(0)), "{traced:#}");
+    assert!(traced["notes"].to_string().contains("letter by letter"), "{traced:#}");
     let (code, text) = run(&pipeline, &["files", "--table", "dbo.Country"]).await;
     assert!(code == 0 && text.contains("snapshot") && text.contains("applied") && text.contains("deleted"), "{text}");
     let (code, text) = run(&pipeline, &["staging", "--table", "dbo.Country"]).await;

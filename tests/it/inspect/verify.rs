@@ -93,6 +93,23 @@ async fn keys_in_flight_are_left_out() {
     assert_eq!((report.verdict, report.left_out, report.diverged), (Verdict::Equal, 0, false));
 }
 
+/// Left out is not on its way where the load cannot succeed.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_whose_load_failed_are_told() {
+    let rig = Rig::start().await;
+    let table = loaded(&rig, &["a"]).await;
+    rig.query("ALTER TABLE public.v ALTER COLUMN name TYPE VARCHAR(10)").await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(2, "fifteen bytes!!"))));
+    rig.extract(&table).await;
+    let notes = verify(&rig, &table).await.notes.join("; ");
+    assert!(!notes.contains("retry"), "{notes}");
+    let refused = fault(rig.engine().load(one(&table)).await);
+    let report = verify(&rig, &table).await;
+    assert_eq!((report.verdict, report.left_out), (Verdict::Equal, 1));
+    let notes = report.notes.join("; ");
+    assert!(notes.contains(&format!("ended with {}", refused.code())) && notes.contains("retry --table 'dbo.v'"), "{notes}");
+}
+
 /// The scan sees commits before capture does: without a sign that capture has passed its time, a
 /// difference is not believed and nothing is noted.
 #[tokio::test(flavor = "multi_thread")]
@@ -132,13 +149,20 @@ async fn trusted_rows_are_proved() {
     let rig = Rig::start().await;
     let table = table(&rig);
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a"))));
-    let seen = rig.target();
     prepare(&rig, &table).await;
     rig.load(&table).await;
     let options = PrepareOptions { mode: OpenMode::Start, trusted: true, new_epoch: true, replace: false };
     done(rig.engine().prepare(one(&table), options).await);
     rig.load(&table).await;
-    assert!(seen.state(&table).await.unwrap().unwrap().diverged.is_some());
+    let trusted = diverged(&rig, &table).await.unwrap();
+    // A difference does not take that reason away, and is told once.
+    rig.query("UPDATE public.v SET name = 'x' WHERE id = 1").await;
+    for _ in 0..2 {
+        assert_eq!(verify(&rig, &table).await.verdict, Verdict::Different);
+        let found = "verify found 0 missing, 0 extra, 0 duplicate and 1 different rows";
+        assert_eq!(diverged(&rig, &table).await, Some(format!("{trusted}; {found}")));
+    }
+    rig.query("UPDATE public.v SET name = 'a' WHERE id = 1").await;
     assert_eq!(verify(&rig, &table).await.verdict, Verdict::Equal);
     assert_eq!(diverged(&rig, &table).await, None);
 }

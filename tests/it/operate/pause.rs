@@ -1,5 +1,6 @@
 //! Pause and resume, before a job and in the middle of one.
 
+use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::model::fault::operate;
 use db_to_redshift::model::status::Verdict;
@@ -28,6 +29,10 @@ async fn a_paused_table_stands_still_until_it_is_resumed() {
         let done = reports[0].outcome.as_ref().unwrap();
         assert!(done.paused && done.batches == 0);
     }
+    // A new snapshot would read the whole table.
+    let again = PrepareOptions { new_epoch: true, ..PrepareOptions::default() };
+    assert!(rig.engine().prepare(one(&table), again).await[0].outcome.as_ref().unwrap().paused);
+    assert_eq!(rig.s3.store.current_epoch(&table).await.unwrap(), Some(1));
     assert!(ids(&rig).await.is_empty());
     assert_eq!(rig.s3.store.head(&table, 1, 0).await.unwrap(), 1);
 

@@ -184,3 +184,14 @@ async fn a_policy_that_cannot_hold_is_a_fault_everywhere() {
     rig.settings.tables = rules(&TableName::new("dbo", "*"), "nothing", Unfit::Truncate);
     rig.extract(&table).await;
 }
+
+/// A rule with a slip in its name would silently hold for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_matches_no_table_is_told() {
+    let (mut rig, table) = rig(Unfit::Null).await;
+    let slip = TableName::new("dbo", format!("{}x", table.name));
+    rig.settings.tables.extend(rules(&slip, "n", Unfit::Truncate));
+    let found = rig.engine().check(one(&table)).await;
+    let told: Vec<_> = found.iter().filter(|line| line.what == "[[table]]").collect();
+    assert!(matches!(told[..], [line] if format!("{:?}", line.result).contains(&slip.to_string())), "{told:?}");
+}

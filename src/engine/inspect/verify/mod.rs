@@ -77,6 +77,13 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         let mut report = VerifyReport::new(&subject, &here, &there, &findings);
         report.in_flight = in_flight.len() as u64;
         report.unexamined = unexamined;
+        if let Some(code) = lease.failed_before().filter(|_| report.left_out > 0) {
+            report.notes.push(format!(
+                "{} keys differ and were left out, since changes of them wait to be loaded; but the last load ended with {code}: \
+                 db-to-redshift retry --table {table:#}",
+                report.left_out
+            ));
+        }
         report.verdict = match (findings.differences.is_empty(), findings.settled) {
             (true, true) if unexamined == 0 => Verdict::Equal,
             (false, true) => Verdict::Different,
