@@ -211,6 +211,9 @@ impl TableReport {
     }
 }
 
+/// How the outcome of a paused table reads.
+pub const PAUSED: &str = "paused";
+
 /// A job that ended well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Outcome {
@@ -229,7 +232,7 @@ impl Outcome {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self { paused: true, .. } => "paused",
+            Self { paused: true, .. } => PAUSED,
             Self { batches: 0, capture_down: true, .. } => "capture is down",
             Self { batches: 0, .. } => "nothing to do",
             _ => "done",

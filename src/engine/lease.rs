@@ -129,10 +129,12 @@ pub async fn take<C: ChangeStore>(
             Some((lease, etag)) => match &lease.holder {
                 None => true,
                 Some(other) => {
+                    // Seen renewed on our own clock: alive, whatever its time stamp says.
+                    let renewed = watch.has_changed(etag);
                     let free = watch.has_expired(etag, Instant::now()) || is_dead(other, holder);
                     // A lease that was renewed lately has a live holder. One that was not is looked
                     // at until our own clock proves it dead: its time stamp is only a hint.
-                    if !free && !wait && is_fresh(lease) {
+                    if !free && !wait && (renewed || is_fresh(lease)) {
                         return Err(busy(table, kind, other));
                     }
                     free

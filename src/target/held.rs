@@ -101,6 +101,16 @@ pub struct Verified {
     pub production_oid: u32,
 }
 
+/// What a verify has to say of production.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Finding {
+    Equal,
+    /// Equal, but for keys with changes on their way that may not mend them; why to doubt them.
+    EqualButFor(String),
+    /// What differs.
+    Different(String),
+}
+
 /// The repair of a column that is too narrow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Widening {

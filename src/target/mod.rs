@@ -22,7 +22,7 @@ use crate::model::privilege::Lacking;
 use crate::model::state::StreamIdentity;
 use crate::model::{Column, Epoch, Fault, Seq, TableName, TableShape, TargetState, Value};
 
-pub use held::{ColumnWidth, Held, HeldRows, KeyRows, LoadError, StagedKeyRow, Verified, Widening};
+pub use held::{ColumnWidth, Finding, Held, HeldRows, KeyRows, LoadError, StagedKeyRow, Verified, Widening};
 pub use logged::{LogLine, LoggedState, POSITION_EVENTS, SKIPPED_EVENT, STAGED_EVENT};
 pub use looks::{ColumnPlan, Declared, DeclaredColumns, NextLoad, NextStep, SampledRow, SqlStatement, SqlTransaction, StagedSample};
 pub use transaction::{Adopt, Applied, ApplyOutcome, BatchRows, LoadRange, OpenEpoch, OpenLoad};
@@ -130,14 +130,15 @@ pub trait Loader: Send {
     /// it was not, and staging was left alone.
     fn truncate_staging(&mut self, fence: i64) -> impl Future<Output = Result<bool, Fault>> + Send;
 
-    /// L9: what a verify found, if state still stands where it was read. `None`: equal, so the
-    /// mark goes; a reason sets it.
+    /// L9: what a verify found, if state still stands where it was read. Equal takes the mark away, a
+    /// difference sets it. Equal but for some keys takes none away, and sets it for a production that
+    /// is not the recorded one. Returns whether the mark stands.
     fn note_verified(
         &mut self,
         identity: &StreamIdentity,
         seen: Verified,
-        diverged: Option<&str>,
-    ) -> impl Future<Output = Result<(), Fault>> + Send;
+        finding: &Finding,
+    ) -> impl Future<Output = Result<bool, Fault>> + Send;
 
     /// L8, before DDL that refuses a transaction block: raises the fence and leaves nothing
     /// staged; the records still have it.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::engine::event::Job;
+use crate::engine::event::{Job, PAUSED};
 use crate::model::control::{RunRecord, RunTable};
 use crate::model::fault::operate::PREPARE_BY_HAND;
 use crate::model::fault::{FaultDocument, page, sync};
@@ -83,6 +83,10 @@ fn failures(runs: &[RunRecord]) -> Vec<Failure> {
     let mut steps: BTreeMap<(TableName, Job), Option<Failure>> = BTreeMap::new();
     for (run, line) in in_order.iter().flat_map(|run| run.tables.iter().map(move |line| (run, line))) {
         let Some((job, outcome)) = line.outcome.split_once(' ') else { continue };
+        // Nothing was tried.
+        if outcome == PAUSED {
+            continue;
+        }
         // That a prepare waits for an order is no other failure than the one that it waits for.
         let Some(job) = Job::STEPS.into_iter().find(|known| known.as_str() == job && outcome != PREPARE_BY_HAND.code) else { continue };
         let failed = page(outcome).is_some().then(|| failure(run, line, job, outcome));
@@ -150,6 +154,13 @@ mod tests {
         assert_eq!(failed(&[bad.clone(), run(1, &["load RS-010"])]), [(Job::Extract, "SYNC-002".into())]);
         assert_eq!(failed(&[run(3, &["extract nothing to do"]), bad.clone()]), []);
         assert_eq!(failed(&[run(3, &["skip SYNC-042", "verify SRC-001"]), bad]), [(Job::Extract, "SYNC-002".into())]);
+    }
+
+    #[test]
+    fn a_pause_ends_no_failure() {
+        let paused = run(4, &["prepare paused", "extract paused", "load paused"]);
+        let bad = run(3, &["prepare S3-004", "load RS-010"]);
+        assert_eq!(failed(&[paused, bad.clone()]), failed(&[bad]));
     }
 
     #[test]

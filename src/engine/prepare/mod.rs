@@ -134,12 +134,18 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
 
     /// A `start` keeps what production holds, so no load of an older epoch may still write there: a
     /// new one finds the lease taken, a running one another fence. (A snapshot replaces everything.)
-    async fn start_alone(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<u64, Fault> {
+    /// `None`: an operator paused the table meanwhile.
+    async fn start_alone(&self, opening: &Opening<'_>, epoch: Epoch, lease: &lease::Held) -> Result<Option<u64>, Fault> {
         let table = &opening.facts.name;
         let loading = lease::take(&self.store, table, LeaseKind::Load, &self.run.holder, self.run.wait, &self.cancel).await?;
         let opened = async {
+            // What was ordered while a load was waited for.
+            lease.check(table)?;
+            if control::is_paused(&*self.store, table).await? {
+                return Ok(None);
+            }
             self.target.loader(table).await?.raise_fence(&self.identity(&opening.server.identity)).await?;
-            self.open_epoch(opening, epoch, lease).await
+            self.open_epoch(opening, epoch, lease).await.map(Some)
         };
         let opened = opened.await;
         loading.release().await;
@@ -157,10 +163,11 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             }
         };
         let rows = match opening.options.mode {
-            OpenMode::Snapshot => self.open_epoch(&opening, epoch, lease).await?,
+            OpenMode::Snapshot => Some(self.open_epoch(&opening, epoch, lease).await?),
             OpenMode::Start => self.start_alone(&opening, epoch, lease).await?,
         };
-        Ok(Outcome { batches: 1, rows, ..Outcome::default() })
+        let paused = Outcome { paused: true, ..Outcome::default() };
+        Ok(rows.map_or(paused, |rows| Outcome { batches: 1, rows, ..Outcome::default() }))
     }
 
     /// Makes the target's tables and names the epoch to open. May be repeated.

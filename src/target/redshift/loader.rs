@@ -11,7 +11,7 @@ use crate::config::RedshiftSettings;
 use crate::model::fault::rs;
 use crate::model::state::StreamIdentity;
 use crate::model::{Epoch, Fault, Seq, TableName, TargetState};
-use crate::target::{Adopt, Applied, ApplyOutcome, LoadRange, Loader, LogLine, OpenEpoch, Verified, Widening};
+use crate::target::{Adopt, Applied, ApplyOutcome, Finding, LoadRange, Loader, LogLine, OpenEpoch, Verified, Widening};
 
 /// What all sessions of one target share.
 pub struct Shared {
@@ -165,9 +165,9 @@ impl Loader for RedshiftLoader {
         self.end(locked, outcome).await
     }
 
-    async fn note_verified(&mut self, identity: &StreamIdentity, seen: Verified, diverged: Option<&str>) -> Result<(), Fault> {
+    async fn note_verified(&mut self, identity: &StreamIdentity, seen: Verified, finding: &Finding) -> Result<bool, Fault> {
         let mut locked = self.begin().await?;
-        let outcome = repair::note_verified(&mut locked, &self.names, &self.table, identity, seen, diverged).await;
+        let outcome = repair::note_verified(&mut locked, &self.names, &self.table, identity, seen, finding).await;
         self.end(locked, outcome).await
     }
 

@@ -13,19 +13,20 @@ use crate::config::RedshiftSettings;
 use crate::model::fault::{rs, sync};
 use crate::model::state::StreamIdentity;
 use crate::model::{Fault, TableName, TargetState};
-use crate::target::{Verified, Widening};
+use crate::target::{Finding, Verified, Widening};
 
-/// Notes what a verify found: `None` clears the mark, a reason sets it (rules L1, L9). State must
+/// Notes what a verify found (rules L1, L9), and says whether the table is marked now. State must
 /// stand where the verify saw it. An equal table that had been replaced is the recorded one from
-/// now on.
+/// now on: under a mark where keys in flight were not compared, so that loads go on and another
+/// verify can take it away.
 pub async fn note_verified(
     locked: &mut Locked,
     names: &Names,
     table: &TableName,
     identity: &StreamIdentity,
     seen: Verified,
-    diverged: Option<&str>,
-) -> Result<(), Fault> {
+    finding: &Finding,
+) -> Result<bool, Fault> {
     locked::require_stream(&locked.row, names, table, identity)?;
     let state = locked.row.state.clone();
     if state.fence != seen.fence || state.epoch != seen.epoch || state.applied_seq != Some(seen.applied_seq) {
@@ -40,11 +41,13 @@ pub async fn note_verified(
             .evidence("oid", production.unwrap_or_default())
             .evidence("oid that was read", seen.production_oid));
     }
-    if diverged.is_none() {
+    let mut replaced = false;
+    if !matches!(finding, Finding::Different(_)) {
         let staging = catalogue::oid(&mut locked.session, &names.staging).await?;
         let recorded = (state.production_oid, state.staging_oid);
         let found = (seen.production_oid, staging.unwrap_or(state.staging_oid));
-        if found != recorded {
+        replaced = found != recorded;
+        if replaced {
             if state.staged.is_some() {
                 locked.session.run("empty staging", &delete_all(&names.staging)).await?;
                 locked::move_state(&mut locked.session, names, &state::set_unstaged(&names.state, state.fence, state.epoch)).await?;
@@ -52,11 +55,17 @@ pub async fn note_verified(
             locked::move_state(&mut locked.session, names, &state::set_oids(&names.state, state.fence, found.0, found.1)).await?;
         }
     }
-    // A difference takes no earlier reason away: what a skip left out is told until all is equal.
-    let why = diverged.map(|why| state::with_finding(state.diverged.as_ref(), why));
+    let doubted = match finding {
+        Finding::Equal => None,
+        Finding::EqualButFor(why) => Some(why).filter(|_| replaced || state.diverged.is_some()),
+        Finding::Different(why) => Some(why),
+    };
+    // Takes no earlier reason away: what a skip left out is told until all is equal.
+    let why = doubted.map(|why| state::with_finding(state.diverged.as_ref(), why));
     let sql = state::set_diverged(&names.state, state.fence, state.epoch, why.as_deref());
     locked::move_state(&mut locked.session, names, &sql).await?;
-    locked.session.commit().await
+    locked.session.commit().await?;
+    Ok(why.is_some())
 }
 
 /// Before DDL that refuses a transaction block: raises the fence, so that no worker of before can

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{one, outcome, recorded};
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, fault};
 
 const TAKE_OVER: TakeOver = TakeOver { confirm: true, force: None };
 
@@ -52,6 +52,27 @@ async fn who_is_busy_is_seen_and_only_ones_own_lease_is_released() {
     assert!(freed.leases.len() == 1 && freed.leases[0].holder_has_ended);
     assert_eq!(rig.s3.store.lease(&table, LeaseKind::Load).await.unwrap().unwrap().0.holder, None);
     assert_eq!(outcome(engine.release_leases(one(&table)).await).unwrap().leases, []);
+}
+
+/// The time stamp is the holder's: one whose clock is minutes off is alive all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_with_another_clock_is_busy_once_it_is_seen_to_renew() {
+    let rig = Rig::start().await;
+    let table = recorded(&rig, 0).await;
+    let renew = async |beat| {
+        let present = rig.s3.store.lease(&table, LeaseKind::Load).await.unwrap();
+        let at = Timestamp::now() + jiff::SignedDuration::from_mins(5);
+        let lease = Lease { holder: Some(stranger()), beat, at, failed: None };
+        rig.s3.store.put_lease(&table, LeaseKind::Load, &lease, present.as_ref().map(|(_, etag)| etag)).await.unwrap();
+    };
+    renew(1).await;
+    rig.s3.lab.requests().clear();
+    let (engine, loaded) = (rig.engine(), table.clone());
+    let loading = tokio::spawn(async move { engine.load(one(&loaded)).await });
+    rig.s3.lab.requests().wait_for("GetObject", "load.json", 1).await;
+    renew(2).await;
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), loading).await.expect("it waits for a live holder");
+    assert!(fault(ended.unwrap()).is(&sync::BUSY));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,8 +53,9 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         in_flight: &mut HashSet<u128>,
         findings: &mut Findings,
     ) -> Result<(), Fault> {
-        let (mut rows, pinned) = self.source_rows(subject, isolation, group).await?;
+        let (mut rows, doubled, pinned) = self.source_rows(subject, isolation, group).await?;
         let mut differences = self.compare(subject, group, &mut rows).await?;
+        differences.extend(doubled);
         let missing = rows.into_iter().filter(|(_, row)| row.seen == 0);
         differences.extend(missing.map(|(hash, row)| Difference { hash, what: Wrong::Missing, key: row.key, columns: Vec::new() }));
         self.add_in_flight(subject, instance, most_in_flight, in_flight).await?;
@@ -69,15 +70,15 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         Ok(())
     }
 
-    /// The source's rows in these buckets, and a time by which all that the scan saw was committed,
+    /// The source's rows in these buckets by key, those that share one, and a time by which all that the scan saw was committed,
     /// with the newest LSN that was captured by then.
     async fn source_rows(
         &self,
         subject: &Subject,
         isolation: ScanIsolation,
         group: &HashSet<usize>,
-    ) -> Result<(HashMap<u128, SourceRow>, (DateTime, Option<Lsn>)), Fault> {
-        let (mut rows, key_len) = (HashMap::new(), subject.shape().key_len());
+    ) -> Result<(HashMap<u128, SourceRow>, Vec<Difference>, (DateTime, Option<Lsn>)), Fault> {
+        let (mut rows, mut doubled, key_len) = (HashMap::new(), Vec::new(), subject.shape().key_len());
         let mut scan = self.source.scan(&subject.table, subject.shape(), isolation).await?;
         while let Some(page) = scan.next_page().await? {
             for values in page {
@@ -86,13 +87,17 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 if group.contains(&digest::bucket(digest.key)) {
                     let hashes = cells.iter().map(digest::of_cell).collect();
                     cells.truncate(key_len);
-                    rows.insert(digest.key, SourceRow { key: cells, cells: hashes, seen: 0 });
+                    let row = SourceRow { key: cells, cells: hashes, seen: 0 };
+                    // The target holds one row where the source tells two keys apart.
+                    if let Some(SourceRow { key, .. }) = rows.insert(digest.key, row) {
+                        doubled.push(Difference { hash: digest.key, what: Wrong::Duplicate, key, columns: Vec::new() });
+                    }
                 }
             }
             self.safe_point(&subject.table)?;
         }
         let max = self.source.watermarks(&[]).await?.max;
-        Ok((rows, (self.source.clock().await?, max)))
+        Ok((rows, doubled, (self.source.clock().await?, max)))
     }
 
     async fn compare(

@@ -21,9 +21,9 @@ use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
 use crate::model::{Fault, TableName, Value};
-use crate::source::{Pages, ScanIsolation, Source};
+use crate::source::{CaptureInstance, Pages, ScanIsolation, Source};
 use crate::store::ChangeStore;
-use crate::target::{Held, HeldRows, Loader, Target, Verified};
+use crate::target::{Finding, Held, HeldRows, Loader, Target, Verified};
 
 pub use self::report::{Verdict, VerifyOptions, VerifyReport, Wrong, WrongKey};
 
@@ -92,7 +92,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         if options.show_keys || options.show_values {
             report.keys = self.wrong_keys(&subject, &findings.differences, options).await?;
         }
-        self.note(&subject, seen, &mut report).await?;
+        self.note(&subject, &instance, seen, &mut report).await?;
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
     }
@@ -150,43 +150,42 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
     }
 
     /// Writes the finding into state, if state stands where it stood.
-    async fn note(&self, subject: &Subject, seen: Verified, report: &mut VerifyReport) -> Result<(), Fault> {
-        let why = format!(
-            "verify found {} missing, {} extra, {} duplicate and {} different rows",
-            report.missing, report.extra, report.duplicate, report.different
-        );
-        let diverged = match report.verdict {
+    async fn note(&self, subject: &Subject, instance: &CaptureInstance, seen: Verified, report: &mut VerifyReport) -> Result<(), Fault> {
+        // A change on its way replaces a whole row, but for large values that it leaves alone, and but for
+        // net changes, of which an insert and its delete are none. How records were read they do not say.
+        let may_not_mend = subject.shape().large_columns().next().is_some()
+            || instance.supports_net_changes
+            || self.settings.changes_of(&subject.table) == Changes::Net;
+        let finding = match report.verdict {
             Verdict::Unsettled => {
                 report.notes.push(
                     "nothing was noted in state: capture has not passed the time of the scan, or too much differs; run verify again".into(),
                 );
                 return Ok(());
             }
-            Verdict::Different => Some(why.as_str()),
-            // A change on its way replaces a whole row, but for large values that it leaves alone, and
-            // but for net changes, of which an insert and its delete are none.
-            Verdict::Equal
-                if report.diverged
-                    && report.left_out > 0
-                    && (subject.shape().large_columns().next().is_some() || self.settings.changes_of(&subject.table) == Changes::Net) =>
-            {
-                report.notes.push(format!(
-                    "{} keys in flight differ, and what is on its way may not mend them: the mark stays; load, then verify again",
-                    report.left_out
-                ));
-                return Ok(());
+            Verdict::Different => Finding::Different(format!(
+                "verify found {} missing, {} extra, {} duplicate and {} different rows",
+                report.missing, report.extra, report.duplicate, report.different
+            )),
+            Verdict::Equal if report.left_out > 0 && may_not_mend => {
+                Finding::EqualButFor(format!("verify found {} keys in flight that differ", report.left_out))
             }
-            Verdict::Equal => None,
+            Verdict::Equal => Finding::Equal,
         };
         let mut loader = self.target.loader(&subject.table).await?;
-        loader.note_verified(&subject.identity, seen, diverged).await?;
+        let diverged = loader.note_verified(&subject.identity, seen, &finding).await?;
         // Always: where the answer to an earlier COMMIT was lost, the log still tells of a mark that
         // state no longer has, and the fleet is read from the log.
         self.log_mark(Job::Verify, &subject.table, "verified").await;
-        if report.diverged && diverged.is_none() {
-            report.notes.push("the mark \"diverged\" was cleared".into());
+        match finding {
+            Finding::EqualButFor(_) if diverged => report.notes.push(format!(
+                "{} keys in flight differ, and what is on its way may not mend them: the table stays marked; load, then verify again",
+                report.left_out
+            )),
+            _ if report.diverged && !diverged => report.notes.push("the mark \"diverged\" was cleared".into()),
+            _ => {}
         }
-        report.diverged = diverged.is_some();
+        report.diverged = diverged;
         Ok(())
     }
 }

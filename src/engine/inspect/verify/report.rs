@@ -53,7 +53,7 @@ pub enum Wrong {
     Missing,
     /// Only in production.
     Extra,
-    /// More than once in production.
+    /// More than once in production; or two rows of the source have one key in the target.
     Duplicate,
     /// The values differ.
     Different,
@@ -94,7 +94,7 @@ pub struct VerifyReport {
     pub missing: u64,
     /// Keys that only production holds.
     pub extra: u64,
-    /// Keys that stand in production more than once.
+    /// Keys that stand in production more than once, or that two rows of the source have in the target.
     pub duplicate: u64,
     /// Keys whose rows differ.
     pub different: u64,
