@@ -1,7 +1,5 @@
 //! `bundle`: the incident bundle as a file.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use super::document::{Document, Ended, Named};
 use super::runs::RunList;
 use super::{exit, output, select};
 use crate::config::Settings;
+use crate::config::new_file::{Readers, write_new};
 use crate::engine::bundle::Gathered;
 use crate::engine::bundle::archive::{self, Member};
 use crate::engine::event::EventReceiver;
@@ -94,11 +93,7 @@ pub async fn write(engine: &Arc<LiveEngine>, tables: &[TableName], out: Option<P
         Fault::new(&cfg::NOT_WRITTEN, format!("{} was not written", path.display())).evidence("error", error.kind()).caused_by(error)
     };
     let bytes = archive::pack(&folder, u64::try_from(now.as_second()).unwrap_or(0), &members).map_err(fault)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&path).and_then(|mut file| file.write_all(&bytes)).map_err(fault)?;
+    write_new(&path, &bytes, Readers::Owner).map_err(fault)?;
     let names = members.iter().map(|member| member.name).collect();
     Ok(Written { path, bytes: bytes.len(), members: names })
 }

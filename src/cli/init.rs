@@ -1,11 +1,9 @@
 //! `init`: a commented configuration file to start from.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-
 use super::args::{Global, Init};
 use super::{exit, output};
 use crate::config;
+use crate::config::new_file::{Readers, write_new};
 use crate::model::Fault;
 use crate::model::fault::cfg;
 use crate::model::typed::shell;
@@ -20,8 +18,7 @@ pub fn run(global: &Global, init: &Init) -> Result<u8, Fault> {
         Fault::new(&cfg::NOT_WRITTEN, format!("{path} was not written")).evidence("error", error.kind()).caused_by(error)
     };
     // Never over a file that somebody has filled in.
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&to).map_err(fault)?;
-    file.write_all(EXAMPLE.as_bytes()).map_err(fault)?;
+    write_new(&to, EXAMPLE.as_bytes(), Readers::Everyone).map_err(fault)?;
     let check = match &init.path {
         Some(_) => format!("db-to-redshift --config {} check", shell(&path.to_string())),
         None => output::advice("db-to-redshift check"),

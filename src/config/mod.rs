@@ -6,6 +6,7 @@
 //! | `document` | TOML with lines: sections, profiles, unknown keys |
 //! | `kinds` | texts, numbers, durations, sizes, choices |
 //! | `model` | every key, its default and its bounds |
+//! | `new_file` | a file that is made for somebody: whole or not at all |
 //! | `secret` | secrets that never print, and where they come from |
 //! | `settings` | what the rest of the program reads |
 
@@ -13,6 +14,7 @@ mod discover;
 mod document;
 mod kinds;
 mod model;
+pub mod new_file;
 pub mod secret;
 pub mod settings;
 

@@ -25,6 +25,7 @@ use super::frames::Frames;
 use super::msg::{Effect, Msg};
 use super::run::{Input, Outside};
 use super::state::session::{Session, Sessions};
+use crate::config::new_file::{Readers, write_new};
 
 /// The panic hook is set once, whatever is taken how often.
 static HOOK: Once = Once::new();
@@ -180,7 +181,9 @@ impl Outside for Shell {
                 let size = text.len();
                 said(execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).map(|()| format!("copied {size} bytes to the clipboard")))
             }
-            Effect::Write { path, text } => said(write_new(&path, &text).map(|()| format!("written: {}", path.display()))),
+            Effect::Write { path, text } => {
+                said(write_new(&path, text.as_bytes(), Readers::Everyone).map(|()| format!("written: {}", path.display())))
+            }
             Effect::Suspend => {
                 let done = self.aside(|| {
                     let me = rustix::process::getpid();
@@ -215,12 +218,6 @@ impl Outside for Shell {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
-}
-
-/// Never writes over a file.
-fn write_new(path: &std::path::Path, text: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 /// How long a pager may take to give the terminal back when it is told to end.

@@ -40,6 +40,19 @@ fn the_advice_of_a_missing_file_makes_it() {
     }
 }
 
+/// As on a full disk: nothing is left that the next try would not write over.
+#[test]
+fn a_file_that_cannot_be_written_whole_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let cut = shell(folder.path(), None, "trap '' XFSZ; ulimit -f 1; db-to-redshift init");
+    let said = String::from_utf8(cut.stderr).unwrap();
+    assert!(cut.status.code() == Some(2) && said.starts_with("CFG-"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{said}");
+    assert!(shell(folder.path(), None, "db-to-redshift init").status.success());
+    let again = shell(folder.path(), None, "db-to-redshift init");
+    assert_eq!(again.status.code(), Some(2), "never over a file that is filled in");
+}
+
 #[test]
 fn a_path_of_its_own_wins_and_read_only_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
