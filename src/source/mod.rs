@@ -353,7 +353,8 @@ pub trait Source: Send + Sync + 'static {
     fn enable_database(&self) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Changes the source: starts capture of a table, without net changes and with `role` as
-    /// gating role. Nothing to do is success.
+    /// gating role. Its instance has the engine's default name, or one like it where that is too long
+    /// or taken. Nothing to do is success.
     fn enable_table(&self, table: &TableName, role: Option<&str>) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Changes the source: makes another capture instance of the table, like `newest` in everything

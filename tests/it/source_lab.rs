@@ -192,6 +192,23 @@ async fn the_name_of_another_instance_may_be_taken() {
     assert_eq!(lab.source.add_instance(&dbo("T"), &before.identity, None).await.unwrap(), "dbo_T_3");
 }
 
+/// The default name is too long, or another table's default name.
+#[tokio::test]
+async fn a_table_is_enabled_where_the_default_name_of_its_instance_will_not_do() {
+    let lab = Lab::start().await;
+    let long = dbo(&"L".repeat(128));
+    let clash = TableName::new("dbo_a", "b");
+    lab.run("CREATE SCHEMA dbo_a").await;
+    lab.source.enable_database().await.unwrap();
+    for (table, name) in [(dbo("a_b"), "dbo_a_b".to_owned()), (clash, "dbo_a_b_2".into()), (long, format!("dbo_{}_1", "L".repeat(94)))] {
+        lab.run(&format!("CREATE TABLE [{}].[{}] (id int NOT NULL PRIMARY KEY)", table.schema, table.name)).await;
+        for _ in 0..2 {
+            lab.source.enable_table(&table, Some("readers")).await.unwrap();
+            assert_eq!(instance(&lab, &table).await.identity.instance, name);
+        }
+    }
+}
+
 /// A table with a few transactions in it.
 async fn busy_table(lab: &Lab) -> TableName {
     lab.run("CREATE TABLE dbo.Orders (id int NOT NULL PRIMARY KEY, note nvarchar(50) NULL)").await;

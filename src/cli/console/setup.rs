@@ -9,6 +9,7 @@ use crate::console::order::Order;
 use crate::console::setup::{Checklist, Step, StepState};
 use crate::model::typed::tsql;
 use crate::model::{Fault, TableName};
+use crate::source::sqlserver::instance::names;
 use crate::source::{ServerFacts, Source, SourceTable};
 use crate::store::ChangeStore;
 
@@ -18,9 +19,10 @@ pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db;";
 #[must_use]
 pub fn enable_table(table: &TableName, role: Option<&str>) -> String {
     format!(
-        "EXEC sys.sp_cdc_enable_table\n    @source_schema = {},\n    @source_name = {},\n    @role_name = {},\n    @supports_net_changes = 0;",
+        "EXEC sys.sp_cdc_enable_table\n    @source_schema = {},\n    @source_name = {},\n    @capture_instance = {},\n    @role_name = {},\n    @supports_net_changes = 0;",
         tsql(&table.schema),
         tsql(&table.name),
+        tsql(&names(table).next().unwrap_or_default()),
         role.map_or_else(|| "NULL".to_owned(), tsql)
     )
 }

@@ -4,7 +4,7 @@
 
 use super::cells::Cells;
 use super::error::Place;
-use super::manage::number;
+use super::manage::{NAME_TAKEN, number};
 use super::quote;
 use super::session::{self, Sessions};
 use crate::model::fault::src;
@@ -35,8 +35,8 @@ EXEC sys.sp_cdc_enable_table
 /// UTF-16 units of an instance's name.
 const NAME_LENGTH: usize = 100;
 
-/// The default name has no number, so ours begin with 2. Other tables may have taken some.
-const NUMBERS: std::ops::RangeInclusive<u32> = 2..=20;
+/// How many numbers are tried. Other tables may have taken some.
+const NUMBERS: u32 = 20;
 
 pub async fn add(sessions: &Sessions, table: &TableName, like: &CaptureIdentity, columns: Option<&[String]>) -> Result<String, Fault> {
     let place = Place::new(format!("another capture instance of {table} could not be made")).needs("membership in db_owner");
@@ -49,8 +49,8 @@ pub async fn add(sessions: &Sessions, table: &TableName, like: &CaptureIdentity,
     let (net, switch) = (row.flag("supports_net_changes")?, row.flag("partition_switch")?);
     let list = columns.map(|columns| columns.iter().map(|column| quote::name(column)).collect::<Vec<_>>().join(","));
     let mut taken = None;
-    for at in NUMBERS {
-        let name = name(table, at);
+    // The first is the one that there is.
+    for name in names(table).skip(1) {
         let parameters = vec![
             session::text(&table.schema),
             session::text(&table.name),
@@ -65,11 +65,19 @@ pub async fn add(sessions: &Sessions, table: &TableName, like: &CaptureIdentity,
         match sessions.run(&place, ADD, parameters).await {
             Ok(_) => return Ok(name),
             // The name is taken: by an instance of this table or of another.
-            Err(fault) if number(&fault) == Some(22926) => taken = Some(fault),
+            Err(fault) if number(&fault) == Some(NAME_TAKEN) => taken = Some(fault),
             Err(fault) => return Err(fault),
         }
     }
     Err(taken.unwrap_or_else(|| place.fault(&src::ENABLE_REFUSED)))
+}
+
+/// Names for instances of a table: first the server's default, or what the length of a name leaves of it.
+pub fn names(table: &TableName) -> impl Iterator<Item = String> + use<> {
+    let default = format!("{}_{}", table.schema, table.name);
+    let first = if default.encode_utf16().count() <= NAME_LENGTH { default } else { name(table, 1) };
+    let table = table.clone();
+    std::iter::once(first).chain((2..=NUMBERS).map(move |number| name(&table, number)))
 }
 
 /// `<schema>_<table>_<number>`, cut to the length that an instance's name may have.
@@ -91,7 +99,11 @@ mod tests {
 
     #[test]
     fn a_name_says_which_table_and_is_never_too_long() {
-        assert_eq!(name(&TableName::new("dbo", "Orders"), 2), "dbo_Orders_2");
+        let orders = TableName::new("dbo", "Orders");
+        assert_eq!(names(&orders).take(2).collect::<Vec<_>>(), ["dbo_Orders", "dbo_Orders_2"]);
+        let first = |length| names(&TableName::new("dbo", "x".repeat(length))).next().unwrap();
+        assert_eq!((first(96).len(), first(96).ends_with("xx")), (100, true));
+        assert_eq!((first(97).len(), first(97).ends_with("x_1")), (100, true));
         let long = name(&TableName::new("s", "🦀".repeat(64)), 12);
         assert_eq!((long.encode_utf16().count(), long.ends_with("🦀_12")), (99, true));
         let longest = name(&TableName::new("dbo", "x".repeat(128)), 3);

@@ -3,6 +3,7 @@
 use super::catalog;
 use super::cells;
 use super::error::Place;
+use super::instance;
 use super::session::{self, Sessions};
 use crate::model::fault::src;
 use crate::model::{Fault, Lsn, TableName};
@@ -20,20 +21,14 @@ pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db;";
 /// Amazon RDS: its master user is no sysadmin and has this procedure instead. `@P1` the database.
 pub const ENABLE_DATABASE_ON_RDS: &str = "EXEC msdb.dbo.rds_cdc_enable_db @P1;";
 
-/// `@P1` the schema, `@P2` the table. Net changes cost capture an index more and are not needed.
+/// `@P1` the schema, `@P2` the table, `@P3` the instance, `@P4` the gating role or NULL. Net changes cost
+/// capture an index more and are not needed.
 pub const ENABLE_TABLE: &str = "\
 EXEC sys.sp_cdc_enable_table
      @source_schema = @P1,
      @source_name = @P2,
-     @role_name = NULL,
-     @supports_net_changes = 0;";
-
-/// As [`ENABLE_TABLE`], with the gating role in `@P3`.
-pub const ENABLE_TABLE_WITH_ROLE: &str = "\
-EXEC sys.sp_cdc_enable_table
-     @source_schema = @P1,
-     @source_name = @P2,
-     @role_name = @P3,
+     @capture_instance = @P3,
+     @role_name = @P4,
      @supports_net_changes = 0;";
 
 /// `@P1` the schema, `@P2` the table.
@@ -42,6 +37,9 @@ SELECT t.is_tracked_by_cdc
   FROM sys.tables AS t
  INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
  WHERE s.name = @P1 AND t.name = @P2;";
+
+/// The number that says that an instance of that name exists.
+pub(super) const NAME_TAKEN: u32 = 22926;
 
 /// Raises the mark and deletes below it.
 pub async fn clean_up(sessions: &Sessions, instance: &str, mark: Lsn) -> Result<CleanUp, Fault> {
@@ -84,14 +82,22 @@ pub async fn enable_table(sessions: &Sessions, table: &TableName, role: Option<&
     if is_tracked(sessions, &place, table).await? {
         return Ok(());
     }
-    let mut parameters = vec![session::text(&table.schema), session::text(&table.name)];
-    parameters.extend(role.map(session::text));
-    let sql = if role.is_some() { ENABLE_TABLE_WITH_ROLE } else { ENABLE_TABLE };
-    match sessions.run(&place, sql, parameters).await {
-        // The name of the instance is taken: by somebody who was quicker, or by another table.
-        Err(fault) if number(&fault) == Some(22926) && is_tracked(sessions, &place, table).await? => Ok(()),
-        other => other.map(|_| ()),
+    let mut taken = None;
+    for name in instance::names(table) {
+        let role = session::text_or_null(role.map(str::to_owned));
+        let parameters = vec![session::text(&table.schema), session::text(&table.name), session::text(&name), role];
+        match sessions.run(&place, ENABLE_TABLE, parameters).await {
+            // The name is taken: by somebody who was quicker, or by another table.
+            Err(fault) if number(&fault) == Some(NAME_TAKEN) => {
+                if is_tracked(sessions, &place, table).await? {
+                    return Ok(());
+                }
+                taken = Some(fault);
+            }
+            other => return other.map(|_| ()),
+        }
     }
+    Err(taken.unwrap_or_else(|| place.fault(&src::ENABLE_REFUSED)))
 }
 
 async fn is_tracked(sessions: &Sessions, place: &Place, table: &TableName) -> Result<bool, Fault> {
