@@ -232,7 +232,7 @@ async fn a_replaced_production_is_marked_while_keys_that_differ_are_in_flight() 
     rig.source.with(|inner| inner.commit(|tran| tran.update(&table, &id(1), &[(1, text("later"))])));
     let report = verify(&rig, &table).await;
     assert_eq!((report.verdict, report.left_out, report.diverged), (Verdict::Equal, 1, true), "{:?}", report.notes);
-    assert_eq!(diverged(&rig, &table).await.unwrap(), "verify found 1 keys in flight that differ");
+    assert_eq!(diverged(&rig, &table).await.unwrap(), "verify found 1 different key in flight");
     // Loads go on, and what they could not mend is found.
     rig.sync(&table).await;
     let report = verify(&rig, &table).await;

@@ -20,6 +20,7 @@ use crate::engine::event::{Job, Progress};
 use crate::engine::{Engine, lease};
 use crate::model::control::LeaseKind;
 use crate::model::fault::sync;
+use crate::model::words::many;
 use crate::model::{Fault, TableName, Value};
 use crate::source::{CaptureInstance, Pages, ScanIsolation, Source};
 use crate::store::ChangeStore;
@@ -168,7 +169,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
                 report.missing, report.extra, report.duplicate, report.different
             )),
             Verdict::Equal if report.left_out > 0 && may_not_mend => {
-                Finding::EqualButFor(format!("verify found {} keys in flight that differ", report.left_out))
+                Finding::EqualButFor(format!("verify found {} in flight", many(report.left_out, "different key")))
             }
             Verdict::Equal => Finding::Equal,
         };
@@ -179,8 +180,8 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         self.log_mark(Job::Verify, &subject.table, "verified").await;
         match finding {
             Finding::EqualButFor(_) if diverged => report.notes.push(format!(
-                "{} keys in flight differ, and what is on its way may not mend them: the table stays marked; load, then verify again",
-                report.left_out
+                "{} in flight, and what is on the way may not mend that: the table stays marked; load, then verify again",
+                many(report.left_out, "different key")
             )),
             _ if report.diverged && !diverged => report.notes.push("the mark \"diverged\" was cleared".into()),
             _ => {}
