@@ -42,6 +42,8 @@ pub struct StagedRange {
     pub to: Seq,
     /// Rows of these batches.
     pub rows: u64,
+    /// Where the last of them ends. A record that was made anew has another end, if it holds other changes.
+    pub lsn_to: Lsn,
 }
 
 /// The state row.

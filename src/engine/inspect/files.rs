@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_log_tells_how_far_a_batch_has_come() {
-        let staged = StagedRange { epoch: 2, from: 4, to: 5, rows: 1 };
+        let staged = StagedRange { epoch: 2, from: 4, to: 5, rows: 1, lsn_to: Lsn::ZERO };
         let skipped = [(1, 3), (2, 2)].into();
         let logged = LoggedState { epoch: 2, applied_seq: Some(3), staged: Some(staged), skipped, ..LoggedState::default() };
         let of = |epoch, seq| state_of(Some(&logged), epoch, seq);

@@ -12,18 +12,18 @@ use super::names::Names;
 use super::stage::guard;
 use super::state::{self, Moved};
 use crate::model::fault::rs;
+use crate::model::state::StagedRange;
 use crate::model::{Fault, Seq, TableName};
 use crate::target::{Applied, ApplyOutcome, LoadRange};
 
 pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &LoadRange) -> Result<ApplyOutcome, Fault> {
     guard(locked, names, table, range).await?;
-    let ours = |staged: &crate::model::state::StagedRange| (staged.epoch, staged.from, staged.to) == (range.epoch, range.from, range.to);
-    if !locked.row.state.staged.as_ref().is_some_and(ours) {
-        return Err(locked::moved(&locked.row, names));
-    }
+    let ours = |staged: &StagedRange| (staged.epoch, staged.from, staged.to) == (range.epoch, range.from, range.to);
+    let Some(staged) = locked.row.state.staged.filter(ours) else { return Err(locked::moved(&locked.row, names)) };
     let session = &mut locked.session;
     hidden::require_open(session, &names.production).await?;
-    if !holds(&batches(session, names).await?, range) {
+    // The same numbers may stand for other changes, where the records were made anew meanwhile.
+    if staged.lsn_to != range.lsn_to || !holds(&batches(session, names).await?, range) {
         session.run("empty staging", &delete_all(&names.staging)).await?;
         locked::move_state(session, names, &state::set_unstaged(&names.state, range.fence, range.epoch)).await?;
         session.commit().await?;

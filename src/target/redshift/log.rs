@@ -143,7 +143,7 @@ fn state(lines: &[LogLine]) -> LoggedState {
         Some(at) => staged.epoch == at.epoch && staged.from > at.to,
         None => true,
     });
-    let staged = staged.map(|line| StagedRange { epoch: line.epoch, from: line.from, to: line.to, rows: line.rows });
+    let staged = staged.map(|line| StagedRange { epoch: line.epoch, from: line.from, to: line.to, rows: line.rows, lsn_to: line.lsn_to });
     LoggedState {
         epoch: at.map_or(0, |line| line.epoch),
         applied_seq: at.map(|line| line.to),
@@ -239,7 +239,7 @@ mod tests {
         let applied = line("applied", 2, 4, 6, "2026-03-02 10:00:00", None);
         let waiting = state(&[applied.clone(), line("staged", 2, 7, 9, "2026-03-02 10:01:00", None)]);
         assert_eq!((waiting.epoch, waiting.applied_seq), (2, Some(6)));
-        assert_eq!(waiting.staged, Some(StagedRange { epoch: 2, from: 7, to: 9, rows: 3 }));
+        assert_eq!(waiting.staged, Some(StagedRange { epoch: 2, from: 7, to: 9, rows: 3, lsn_to: Lsn::ZERO }));
         // Applied since, or of an epoch that a snapshot has ended.
         for staged in [line("staged", 2, 4, 6, "2026-03-02 09:59:59", None), line("staged", 1, 8, 8, "2026-03-02 09:00:00", None)] {
             assert_eq!(state(&[applied.clone(), staged]).staged, None);

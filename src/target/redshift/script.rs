@@ -103,7 +103,7 @@ impl Script<'_> {
             let columns = staging.iter().map(|column| column.name.as_str()).collect();
             self.copy(&names.staging, columns, manifest_url, &range.null_marker, access);
         }
-        let staged = StagedRange { epoch: range.epoch, from: range.from, to: range.to, rows: range.rows() };
+        let staged = StagedRange { epoch: range.epoch, from: range.from, to: range.to, rows: range.rows(), lsn_to: range.lsn_to };
         self.run("update state", state::set_staged(&names.state, range.fence, &staged));
         self.commit();
         Ok(())

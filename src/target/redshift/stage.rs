@@ -48,7 +48,7 @@ pub async fn run(
                 .evidence("recorded", rows));
         }
     }
-    let staged = StagedRange { epoch: range.epoch, from: range.from, to: range.to, rows };
+    let staged = StagedRange { epoch: range.epoch, from: range.from, to: range.to, rows, lsn_to: range.lsn_to };
     locked::move_state(&mut locked.session, names, &state::set_staged(&names.state, range.fence, &staged)).await?;
     fail_point!("stage.commit.before");
     locked.session.commit().await?;

@@ -30,6 +30,7 @@ pub fn create(state: &Relation) -> String {
   "staged_from" BIGINT,
   "staged_to" BIGINT,
   "staged_rows" BIGINT,
+  "staged_lsn" CHAR(20),
   "fence" BIGINT NOT NULL,
   "capture_instance" VARCHAR(1024),
   "capture_object_id" INTEGER,
@@ -76,7 +77,7 @@ pub fn select(state: &Relation) -> String {
     format!(
         r#"SELECT "pipeline", "source_server", "source_database", "database_guid", "recovery_fork_guid", "s3_root",
        "source_table", "production", "epoch", "applied_seq", "applied_lsn",
-       "staged_epoch", "staged_from", "staged_to", "staged_rows", "fence",
+       "staged_epoch", "staged_from", "staged_to", "staged_rows", "staged_lsn", "fence",
        "capture_instance", "capture_object_id", "capture_created", "column_hash",
        "production_oid", "staging_oid", "diverged_why", "diverged_since", "applied_at"
   FROM {}"#,
@@ -89,7 +90,7 @@ fn expected(fence: i64, epoch: Epoch) -> String {
     format!(r#"WHERE "fence" = {fence} AND "epoch" = {epoch}"#)
 }
 
-const STAGED_NONE: &str = r#""staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL"#;
+const STAGED_NONE: &str = r#""staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL, "staged_lsn" = NULL"#;
 
 /// L1.
 #[must_use]
@@ -100,10 +101,11 @@ pub fn raise_fence(state: &Relation, from: i64) -> String {
 /// L3: staging holds the range.
 #[must_use]
 pub fn set_staged(state: &Relation, fence: i64, staged: &StagedRange) -> String {
-    let StagedRange { epoch, from, to, rows } = staged;
+    let StagedRange { epoch, from, to, rows, lsn_to } = staged;
     format!(
         r#"UPDATE {}
-   SET "staged_epoch" = {epoch}, "staged_from" = {from}, "staged_to" = {to}, "staged_rows" = {rows}
+   SET "staged_epoch" = {epoch}, "staged_from" = {from}, "staged_to" = {to}, "staged_rows" = {rows},
+       "staged_lsn" = '{lsn_to}'
  {} AND "applied_seq" = {} AND "staged_from" IS NULL"#,
         state.sql(),
         expected(fence, *epoch),
@@ -144,7 +146,7 @@ pub fn set_applied(state: &Relation, fence: i64, moved: &Moved<'_>) -> String {
         r#"UPDATE {}
    SET "applied_seq" = {to}, "applied_lsn" = '{lsn_to}', "applied_at" = GETDATE(), "last_deleted" = {deleted}, "last_inserted" = {inserted},
        {STAGED_NONE}{diverged}
- {} AND "applied_seq" = {} AND "staged_from" = {from} AND "staged_to" = {to}"#,
+ {} AND "applied_seq" = {} AND "staged_from" = {from} AND "staged_to" = {to} AND "staged_lsn" = '{lsn_to}'"#,
         state.sql(),
         expected(fence, *epoch),
         before(*from),
@@ -320,24 +322,25 @@ mod tests {
     fn moves_name_what_they_expect() {
         let (names, _) = orders();
         let lsn_to: Lsn = "0000002a000000ffffff".parse().unwrap();
-        let staged = StagedRange { epoch: 2, from: 42, to: 43, rows: 7 };
+        let staged = StagedRange { epoch: 2, from: 42, to: 43, rows: 7, lsn_to };
         insta::assert_snapshot!(set_staged(&names.state, 5, &staged), @r#"
         UPDATE "d2r"."sales__orders__state"
-           SET "staged_epoch" = 2, "staged_from" = 42, "staged_to" = 43, "staged_rows" = 7
+           SET "staged_epoch" = 2, "staged_from" = 42, "staged_to" = 43, "staged_rows" = 7,
+               "staged_lsn" = '0000002a000000ffffff'
          WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41 AND "staged_from" IS NULL
         "#);
         let moved = Moved { epoch: 2, from: 42, to: 43, lsn_to, deleted: 3, inserted: 2, diverged: Some("it's so") };
         insta::assert_snapshot!(set_applied(&names.state, 5, &moved), @r#"
         UPDATE "d2r"."sales__orders__state"
            SET "applied_seq" = 43, "applied_lsn" = '0000002a000000ffffff', "applied_at" = GETDATE(), "last_deleted" = 3, "last_inserted" = 2,
-               "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL,
+               "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL, "staged_lsn" = NULL,
                "diverged_why" = COALESCE("diverged_why", 'it''s so'), "diverged_since" = COALESCE("diverged_since", GETDATE())
-         WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41 AND "staged_from" = 42 AND "staged_to" = 43
+         WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41 AND "staged_from" = 42 AND "staged_to" = 43 AND "staged_lsn" = '0000002a000000ffffff'
         "#);
         insta::assert_snapshot!(set_skipped(&names.state, 5, 2, 42, lsn_to, "it's so"), @r#"
         UPDATE "d2r"."sales__orders__state"
            SET "applied_seq" = 42, "applied_lsn" = '0000002a000000ffffff',
-               "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL,
+               "staged_epoch" = NULL, "staged_from" = NULL, "staged_to" = NULL, "staged_rows" = NULL, "staged_lsn" = NULL,
                "diverged_why" = 'it''s so', "diverged_since" = COALESCE("diverged_since", GETDATE())
          WHERE "fence" = 5 AND "epoch" = 2 AND "applied_seq" = 41
         "#);

@@ -66,10 +66,10 @@ impl Fields<'_> {
         let epoch = self.number::<Epoch>()?;
         let applied_seq = Seq::try_from(self.number::<i64>()?).ok();
         let applied_lsn = self.parse::<Lsn>()?;
-        let staged = (self.parse::<Epoch>()?, self.parse::<Seq>()?, self.parse::<Seq>()?, self.parse::<u64>()?);
+        let staged = (self.parse::<Epoch>()?, self.parse::<Seq>()?, self.parse::<Seq>()?, self.parse::<u64>()?, self.parse::<Lsn>()?);
         let staged = match staged {
-            (Some(epoch), Some(from), Some(to), Some(rows)) => Some(StagedRange { epoch, from, to, rows }),
-            (None, None, None, None) => None,
+            (Some(epoch), Some(from), Some(to), Some(rows), Some(lsn_to)) => Some(StagedRange { epoch, from, to, rows, lsn_to }),
+            (None, None, None, None, None) => None,
             _ => return Err(self.unreadable()),
         };
         let fence = self.number()?;
@@ -127,6 +127,7 @@ mod tests {
             text("42"),
             text("43"),
             text("7"),
+            text("0000002b000000ffffff"),
             text("5"),
             text("dbo_Orders"),
             text("99"),
@@ -145,7 +146,8 @@ mod tests {
         let (names, _) = orders();
         let read = read(&names, &[row()]).unwrap();
         assert_eq!((read.state.epoch, read.state.applied_seq), (2, Some(41)));
-        assert_eq!(read.state.staged, Some(StagedRange { epoch: 2, from: 42, to: 43, rows: 7 }));
+        let lsn_to = "0000002b000000ffffff".parse().unwrap();
+        assert_eq!(read.state.staged, Some(StagedRange { epoch: 2, from: 42, to: 43, rows: 7, lsn_to }));
         assert_eq!(read.state.capture.unwrap().instance, "dbo_Orders");
         assert_eq!(read.source_table, "dbo.Orders");
     }
@@ -156,8 +158,8 @@ mod tests {
         let mut row = row();
         row[9] = Some("-1".into());
         row[10] = None;
-        row[11..15].fill(None);
-        row[16..20].fill(None);
+        row[11..16].fill(None);
+        row[17..21].fill(None);
         let state = read(&names, &[row]).unwrap().state;
         assert_eq!((state.applied_seq, state.applied_lsn, state.staged, state.capture), (None, None, None, None));
     }

@@ -111,7 +111,7 @@ fn no_number_of_the_list_is_cut() {
     (store.head, store.epoch, store.pending_since) = (Some(12_345_678), Some(u32::MAX), Some(world::before(86_400 * 400)));
     let target = branch.target.as_mut().unwrap();
     target.applied_seq = Some(12_345_678);
-    target.staged = Some(StagedRange { epoch: 1, from: 12_345, to: 12_400, rows: 1_234_567 });
+    target.staged = Some(StagedRange { epoch: 1, from: 12_345, to: 12_400, rows: 1_234_567, lsn_to: Lsn::from_bytes([0xff; 10]) });
     branch.hops.extract.lag_seconds = Some(86_400 * 400);
     take(&mut console, report);
     console.press("f");

@@ -214,7 +214,7 @@ pub fn status(table: TableName, kind: Kind, at: u64) -> TableStatus {
         }
         Kind::Staged => {
             wait(&mut hops, 2, 2, 1_204_511, 95);
-            target.staged = Some(StagedRange { epoch: target.epoch, from: head - 1, to: head, rows: 18_202 });
+            target.staged = Some(StagedRange { epoch: target.epoch, from: head - 1, to: head, rows: 18_202, lsn_to: lsn(1_204_511) });
             next = ours("load");
         }
         Kind::Pending => {

@@ -23,7 +23,7 @@ use crate::support::column::column;
 use crate::support::lab_sql_server::Lab;
 use crate::support::memory_source::{lsn, text};
 use crate::support::pipeline::Pipeline;
-use crate::support::rig::{Rig, done, fault, id, row};
+use crate::support::rig::{Rig, done, fault, id, net, row};
 use crate::support::store::BUCKET;
 use crate::support::target::{full, identity, table as orders, target_lab};
 
@@ -408,16 +408,7 @@ async fn a_database_without_snapshot_isolation() -> Fault {
 async fn net_changes_of_large_values() -> Fault {
     let (rig, table) = waiting().await;
     rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
-    let engine = rig.engine_with(|settings| {
-        settings.tables = vec![db_to_redshift::config::TableRule {
-            name: "dbo.t".into(),
-            skip: false,
-            changes: db_to_redshift::config::Changes::Net,
-            columns: Vec::new(),
-            sees_all_rows: false,
-        }];
-    });
-    let found = engine.check(one(&table)).await;
+    let found = rig.engine_with(net).check(one(&table)).await;
     let faults = found.into_iter().filter_map(|finding| if let Found::Fault(fault) = finding.result { Some(fault) } else { None });
     faults.into_iter().find(|fault| fault.is(&sync::NET_REFUSED)).expect("check refuses")
 }

@@ -1,7 +1,6 @@
 //! Marks that no load sets: the fleet's status shows them, and only a verify or a snapshot takes
 //! them away.
 
-use db_to_redshift::config::{Changes, TableRule};
 use db_to_redshift::engine::inspect::upkeep::Upkeep;
 use db_to_redshift::engine::inspect::verify::VerifyOptions;
 use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
@@ -14,7 +13,7 @@ use db_to_redshift::store::ChangeStore;
 use super::{one, recorded, state};
 use crate::support::column::column;
 use crate::support::memory_source::{Inner, text};
-use crate::support::rig::{Rig, done, fault, id};
+use crate::support::rig::{Rig, done, fault, id, net};
 
 /// What the fleet's report says, which reads the batch log and no state.
 async fn seen(rig: &Rig, table: &TableName) -> (Verdict, Option<String>) {
@@ -78,10 +77,6 @@ async fn a_net_table_keeps_its_mark_while_keys_that_differ_are_in_flight() {
     let table =
         rig.source.table("t", vec![column("id", 1, SqlType::Int, Some(1)), column("name", 2, SqlType::NVarChar { length: 9 }, None)]);
     rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
-    let net = |settings: &mut db_to_redshift::config::Settings| {
-        settings.tables =
-            vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
-    };
     done(rig.engine_with(net).prepare(one(&table), PrepareOptions::default()).await);
     done(rig.engine_with(net).load(one(&table)).await);
     rig.query("INSERT INTO public.t (id, name) VALUES (7, 'ghost')").await;

@@ -21,6 +21,8 @@ use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
 use tokio::sync::watch;
 
+use super::net::net;
+
 /// Rows of a page: small, so that update pairs straddle pages.
 const PAGE: usize = 3;
 
@@ -47,7 +49,7 @@ pub struct Inner {
     pub health: CaptureHealth,
     pub next: u32,
     pub rereads: usize,
-    /// How changes were asked for. Net changes come as all of them: right for rows that changed once.
+    /// How changes were asked for.
     pub modes: Vec<ChangesMode>,
     /// Every scan breaks off.
     pub fail_scans: bool,
@@ -445,7 +447,8 @@ impl Source for MemorySource {
                 let wanted = rows.iter().filter(|row| (request.from..=request.to).contains(&row.lsn)).cloned();
                 let mut wanted: Vec<_> = wanted.collect();
                 wanted.sort_by_key(|row| (row.lsn, row.command_id, row.seqval, row.operation));
-                ReadyPages(wanted.into_iter())
+                let answer = if request.mode == ChangesMode::Net { net(wanted, &request.shape) } else { wanted };
+                ReadyPages(answer.into_iter())
             })
             .await)
     }

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod lab;
 pub mod lab_sql_server;
 pub mod memory_source;
+pub mod net;
 pub mod pipeline;
 pub mod recorder;
 pub mod redshift;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db_to_redshift::config::{
-    CleanUpPolicy, ConsoleSettings, ExtractSettings, LoadSettings, RedshiftSettings, Secret, Settings, SourceSettings, StoreSettings, Tls,
+    Changes, CleanUpPolicy, ConsoleSettings, ExtractSettings, LoadSettings, RedshiftSettings, Secret, Settings, SourceSettings,
+    StoreSettings, TableRule, Tls,
 };
 use db_to_redshift::engine::event::{Event, Events, Outcome, TableReport};
 use db_to_redshift::engine::prepare::PrepareOptions;
@@ -207,6 +208,11 @@ fn settings(s3: &S3Lab, redshift: &LabRedshift) -> Settings {
         tables: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// Every table by net changes.
+pub fn net(settings: &mut Settings) {
+    settings.tables = vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
 }
 
 /// The sum of reports that must all be good.

@@ -1,6 +1,5 @@
 //! Traces around bounds, windows and guards.
 
-use db_to_redshift::config::{Changes, TableRule};
 use db_to_redshift::engine::check::Found;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::model::fault::{src, sync};
@@ -13,7 +12,7 @@ use jiff::ToSpan;
 use super::one;
 use crate::support::column::column;
 use crate::support::memory_source::{Inner, lsn};
-use crate::support::rig::{Rig, done, fault, id, row};
+use crate::support::rig::{Rig, done, fault, id, net, row};
 
 /// Trace 6: a quiet table in a busy database must reach its change although the window is
 /// bounded in transactions (E3, E4).
@@ -113,8 +112,7 @@ async fn trace_09_clean_up_during_the_read_leaves_no_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_09_clean_up_during_a_read_of_net_changes_leaves_no_record() {
     let mut rig = Rig::start().await;
-    rig.settings.tables =
-        vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
+    net(&mut rig.settings);
     let table = rig.source.table("t", vec![column("id", 1, SqlType::Int, Some(1)), column("n", 2, SqlType::Int, None)]);
     rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
     done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use db_to_redshift::engine::load::plan;
 use db_to_redshift::engine::prepare::PrepareOptions;
+use db_to_redshift::lab::redshift::Action;
 use db_to_redshift::lab::s3::{Effect, Rule};
 use db_to_redshift::model::fault::{rs, sync};
-use db_to_redshift::model::{CommitRecord, PartFile, TableName, Value};
+use db_to_redshift::model::{CommitRecord, PartFile, SqlType, TableName, Value};
 use db_to_redshift::store::ChangeStore;
 use db_to_redshift::target::{ApplyOutcome, LoadRange, Loader, NewColumns, Target};
 
 use super::one;
+use crate::support::column::column;
 use crate::support::recorder::Recorder;
-use crate::support::rig::{Rig, done, fault, id, row};
+use crate::support::rig::{Rig, done, fault, id, net, row};
 
 /// The range of one recorded batch, for a loader with this fence.
 async fn range(rig: &Rig, table: &TableName, seq: u64, fence: i64) -> LoadRange {
@@ -128,6 +130,38 @@ async fn trace_13_a_record_whose_answer_was_lost_counts_once() {
     rig.sync(&table).await;
     assert_eq!(rig.s3.store.seqs_after(&table, 1, None).await.unwrap(), [0, 1, 2]);
     rig.assert_equal(&table).await;
+}
+
+/// A record that stands in staging goes from S3 and is made again of more changes with as many rows, as net
+/// changes are: what was staged is not taken for it (L4).
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_staged_of_a_record_is_not_applied_for_one_that_was_made_anew() {
+    let mut rig = Rig::start().await;
+    net(&mut rig.settings);
+    let table = rig.source.table("t", vec![column("id", 1, SqlType::Int, Some(1)), column("n", 2, SqlType::Int, None)]);
+    rig.source.with(|inner| inner.get(&table).instance.supports_net_changes = true);
+    done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
+    rig.load(&table).await;
+    // Past the overlap, where net changes are not asked for yet (E5).
+    rig.source.with(|inner| inner.clock = inner.clock.checked_add(jiff::ToSpan::hours(5)).unwrap());
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, vec![Value::Int(0), Value::Int(0)])));
+    rig.sync(&table).await;
+    rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, vec![Value::Int(1), Value::Int(1)])));
+    rig.extract(&table).await;
+    let cut = rig.redshift.faults().on("DELETE FROM \"public\"", 1, Action::CutBefore);
+    assert!(fault(rig.engine_with(|settings| settings.load.retries = 0).load(one(&table)).await).is(&sync::LOAD_STUCK));
+    assert!(cut.was_hit());
+    let staged = rig.target().state(&table).await.unwrap().unwrap().staged.unwrap();
+    rig.s3.store.delete_records(&table, 1, &[2]).await.unwrap();
+    rig.source.with(|inner| inner.commit(|tran| tran.update(&table, &id(1), &[(1, Value::Int(2))])));
+    rig.extract(&table).await;
+    let record = rig.s3.store.record(&table, 1, 2).await.unwrap().unwrap();
+    assert_eq!((record.counts.rows(), staged.rows), (1, 1), "only the end tells them apart");
+    rig.load(&table).await;
+    let state = rig.target().state(&table).await.unwrap().unwrap();
+    assert_eq!((state.applied_seq, state.applied_lsn, state.staged), (Some(2), Some(record.lsn_to), None));
+    let rows = rig.query("SELECT id, n FROM public.t ORDER BY id").await;
+    assert_eq!(rows, [["0", "0"], ["1", "2"]].map(|row| row.map(|cell| Some(cell.to_owned()))));
 }
 
 /// Trace 18: a range of empty batches only moves state without a COPY (L3).

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use db_to_redshift::config::{Changes, TableRule};
 use db_to_redshift::engine::Run;
 use db_to_redshift::engine::event::Job;
 use db_to_redshift::engine::prepare::{OpenMode, PrepareOptions};
@@ -19,17 +18,13 @@ use jiff::{Timestamp, ToSpan};
 use super::one;
 use crate::support::column::column;
 use crate::support::memory_source::Inner;
-use crate::support::rig::{Rig, done, fault, id, row};
+use crate::support::rig::{Rig, done, fault, id, net, row};
 
 /// Net changes are refused by the jobs themselves, not only by `check` (E5).
 #[tokio::test(flavor = "multi_thread")]
 async fn net_changes_are_refused_where_they_would_lose_values() {
     let rig = Rig::start().await;
     let table = rig.table();
-    let net = |settings: &mut db_to_redshift::config::Settings| {
-        settings.tables =
-            vec![TableRule { name: "*".into(), skip: false, changes: Changes::Net, columns: Vec::new(), sees_all_rows: false }];
-    };
     assert!(fault(rig.engine_with(net).prepare(one(&table), PrepareOptions::default()).await).is(&sync::NET_REFUSED));
     done(rig.engine().prepare(one(&table), PrepareOptions::default()).await);
     rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(1, "a", 1))));
