@@ -22,6 +22,8 @@ pub fn write_new(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> 
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(readers as u32)).tempfile_in(folder)?;
     file.write_all(bytes)?;
+    // Some file systems tell a full disk only here.
+    file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(())
 }

@@ -72,6 +72,8 @@ pub enum NextStep {
 /// The step, and the line that the batch log gets after it.
 #[derive(Clone, Debug)]
 pub struct NextLoad {
+    /// What stands in staging is emptied first: the records were made anew.
+    pub unstage: bool,
     /// For the fence that the load will have raised.
     pub step: NextStep,
     pub line: LogLine,

@@ -107,6 +107,9 @@ pub trait Loader: Send {
     /// L4: fills kept values, deletes the staged keys, inserts the survivors, moves state.
     fn apply(&mut self, range: &LoadRange) -> impl Future<Output = Result<ApplyOutcome, Fault>> + Send;
 
+    /// L4: empties staging and notes that nothing is staged; the records have what is to be loaded.
+    fn unstage(&mut self, identity: &StreamIdentity, fence: i64, epoch: Epoch) -> impl Future<Output = Result<(), Fault>> + Send;
+
     /// L5: opens an epoch. State must hold an older one.
     fn open_epoch(&mut self, open: &OpenEpoch) -> impl Future<Output = Result<Applied, Fault>> + Send;
 

@@ -15,7 +15,7 @@ use crate::store::ChangeStore;
 
 pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db;";
 
-/// Capture of one table, as the program runs it.
+/// Capture of one table, as the program runs it first: a name that is taken gets a number.
 #[must_use]
 pub fn enable_table(table: &TableName, role: Option<&str>) -> String {
     format!(

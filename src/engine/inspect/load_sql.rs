@@ -60,11 +60,16 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
         };
         let epoch = self.epoch_of(table).await?;
         let opening = self.store.record(table, epoch, 0).await?.ok_or_else(none)?;
-        let state = self.target.state(table).await?.ok_or_else(none)?;
+        let mut state = self.target.state(table).await?.ok_or_else(none)?;
         let limits = Limits { batches: self.settings.load.coalesce_batches, rows: self.settings.load.coalesce_rows };
-        let step = plan::next(&*self.store, &state, &opening, limits).await?;
+        let mut step = plan::next(&*self.store, &state, &opening, limits).await?;
+        let unstage = matches!(step, Step::Unstage);
+        if unstage {
+            state.staged = None;
+            step = plan::next(&*self.store, &state, &opening, limits).await?;
+        }
         let (name, records, event) = match step {
-            Step::Done => (LoadStep::Nothing, Vec::new(), ""),
+            Step::Done | Step::Unstage => (LoadStep::Nothing, Vec::new(), ""),
             Step::Open if opening.kind == RecordKind::Start => (LoadStep::Open, vec![opening], "start"),
             Step::Open => (LoadStep::Open, vec![opening], "snapshot"),
             Step::Stage(records) => (LoadStep::Load, records, "applied"),
@@ -72,7 +77,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             Step::Schema(record) => (LoadStep::Schema, vec![*record], "schema"),
         };
         let transactions = match self.next_load(name, &records, &state, event) {
-            Some(next) => self.target.load_script(table, &state, &next).await?,
+            Some(next) => self.target.load_script(table, &state, &NextLoad { unstage, ..next }).await?,
             None => Vec::new(),
         };
         Ok(LoadSql {
@@ -99,7 +104,7 @@ impl<S: Source, C: ChangeStore, T: Target> Engine<S, C, T> {
             LoadStep::Apply => NextStep::Apply(range),
             LoadStep::Schema => NextStep::Schema(range, last.column_hash.clone()),
         };
-        Some(NextLoad { step, line })
+        Some(NextLoad { unstage: false, step, line })
     }
 }
 

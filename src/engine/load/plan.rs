@@ -19,6 +19,8 @@ pub enum Step {
     Stage(Vec<CommitRecord>),
     /// These batches stand in staging.
     Apply(Vec<CommitRecord>),
+    /// What stands in staging is no longer what the records say: they were made anew.
+    Unstage,
     /// A `schema` record, alone.
     Schema(Box<CommitRecord>),
 }
@@ -42,16 +44,21 @@ pub async fn next<C: ChangeStore>(store: &C, state: &TargetState, opening: &Comm
     }
     let (Some(applied), Some(lsn)) = (state.applied_seq, state.applied_lsn) else { return Ok(Step::Open) };
     if let Some(staged) = state.staged {
-        let mut records = Vec::new();
-        for seq in staged.from..=staged.to {
-            records.push(read_record(store, &opening.table, opening.epoch, seq).await?);
+        let mut records = vec![read_record(store, &opening.table, opening.epoch, staged.from).await?];
+        for seq in staged.from + 1..=staged.to {
+            match store.record(&opening.table, opening.epoch, seq).await? {
+                Some(record) => records.push(record),
+                None => break,
+            }
         }
         let accepted = accept(&records, state, opening, lsn, limits)?;
-        return if accepted == records.len() {
-            Ok(Step::Apply(records))
-        } else {
-            Err(broken(&records[accepted], "it stands in staging but does not fit"))
-        };
+        let last = records.last().filter(|_| accepted == records.len());
+        if last.map(|last| (last.seq, last.lsn_to)) == Some((staged.to, staged.lsn_to)) {
+            return Ok(Step::Apply(records));
+        }
+        // A hole among the records is a fault, and leaves what is staged.
+        pending(store, opening, applied).await?;
+        return Ok(Step::Unstage);
     }
     let seqs = pending(store, opening, applied).await?;
     let mut records: Vec<CommitRecord> = Vec::new();

@@ -233,6 +233,7 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             Step::Open => self.open().await,
             Step::Stage(records) => self.stage(&records).await,
             Step::Apply(records) => self.apply(&records).await,
+            Step::Unstage => self.unstage().await,
             Step::Schema(record) => self.accept_schema(&record).await,
         }
     }
@@ -291,13 +292,17 @@ impl<'a, S: Source, C: ChangeStore, T: Target> Loading<'a, S, C, T> {
             }
             ApplyOutcome::StagingEmptied => {
                 self.restaged = true;
-                self.engine
-                    .events
-                    .warn(Job::Load, &self.table, "staging did not hold the rows of the records: it was emptied and is filled again")
-                    .await;
+                self.warn("staging did not hold the rows of the records: it was emptied and is filled again".into()).await;
                 Ok(())
             }
         }
+    }
+
+    async fn unstage(&mut self) -> Result<(), Fault> {
+        let (identity, fence, epoch) = (self.identity.clone(), self.fence, self.opening.epoch);
+        self.loader().await?.unstage(&identity, fence, epoch).await?;
+        self.warn("the records were made anew since they were staged: staging was emptied and is filled again".into()).await;
+        Ok(())
     }
 
     /// After the target's own DDL (rule R7).

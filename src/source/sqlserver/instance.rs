@@ -49,7 +49,7 @@ pub async fn add(sessions: &Sessions, table: &TableName, like: &CaptureIdentity,
     let (net, switch) = (row.flag("supports_net_changes")?, row.flag("partition_switch")?);
     let list = columns.map(|columns| columns.iter().map(|column| quote::name(column)).collect::<Vec<_>>().join(","));
     let mut taken = None;
-    // The first is the one that there is.
+    // The first belongs to the instance that there is, in most cases.
     for name in names(table).skip(1) {
         let parameters = vec![
             session::text(&table.schema),

@@ -12,8 +12,8 @@ use super::names::Names;
 use super::stage::guard;
 use super::state::{self, Moved};
 use crate::model::fault::rs;
-use crate::model::state::StagedRange;
-use crate::model::{Fault, Seq, TableName};
+use crate::model::state::{StagedRange, StreamIdentity};
+use crate::model::{Epoch, Fault, Seq, TableName};
 use crate::target::{Applied, ApplyOutcome, LoadRange};
 
 pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &LoadRange) -> Result<ApplyOutcome, Fault> {
@@ -24,8 +24,7 @@ pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &
     hidden::require_open(session, &names.production).await?;
     // The same numbers may stand for other changes, where the records were made anew meanwhile.
     if staged.lsn_to != range.lsn_to || !holds(&batches(session, names).await?, range) {
-        session.run("empty staging", &delete_all(&names.staging)).await?;
-        locked::move_state(session, names, &state::set_unstaged(&names.state, range.fence, range.epoch)).await?;
+        empty(session, names, (range.fence, range.epoch)).await?;
         session.commit().await?;
         return Ok(ApplyOutcome::StagingEmptied);
     }
@@ -48,6 +47,27 @@ pub async fn run(locked: &mut Locked, names: &Names, table: &TableName, range: &
     session.commit().await?;
     fail_point!("apply.commit.after");
     Ok(ApplyOutcome::Applied(Applied { deleted, inserted, lost_kept }))
+}
+
+/// Empties staging, which no longer holds what the records say.
+pub async fn unstage(
+    locked: &mut Locked,
+    names: &Names,
+    table: &TableName,
+    identity: &StreamIdentity,
+    (fence, epoch): (i64, Epoch),
+) -> Result<(), Fault> {
+    locked::require_stream(&locked.row, names, table, identity)?;
+    locked::require_fence(&locked.row, names, fence)?;
+    locked::require_oids(locked, names).await?;
+    empty(&mut locked.session, names, (fence, epoch)).await?;
+    locked.session.commit().await
+}
+
+/// With nothing staged any more, under the lock.
+pub async fn empty(session: &mut Session, names: &Names, (fence, epoch): (i64, Epoch)) -> Result<(), Fault> {
+    session.run("empty staging", &delete_all(&names.staging)).await?;
+    locked::move_state(session, names, &state::set_unstaged(&names.state, fence, epoch)).await
 }
 
 pub async fn batches(session: &mut Session, names: &Names) -> Result<BTreeMap<Seq, u64>, Fault> {
@@ -87,7 +107,6 @@ async fn fill_kept(session: &mut Session, names: &Names, layout: &Layout) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::state::StreamIdentity;
     use crate::model::{Lsn, SourceIdentity, TableShape};
     use crate::target::BatchRows;
 

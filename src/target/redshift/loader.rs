@@ -113,6 +113,12 @@ impl Loader for RedshiftLoader {
         self.end(locked, outcome).await
     }
 
+    async fn unstage(&mut self, identity: &StreamIdentity, fence: i64, epoch: Epoch) -> Result<(), Fault> {
+        let mut locked = self.begin().await?;
+        let outcome = apply::unstage(&mut locked, &self.names, &self.table, identity, (fence, epoch)).await;
+        self.end(locked, outcome).await
+    }
+
     async fn open_epoch(&mut self, open: &OpenEpoch) -> Result<Applied, Fault> {
         let mut locked = self.begin().await?;
         let outcome = epoch::open(&mut locked, &self.names, &self.table, open, &*self.shared.access).await;

@@ -56,7 +56,7 @@ pub fn select(log: &Relation, pipeline: &str, table: Option<&TableName>, most: u
         r#"SELECT {COLUMNS}
   FROM (
         SELECT *,
-               ROW_NUMBER() OVER (PARTITION BY "table_name", "epoch", "seq_from", "seq_to", "event"
+               ROW_NUMBER() OVER (PARTITION BY "table_name", "epoch", "seq_from", "seq_to", "lsn_to", "event"
                                   ORDER BY "logged_at", "run") AS "__d2r_double"
           FROM {}
          WHERE "pipeline" = {}{one}

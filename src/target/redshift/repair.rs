@@ -1,9 +1,9 @@
 //! What repairs and inspection change: each under the state's lock, or, where Redshift refuses a
 //! transaction block, between two transactions that hold it.
 
+use super::apply;
 use super::catalogue;
 use super::connect::Session;
-use super::delsert::delete_all;
 use super::error::{Kind, SqlError};
 use super::locked::{self, Locked};
 use super::names::{Names, Relation};
@@ -49,8 +49,7 @@ pub async fn note_verified(
         replaced = found != recorded;
         if replaced {
             if state.staged.is_some() {
-                locked.session.run("empty staging", &delete_all(&names.staging)).await?;
-                locked::move_state(&mut locked.session, names, &state::set_unstaged(&names.state, state.fence, state.epoch)).await?;
+                apply::empty(&mut locked.session, names, (state.fence, state.epoch)).await?;
             }
             locked::move_state(&mut locked.session, names, &state::set_oids(&names.state, state.fence, found.0, found.1)).await?;
         }
@@ -75,8 +74,7 @@ pub async fn clear_for_ddl(locked: &mut Locked, names: &Names, table: &TableName
     locked::require_oids(locked, names).await?;
     let state = locked.row.state.clone();
     if state.staged.is_some() {
-        locked.session.run("empty staging", &delete_all(&names.staging)).await?;
-        locked::move_state(&mut locked.session, names, &state::set_unstaged(&names.state, state.fence, state.epoch)).await?;
+        apply::empty(&mut locked.session, names, (state.fence, state.epoch)).await?;
     }
     locked::move_state(&mut locked.session, names, &state::raise_fence(&names.state, state.fence)).await?;
     locked.session.commit().await?;

@@ -37,6 +37,12 @@ pub fn of(
     script.begin("raise the fence, so that older load jobs stop");
     script.run("update state", state::raise_fence(&names.state, state.fence));
     script.commit();
+    if next.unstage {
+        script.begin("empty staging: the records were made anew since they were staged");
+        script.run("empty staging", delete_all(&names.staging));
+        script.run("update state", state::set_unstaged(&names.state, state.fence + 1, state.epoch));
+        script.commit();
+    }
     match &next.step {
         NextStep::Open(open) => script.open(table, open, &next.line, access)?,
         NextStep::Stage(range) => {

@@ -164,6 +164,36 @@ async fn what_was_staged_of_a_record_is_not_applied_for_one_that_was_made_anew()
     assert_eq!(rows, [["0", "0"], ["1", "2"]].map(|row| row.map(|cell| Some(cell.to_owned()))));
 }
 
+/// The same for a range: its records may be fewer now. A hole in it is a fault, and leaves what is staged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_staged_range_whose_records_were_made_anew_is_staged_anew() {
+    let rig = Rig::start().await;
+    let table = rig.prepared().await;
+    rig.load(&table).await;
+    for n in 1..=3 {
+        rig.source.with(|inner| inner.commit(|tran| tran.insert(&table, row(n, "a", n))));
+        rig.extract(&table).await;
+    }
+    let cut = rig.redshift.faults().on("DELETE FROM \"public\"", 1, Action::CutBefore);
+    assert!(fault(rig.engine_with(|settings| settings.load.retries = 0).load(one(&table)).await).is(&sync::LOAD_STUCK));
+    let staged = async || rig.target().state(&table).await.unwrap().unwrap().staged.map(|staged| (staged.from, staged.to));
+    assert_eq!((cut.was_hit(), staged().await), (true, Some((1, 3))));
+    rig.s3.store.delete_records(&table, 1, &[2]).await.unwrap();
+    assert!(fault(rig.engine().load(one(&table)).await).is(&sync::RECORDS_GONE));
+    assert_eq!(staged().await, Some((1, 3)));
+
+    rig.s3.store.delete_records(&table, 1, &[1, 3]).await.unwrap();
+    rig.source.with(|inner| inner.commit(|tran| tran.delete(&table, &id(2))));
+    rig.extract(&table).await;
+    assert_eq!(rig.s3.store.seqs_after(&table, 1, None).await.unwrap(), [0, 1], "one record of all that three were");
+    let script = rig.engine().load_sql(&table).await.unwrap();
+    let purposes: Vec<_> = script.transactions.iter().map(|transaction| transaction.purpose.as_str()).collect();
+    let anew = "empty staging: the records were made anew since they were staged";
+    assert_eq!((purposes[1], purposes[2], script.to), (anew, "fill staging", Some(1)), "{purposes:?}");
+    rig.load(&table).await;
+    rig.assert_equal(&table).await;
+}
+
 /// Trace 18: a range of empty batches only moves state without a COPY (L3).
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_18_empty_batches_move_state_without_a_copy() {
