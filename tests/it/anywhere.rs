@@ -17,7 +17,7 @@ use db_to_redshift::engine::inspect::widen::WidenOptions;
 use db_to_redshift::engine::prepare::PrepareOptions;
 use db_to_redshift::lab::{Lab, LabOptions, sample};
 use db_to_redshift::model::TableName;
-use db_to_redshift::model::fault::sync;
+use db_to_redshift::model::fault::{operate, sync};
 use db_to_redshift::source::Source;
 use db_to_redshift::target::Target;
 use db_to_redshift::target::redshift::connect::Session;
@@ -157,7 +157,15 @@ async fn life(config: &Path) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     };
     assert!(drift.is(&sync::DRIFT), "{drift}");
-    let accepted = place.engine.accept(place.one(), true).await.remove(0).outcome.unwrap();
+    let accepted = loop {
+        match place.engine.accept(place.one(), true).await.remove(0).outcome {
+            // Capture is on its way past the change.
+            Err(fault) if fault.is(&operate::DDL_NOT_CAPTURED) && began.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            accepted => break accepted.unwrap(),
+        }
+    };
     assert_eq!(accepted.longer, ["code varchar(10) -> varchar(40)"]);
     let widened = place.engine.widen(&place.table, &WidenOptions { column: Some("code".into()), to: None, confirm: true }).await.unwrap();
     assert!(widened.done && !widened.diverged, "an ALTER of a length keeps the oid: {widened:?}");

@@ -138,7 +138,7 @@ async fn the_session_that_holds_the_lock_is_named() {
     assert_eq!(target.state(&table()).await.unwrap_err().code(), rs::LOCKED.code, "readers wait as well");
 
     sql.rows("ROLLBACK").await;
-    loader.raise_fence(&identity()).await.unwrap();
+    lab.target.loader(&table()).await.unwrap().raise_fence(&identity()).await.unwrap();
 }
 
 #[tokio::test]

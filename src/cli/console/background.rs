@@ -8,8 +8,9 @@ use terminal_colorsaurus::{Error, QueryOptions, ThemeMode, theme_mode};
 use crate::console::run::Input;
 use crate::console::theme::ThemeName;
 
-/// How long a terminal may take to tell the colour of its background.
-const ANSWER: Duration = Duration::from_millis(200);
+/// How long a terminal may take to tell the colour of its background: one that comes later would be
+/// taken for keys. Who cannot tell it says so at once, but for the few that answer nothing at all.
+const ANSWER: Duration = Duration::from_secs(1);
 /// How often it is asked while keys come in between.
 const ASKED: usize = 3;
 

@@ -70,8 +70,8 @@ fn ten_thousand_tables_stay_quick() {
         .unwrap();
     println!("debug: report {taken:?}, move {move_:?}, filter {filter:?}, tick {tick:?}");
     assert!(move_ < Duration::from_millis(20), "a move took {move_:?}");
-    assert!(filter < Duration::from_millis(180), "two keys of a filter took {filter:?}");
-    assert!(taken < Duration::from_millis(600), "a new report took {taken:?}");
+    assert!(filter < Duration::from_millis(400), "two keys of a filter took {filter:?}");
+    assert!(taken < Duration::from_millis(1200), "a new report took {taken:?}");
     assert!(tick < Duration::from_millis(20), "a tick took {tick:?}");
 }
 

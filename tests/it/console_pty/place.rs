@@ -190,6 +190,7 @@ impl Console {
         self.until(&format!("the end of {text:?}"), |screen| !screen.contains(text))
     }
 
+    /// The screen is of a whole frame, unless what is waited for is gone with the next one.
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&Screen) -> bool) -> Screen {
         let mut seen = None;
         let waited = self.0.wait_until(|screen| {
@@ -200,7 +201,9 @@ impl Console {
             held
         });
         waited.unwrap_or_else(|error| panic!("waiting for {what}: {error}"));
-        seen.unwrap()
+        self.0.wait_idle_for(Duration::ZERO, Duration::from_secs(10)).unwrap_or_else(|error| panic!("the frame of {what}: {error}"));
+        let whole = self.0.screen();
+        if holds(&whole) { whole } else { seen.unwrap() }
     }
 
     /// Waits for a line with all of these.
@@ -252,10 +255,10 @@ impl Console {
         self.restored();
     }
 
-    pub fn restored(&self) {
-        let screen = self.0.screen();
-        assert!(!screen.alternate_screen() && screen.cursor_visible() && !screen.bracketed_paste(), "{screen}");
-        assert!(screen.mouse_modes().is_empty(), "{screen}");
+    pub fn restored(&mut self) {
+        self.until("the terminal as it was", |screen| {
+            !screen.alternate_screen() && screen.cursor_visible() && !screen.bracketed_paste() && screen.mouse_modes().is_empty()
+        });
     }
 }
 

@@ -129,8 +129,8 @@ async fn a_statement_that_waits_too_long() -> Fault {
     sql.rows(r#"LOCK "shop"."orders""#).await;
     let mut short = settings(&lab.lab);
     short.timeout = Duration::from_millis(300);
+    range.fence = lab.target.loader(&table()).await.unwrap().raise_fence(&identity()).await.unwrap().fence;
     let mut loader = Redshift::new(short, role()).loader(&table()).await.unwrap();
-    range.fence = loader.raise_fence(&identity()).await.unwrap().fence;
     loader.apply(&range).await.unwrap_err()
 }
 

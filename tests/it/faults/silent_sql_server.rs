@@ -154,9 +154,9 @@ async fn a_statement_that_sorts_may_be_silent_for_longer() {
     }
     let (timeout, table) = (Duration::from_secs(1), TableName::new("dbo", "t"));
     let source = SqlServer::new(SourceSettings { timeout, ..lab.settings.clone() });
-    let instance = source.describe(slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0);
+    let instance = lab.source.describe(slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0);
     let instances = [instance.identity.instance.clone()];
-    let marks = source.watermarks(&instances).await.unwrap();
+    let marks = lab.source.watermarks(&instances).await.unwrap();
     let request = ChangesRequest {
         table,
         instance: instance.identity.instance,

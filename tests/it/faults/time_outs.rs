@@ -62,7 +62,7 @@ async fn a_silent_s3_is_given_up_in_time_and_nothing_is_lost() {
         let pages: [&Page; 2] = [&s3::TIMEOUT, &s3::WRITE_UNKNOWN];
         assert!(pages.into_iter().any(|page| met.is(page)) && met.class() == Class::Transient, "{what}: {met:?}");
         // A sync lists, extracts and loads: some of its requests may each wait for all tries.
-        assert!(started.elapsed() < ALL_TRIES * 6, "{what}: {:?}", started.elapsed());
+        assert!(started.elapsed() < ALL_TRIES * 20, "{what}: {:?}", started.elapsed());
 
         // What was held is carried out now, though nobody waits for it any more.
         rig.s3.lab.faults().clear();
@@ -94,16 +94,16 @@ async fn silent_redshift(statement: &str) {
     let mut rig = Rig::start().await;
     let table = changed(&rig).await;
     rig.extract(&table).await;
-    rig.settings.redshift.timeout = Duration::from_secs(1);
-    rig.settings.redshift.lock_timeout = Duration::from_secs(1);
+    rig.settings.redshift.timeout = Duration::from_secs(5);
+    rig.settings.redshift.lock_timeout = Duration::from_secs(2);
     let silent = rig.redshift.faults().on(statement, 1, Action::Hold);
     let load = async || rig.rival(|settings| settings.load.retries = 0).load(slice::from_ref(&table)).await;
     let started = Instant::now();
     let met = fault(load().await).to_string();
     let waited = started.elapsed();
-    assert!(silent.was_hit() && (31..60).contains(&waited.as_secs()), "{statement}: {waited:?}");
+    assert!(silent.was_hit() && (35..70).contains(&waited.as_secs()), "{statement}: {waited:?}");
     let page = if statement == "COMMIT" { &rs::COMMIT_UNKNOWN } else { &rs::LOST };
-    assert!(met.contains(page.code) && met.contains("no answer within 31 s"), "{statement}: {met}");
+    assert!(met.contains(page.code) && met.contains("no answer within 35 s"), "{statement}: {met}");
     let locked = fault(load().await);
     assert!(locked.is(&rs::LOCKED) && locked.facts().iter().any(|(name, _)| name == "pid"), "{statement}: {locked}");
 

@@ -102,8 +102,9 @@ async fn old_runs_go_by_the_day() {
     let table = recorded(&rig, 1).await;
     let now = Timestamp::now();
     let mut runs = Vec::new();
-    for days in [0, 1, 3, 40] {
-        let since = now - SignedDuration::from_hours(24 * days);
+    // The second is kept on whichever side of a midnight the sweep comes.
+    for hours in [0, 20, 72, 960] {
+        let since = now - SignedDuration::from_hours(hours);
         let by = Holder { run: Uuid::new_v4(), host: "h".into(), user: "u".into(), pid: 1, machine: None, since };
         let run = RunRecord { run: by.run, command: "sync".into(), by, finished: Some(since), tables: Vec::new() };
         rig.s3.store.put_run(&run).await.unwrap();
