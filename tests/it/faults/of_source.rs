@@ -44,7 +44,7 @@ provocations! {
     [src::TYPE_NOT_CARRIED] => a_column_of_xml,
     [src::UNREADABLE] => a_value_of_another_type,
     [src::KEY_NOT_TEXT] => half_a_character_in_a_key,
-    [src::ENABLE_REFUSED] => an_instance_name_that_is_taken,
+    [src::ENABLE_REFUSED] => a_third_instance,
     [src::CLEAN_UP_FAILED] => a_clean_up_that_fails,
     [src::STATEMENT] => a_number_of_no_page,
     [src::PROTOCOL] => a_server_of_another_kind,
@@ -359,15 +359,15 @@ async fn half_a_character_in_a_key() -> Fault {
     scan(&lab.source, "Codes", &shape, ScanIsolation::ReadCommitted).await
 }
 
-async fn an_instance_name_that_is_taken() -> Fault {
+async fn a_third_instance() -> Fault {
     let lab = Lab::start().await;
     lab.write("EXEC sys.sp_cdc_enable_db");
-    lab.write("CREATE SCHEMA a_b");
-    lab.write("CREATE SCHEMA a");
-    lab.write("CREATE TABLE a_b.c (id int NOT NULL PRIMARY KEY)");
-    lab.write("CREATE TABLE a.b_c (id int NOT NULL PRIMARY KEY)");
-    lab.source.enable_table(&TableName::new("a_b", "c"), None).await.unwrap();
-    lab.source.enable_table(&TableName::new("a", "b_c"), None).await.unwrap_err()
+    lab.write("CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY)");
+    let table = TableName::new("dbo", "t");
+    lab.source.enable_table(&table, None).await.unwrap();
+    let newest = lab.source.describe(std::slice::from_ref(&table)).await.unwrap().remove(0).unwrap().instances.remove(0).identity;
+    lab.source.add_instance(&table, &newest, None).await.unwrap();
+    lab.source.add_instance(&table, &newest, None).await.unwrap_err()
 }
 
 async fn a_clean_up_that_fails() -> Fault {
