@@ -4,11 +4,11 @@
 //! (rule L8): so a staging table without a state is not ours, and of two first prepares one wins
 //! and the other reads. Later DDL runs under the state's lock.
 
+use super::apply;
 use super::catalogue;
 use super::collation;
 use super::connect::Session;
 use super::ddl::{self, Layout};
-use super::delsert::delete_all;
 use super::error::{Kind, SqlError};
 use super::hidden;
 use super::locked::{self, Locked};
@@ -272,8 +272,7 @@ async fn mend(locked: &mut Locked, job: &Job<'_>, names: &Names, layout: &Layout
     } else {
         if staged {
             // It cannot be applied to a table that is gone; its records stage it again.
-            session.run("empty staging", &delete_all(&names.staging)).await?;
-            locked::move_state(session, names, &state::set_unstaged(&names.state, fence, epoch)).await?;
+            apply::empty(session, names, (fence, epoch)).await?;
         }
         session.run("create production", &ddl::create_production(names, layout)).await?;
         if epoch == 0 {
